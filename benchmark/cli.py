@@ -1,0 +1,52 @@
+"""The `gifd-bench` command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+# Name of the command, its module below benchmark.commands, and its line in the help.
+COMMANDS = {
+    "run": ("run", "run a matrix, or what is missing of it"),
+    "show": ("show", "print the results of a run as table, JSON, CSV or Markdown"),
+    "report": ("report", "write the HTML page of a run"),
+    "list": ("list", "list attacks, priors, datasets, models, defenses and configurations"),
+    "train-prior": ("train_prior", "train a generative prior on your own images"),
+}
+USER_ERROR = 2
+
+
+def main() -> None:
+    """Entry point; exits with 0, 1 (a cell failed), 2 (the input is at fault) or 130 (interrupted)."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command line; an error of the user's input is one line on standard error."""
+    width = max(map(len, COMMANDS))
+    parser = argparse.ArgumentParser(
+        prog="gifd-bench",
+        description="How much of a client's private images does a gradient give away?",
+        epilog="commands:\n" + "\n".join(f"  {n:{width}}  {h}" for n, (_, h) in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=version("gifd-bench"))
+    parser.add_argument("command", choices=COMMANDS, metavar="command", help="one of those below")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see `gifd-bench COMMAND --help`")
+    options = parser.parse_args(arguments)
+    # torch takes seconds to import: `--help` and `--version` should not.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    module = import_module(f"benchmark.commands.{COMMANDS[options.command][0]}")
+    errors = import_module("benchmark.user_errors").USER_ERRORS
+    try:
+        return int(module.run(options.arguments))
+    except errors as error:
+        sys.stderr.write(f"gifd-bench: {error}\n")
+        return USER_ERROR
+    except BrokenPipeError:
+        # Whoever read our output has stopped: nothing is left to say.
+        sys.stderr.close()
+        return 0

@@ -1,0 +1,77 @@
+"""A live progress display of a run."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from benchmark.matrix.cell import Cell
+
+
+class RateColumn(ProgressColumn):
+    """Iterations a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f} it/s" if task.speed else "", style="progress.data.speed")
+
+
+class ProgressDisplay:
+    """A bar over the cells and one over the iterations of the current cell, with rate and time left."""
+
+    def __init__(self, console: Console, cells: int, done: int) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            RateColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._cells = self._bars.add_task("cells", total=cells, completed=done)
+        self._iterations = self._bars.add_task("", total=None, visible=False)
+        self._plain = not console.is_terminal
+
+    def __enter__(self) -> ProgressDisplay:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def begin(self, cell: Cell, iterations: int) -> None:
+        """An inversion of so many iterations begins, or goes on."""
+        self._bars.reset(
+            self._iterations, total=iterations, description=_title(cell), visible=True, start=True
+        )
+
+    def iterate(self, iteration: int) -> None:
+        """So many iterations are done."""
+        self._bars.update(self._iterations, completed=iteration)
+
+    def end(self, cell: Cell, status: str) -> None:
+        """The cell has ended."""
+        self._bars.advance(self._cells)
+        if self._plain or status != "done":
+            self._bars.console.print(f"{_title(cell)}: {status}", markup=False, highlight=False)
+
+
+def _title(cell: Cell) -> str:
+    return f"{cell.task.label} {cell.target}, {cell.defense.label}, {cell.attack.label}"

@@ -1,0 +1,36 @@
+"""`gifd-bench show`: print the results of a run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmark.results.rows import Row, rows_of
+from benchmark.results.run_folder import RunFolder
+from benchmark.results.tables import as_csv, as_json, as_markdown, cell_table, mean_table
+
+TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
+    "json": as_json,
+    "csv": as_csv,
+    "markdown": as_markdown,
+}
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="gifd-bench show", description="Print one row a cell.", allow_abbrev=False
+    )
+    parser.add_argument("folder", type=Path, help="output folder of a run")
+    parser.add_argument("--format", choices=["table", *TEXTS], default="table")
+    options = parser.parse_args(arguments)
+    rows = rows_of(RunFolder(options.folder))
+    if options.format in TEXTS:
+        sys.stdout.write(TEXTS[options.format](rows) + "\n")
+    else:
+        Console().print(cell_table(rows), mean_table(rows))
+    return 0

@@ -1,0 +1,42 @@
+"""`gifd-bench train-prior`: train a generative prior on one's own images."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from benchmark.errors import BenchmarkError
+from benchmark.matrix.component import one_line
+from benchmark.matrix.config import find_config, read_yaml
+from priors.training.train import TrainingConfig, train_prior
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    known = argparse.ArgumentParser(
+        prog="gifd-bench train-prior",
+        description="Train a conditional generator on a folder (or zip) with one folder of images a class. "
+        "Run again, it goes on from its last checkpoint.",
+        epilog="any field of the configuration can be set here, for example --steps=20000 --data=DIR",
+        allow_abbrev=False,
+    )
+    known.add_argument("config", help="a YAML file, or a bundled one such as priors/cifar10")
+    known.add_argument("--output", type=Path, help="default: runs/priors/NAME")
+    options, overrides = known.parse_known_args(arguments)
+    path = find_config(options.config)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainingConfig, "prior")
+    prefixed = [f"--prior.{o[2:]}" if o.startswith("--") else o for o in overrides]
+    try:
+        parsed = parser.parse_object({"prior": read_yaml(path)})
+        config = parser.instantiate(parser.parse_args(prefixed, namespace=parsed)).prior
+    except argparse.ArgumentError as error:
+        raise BenchmarkError(f"{path}: {one_line(error)}") from error
+    command = shlex.join(["gifd-bench", "train-prior", *arguments])
+    weights = train_prior(config, options.output or Path("runs/priors") / config.name, command)
+    sys.stdout.write(f"{weights}\n")
+    return 0

@@ -1,0 +1,47 @@
+"""Projections onto the sets that a search is held in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def project_l1_ball(points: Tensor, centres: Tensor, radius: float) -> Tensor:
+    """The nearest point, sample by sample, with |point - centre|_1 <= radius.
+
+    Sorting algorithm of Duchi et al., "Efficient projections onto the l1-ball for learning in high
+    dimensions" (ICML 2008, figure 1), over all entries of a sample, with no branch on their values.
+
+    Args:
+        points: (B, ...).
+        centres: the same shape.
+        radius: positive.
+    """
+    offsets = (points - centres).flatten(1)
+    sizes = offsets.abs()
+    descending = sizes.sort(dim=1, descending=True).values
+    excess = descending.cumsum(dim=1) - radius
+    counts = torch.arange(1, sizes.shape[1] + 1, device=sizes.device, dtype=sizes.dtype)
+    active = (descending * counts > excess).sum(dim=1, keepdim=True)
+    threshold = excess.gather(1, active - 1) / active
+    shrunk = offsets.sign() * (sizes - threshold).clamp(min=0)
+    inside = sizes.sum(dim=1, keepdim=True) <= radius
+    return centres + torch.where(inside, offsets, shrunk).view_as(points)
+
+
+class _ValidPixels(torch.autograd.Function):
+    """Clamp to [0, 1] whose gradient is the identity."""
+
+    @staticmethod
+    def forward(_: object, images: Tensor) -> Tensor:
+        return images.clamp(0, 1)
+
+    @staticmethod
+    def backward(_: object, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+def valid_pixels(images: Tensor) -> Tensor:
+    """Trim what rounding left outside [0, 1], without losing the gradient of a pixel on the edge."""
+    trimmed: Tensor = _ValidPixels.apply(images)
+    return trimmed

@@ -1,0 +1,44 @@
+"""What an attack returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What the returned restart had found at the end of a stage.
+
+    Attributes:
+        name: of the stage.
+        images: (B, 3, H, W) in [0, 1].
+        matching_loss: of exactly these images.
+    """
+
+    name: str
+    images: Tensor
+    matching_loss: float
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """The attacker's answer, made without the truth.
+
+    Attributes:
+        images: (B, 3, H, W) float32 in [0, 1].
+        labels: (B,) int64, in the order of the images.
+        matching_loss: of exactly these images with these labels.
+        gradient_evaluations: how many times the victim's gradient was computed for a candidate batch,
+            over all restarts.
+        stages: the stages of the restart that was returned.
+        curve: (iterations,) matching loss of each iterate, restart after restart.
+    """
+
+    images: Tensor
+    labels: Tensor
+    matching_loss: float
+    gradient_evaluations: int
+    stages: tuple[StageResult, ...]
+    curve: Tensor

@@ -1,0 +1,34 @@
+"""Learning-rate schedules, as factors of the base rate."""
+
+from __future__ import annotations
+
+import math
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, MultiStepLR
+
+
+def three_drops(optimizer: Optimizer, iterations: int) -> MultiStepLR:
+    """Divide by ten after 3/8, 5/8 and 7/8 of the iterations (the release of Geiping et al., NeurIPS
+    2020, which writes the fractions 1/2.667, 1/1.6 and 1/1.142)."""
+    milestones = [int(iterations // divisor) for divisor in (2.667, 1.6, 1.142)]
+    return MultiStepLR(optimizer, milestones, gamma=0.1)
+
+
+def warm_up_and_cosine(
+    optimizer: Optimizer, iterations: int, warm_up: float = 0.05, ramp_down: float = 0.75
+) -> LambdaLR:
+    """Linear warm-up over the first `warm_up` of a stage, cosine ramp-down over its last `ramp_down`
+    (Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020, appendix D;
+    GIFD's release keeps these fractions).
+
+    Time runs over (0, 1), both ends left out: the release starts at 0, where its first step has
+    learning rate zero and costs an evaluation for nothing.
+    """
+
+    def factor(step: int) -> float:
+        time = (step + 1) / (iterations + 1)
+        down = min(1.0, (1 - time) / ramp_down)
+        return min(1.0, time / warm_up) * (0.5 - 0.5 * math.cos(math.pi * down))
+
+    return LambdaLR(optimizer, factor)

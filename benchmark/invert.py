@@ -1,0 +1,111 @@
+"""Running an attack: the Trainer, and a checkpoint that an interrupted inversion goes on from."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
+
+from benchmark.attacks.base import Attack
+from benchmark.inversion.reconstruction import Reconstruction
+from priors.base import Prior
+from tasks.observation import Observation
+
+
+class InversionInterrupted(Exception):
+    """The inversion was asked to stop; its checkpoint is written."""
+
+
+class Checkpoint(Callback):
+    """Writes a checkpoint every so many seconds, and one at the next iteration after a request to stop.
+
+    Lightning's OnExceptionCheckpoint would catch an inversion between its step and its projection;
+    this one only ever sees whole iterations.
+
+    Args:
+        path: of the file, which is replaced whole.
+        seconds: between checkpoints.
+        stop: asked after every iteration; true ends the inversion.
+    """
+
+    def __init__(self, path: Path, seconds: float, stop: Callable[[], bool]) -> None:
+        self.path, self.seconds, self.stop = path, seconds, stop
+        self._spent_before = 0.0
+        self._began = self._saved = time.monotonic()
+
+    def spent(self) -> float:
+        """Wall time of the inversion in seconds, with what was spent before an interruption."""
+        return self._spent_before + time.monotonic() - self._began
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: object) -> None:
+        stopping = self.stop()
+        if stopping or time.monotonic() - self._saved > self.seconds:
+            partial = self.path.with_name(self.path.name + ".partial")
+            trainer.save_checkpoint(partial)
+            partial.replace(self.path)
+            self._saved = time.monotonic()
+        if stopping:
+            raise InversionInterrupted
+
+    def state_dict(self) -> dict[str, float]:
+        return {"spent": self.spent()}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self._spent_before = state_dict["spent"]
+
+
+def invert(
+    attack: Attack,
+    observation: Observation,
+    prior: Prior | None,
+    seed: int,
+    *,
+    checkpoint: Checkpoint | None = None,
+    callbacks: Sequence[Callback] = (),
+    logger: Logger | None = None,
+    accelerator: str = "auto",
+) -> Reconstruction:
+    """Run an attack on an observation.
+
+    Args:
+        attack: fresh from its hyperparameters.
+        observation: all that it sees.
+        prior: for attacks that need one.
+        seed: of all its randomness.
+        checkpoint: goes on from this file where it exists, and keeps it up to date.
+        callbacks: further ones for the Trainer.
+        logger: a Lightning logger for those callbacks.
+        accelerator: as the Trainer's.
+
+    Raises:
+        InversionInterrupted: the checkpoint was asked to stop.
+    """
+    attack.observe(observation, prior, seed)
+    # A checkpoint comes after the others, which may have something to say about the same iteration.
+    used = [*callbacks, *([checkpoint] if checkpoint else [])]
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        trainer = pl.Trainer(
+            max_steps=attack.iterations,
+            max_epochs=-1,
+            accelerator=accelerator,
+            devices=1,
+            logger=logger or False,
+            callbacks=used,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        resume = checkpoint.path if checkpoint and checkpoint.path.exists() else None
+        # The data of an inversion is the observation, which the attack holds; what the Trainer
+        # iterates over is only a count.
+        trainer.fit(attack, itertools.count(), ckpt_path=resume, weights_only=True)
+    return attack.reconstruction()

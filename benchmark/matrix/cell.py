@@ -1,0 +1,125 @@
+"""One point of the matrix."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from benchmark.matrix.component import Component
+from tasks.task import Task, TaskSettings
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """A task by its parts.
+
+    Attributes:
+        label: what the task is called in tables.
+        dataset, model: its components.
+        settings: see there.
+    """
+
+    label: str
+    dataset: Component
+    model: Component
+    settings: TaskSettings
+
+    def config(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "label": self.label,
+            "dataset": self.dataset.config(),
+            "model": self.model.config(),
+            "settings": asdict(self.settings),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> TaskConfig:
+        """The inverse of `config`."""
+        return cls(
+            config["label"],
+            Component.from_config("dataset", config["dataset"]),
+            Component.from_config("model", config["model"]),
+            TaskSettings(**config["settings"]),
+        )
+
+    def build(self) -> Task:
+        """The task itself."""
+        return Task(self.dataset.build(), self.model.name, self.model.options, self.settings)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One attack on one observation: task x defense x prior x attack x target x seed.
+
+    Two cells with the same resolved configuration are the same cell, whatever file they came from.
+    """
+
+    task: TaskConfig
+    defense: Component
+    prior: Component | None
+    attack: Component
+    target: int
+    seed: int
+
+    def config(self) -> dict[str, Any]:
+        """The fully resolved configuration as plain JSON values."""
+        return {
+            "task": self.task.config(),
+            "defense": self.defense.config(),
+            "prior": self.prior.config() if self.prior else None,
+            "attack": self.attack.config(),
+            "target": self.target,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Cell:
+        """The inverse of `config`."""
+        prior = config["prior"]
+        return cls(
+            TaskConfig.from_config(config["task"]),
+            Component.from_config("defense", config["defense"]),
+            Component.from_config("prior", prior) if prior else None,
+            Component.from_config("attack", config["attack"]),
+            config["target"],
+            config["seed"],
+        )
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of the resolved configuration: 16 hexadecimal digits."""
+        return _digest(self.config())
+
+    @cached_property
+    def observation_id(self) -> str:
+        """Hash of what the observation depends on; cells that share it attack the same update."""
+        config = self.config()
+        return _digest({key: config[key] for key in ("task", "defense", "target", "seed")})
+
+    def stream(self, purpose: str) -> int:
+        """A seed for one use of randomness, independent of the seeds of all other uses.
+
+        Args:
+            purpose: `model` depends on the cell's seed alone, `defense` on the observation, and
+                `attack` on the cell.
+        """
+        parts = {
+            "model": [],
+            "defense": [self.target],
+            "attack": [self.target, int(_digest(self.attack.config()), 16)],
+        }[purpose]
+        tag = int.from_bytes(purpose.encode(), "big")
+        (state,) = np.random.SeedSequence([self.seed, tag, *parts]).generate_state(1, np.uint64)
+        return int(state >> np.uint64(1))
+
+
+def _digest(config: Mapping[str, Any]) -> str:
+    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

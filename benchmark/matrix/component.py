@@ -1,0 +1,108 @@
+"""The parts that a matrix is made of, and building one from its configuration."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from argparse import ArgumentError
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jsonargparse import ArgumentParser, Namespace
+
+from benchmark.attacks import ATTACKS
+from benchmark.errors import BenchmarkError
+from priors import PRIORS
+from tasks.datasets import DATASETS
+from tasks.defenses import DEFENSES
+from tasks.models import MODELS
+
+Factory = Callable[..., Any]
+
+CATALOGUE: dict[str, Mapping[str, Factory]] = {
+    "dataset": DATASETS,
+    "model": MODELS,
+    "defense": DEFENSES,
+    "prior": PRIORS,
+    "attack": ATTACKS,
+}
+
+# A task gives these to a model; they are not options.
+MODEL_INPUTS = {"num_classes", "image_size"}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One dataset, model, defense, prior or attack with all of its options resolved.
+
+    Attributes:
+        kind: a key of `CATALOGUE`.
+        name: its registered name.
+        label: what this configuration of it is called in tables.
+        options: every option, as JSON values.
+    """
+
+    kind: str
+    name: str
+    label: str
+    options: Mapping[str, Any]
+
+    def config(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {"use": self.name, "label": self.label, "options": dict(self.options)}
+
+    @classmethod
+    def from_config(cls, kind: str, config: Mapping[str, Any]) -> Component:
+        """The inverse of `config`."""
+        return cls(kind, config["use"], config["label"], config["options"])
+
+    def build(self) -> Any:
+        """A new instance."""
+        parser = ArgumentParser(exit_on_error=False)
+        add_options(parser, self.kind, self.name, "it")
+        try:
+            parsed = parser.parse_object({"it": self.options} if self.options else {})
+        except ArgumentError as error:
+            raise BenchmarkError(one_line(error)) from error
+        arguments = vars(parser.instantiate(parsed)).get("it")
+        return lookup(self.kind, self.name)(**(vars(arguments) if arguments else {}))
+
+
+def lookup(kind: str, name: str) -> Factory:
+    """The class or function registered under a name.
+
+    Raises:
+        BenchmarkError: there is none; the message lists what there is.
+    """
+    if name not in CATALOGUE[kind]:
+        known = ", ".join(sorted(CATALOGUE[kind]))
+        raise BenchmarkError(f"no {kind} '{name}'; there are: {known}")
+    return CATALOGUE[kind][name]
+
+
+def add_options(parser: ArgumentParser, kind: str, name: str, key: str) -> None:
+    """Add the options of a component to a parser below `key`, typed by its signature."""
+    factory = lookup(kind, name)
+    skip: Any = MODEL_INPUTS if kind == "model" else set()
+    if inspect.isclass(factory):
+        parser.add_class_arguments(factory, key, skip=skip, instantiate=False)
+    else:
+        parser.add_function_arguments(factory, key, skip=skip)
+
+
+def plain(parser: ArgumentParser, parsed: Namespace) -> dict[str, Any]:
+    """A parsed configuration as JSON values."""
+    values: dict[str, Any] = json.loads(parser.dump(parsed, format="json", skip_unset=False))
+    return values
+
+
+def describe(kind: str, name: str) -> str:
+    """The first sentence of a component's docstring."""
+    text = inspect.getdoc(lookup(kind, name)) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line."""
+    return " ".join(str(error).split())

@@ -1,0 +1,121 @@
+"""One folder a cell, and the only place that knows its file names."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torchvision.utils import save_image
+
+from benchmark.inversion.reconstruction import Reconstruction
+from benchmark.matrix.cell import Cell
+from benchmark.results.files import read_json, read_tensors, write_json, write_tensors
+from benchmark.scoring.scorer import Scores
+
+PACKAGES = ("gifd-bench", "torch", "pytorch-lightning", "torchmetrics")
+
+
+@dataclass(frozen=True)
+class CellFolder:
+    """Everything about one cell. `result.json` is written last: with it the cell has ended."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The cell's resolved configuration."""
+        return self.path / "cell.json"
+
+    @property
+    def result(self) -> Path:
+        """Status, scores and circumstances."""
+        return self.path / "result.json"
+
+    @property
+    def reconstruction(self) -> Path:
+        """The reconstruction, lossless."""
+        return self.path / "reconstruction.safetensors"
+
+    @property
+    def picture(self) -> Path:
+        """The reconstruction, to look at."""
+        return self.path / "reconstruction.png"
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where an interrupted inversion goes on; gone when the cell has ended."""
+        return self.path / "checkpoint.ckpt"
+
+    @property
+    def tracking(self) -> Path:
+        """What a tracker writes."""
+        return self.path / "tracking"
+
+    def status(self) -> str | None:
+        """`done`, `failed` or `skipped`; null while the cell has not ended."""
+        return str(self.read()["status"]) if self.result.is_file() else None
+
+    def read(self) -> dict[str, Any]:
+        """The content of `result.json`."""
+        content: dict[str, Any] = read_json(self.result)
+        return content
+
+    def begin(self, cell: Cell) -> None:
+        """Make the folder and write the configuration."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.config, cell.config())
+
+    def write_done(self, reconstruction: Reconstruction, scores: Scores, seconds: float) -> None:
+        """The cell has ended well.
+
+        Args:
+            reconstruction: the attack's answer.
+            scores: its metrics.
+            seconds: wall time of the inversion, interruptions left out.
+        """
+        tensors = {
+            "images": reconstruction.images,
+            "labels": reconstruction.labels,
+            "curve": reconstruction.curve,
+        }
+        tensors |= {f"stage/{k:02d}": s.images for k, s in enumerate(reconstruction.stages)}
+        write_tensors(self.reconstruction, tensors)
+        save_image(reconstruction.images, self.picture, padding=0)
+        result = {
+            "status": "done",
+            "reason": "; ".join(scores.reasons) or None,
+            "matching_loss": reconstruction.matching_loss,
+            "gradient_evaluations": reconstruction.gradient_evaluations,
+            "seconds": round(seconds, 3),
+            "per_image": scores.per_image,
+            "assignment": scores.assignment,
+            "stages": [
+                {"name": stage.name, "matching_loss": stage.matching_loss}
+                for stage in reconstruction.stages
+            ],
+        }
+        self._write_end(result)
+
+    def write_failed(self, reason: str, trace: str, seconds: float) -> None:
+        """The cell has ended with an exception."""
+        result = {
+            "status": "failed",
+            "reason": reason,
+            "traceback": trace,
+            "seconds": round(seconds, 3),
+        }
+        self._write_end(result)
+
+    def images(self) -> torch.Tensor:
+        """The reconstruction's images: (B, 3, H, W) in [0, 1]."""
+        return read_tensors(self.reconstruction)["images"]
+
+    def _write_end(self, result: dict[str, Any]) -> None:
+        machine = {"machine": platform.machine(), "python": platform.python_version()}
+        result["versions"] = machine | {package: version(package) for package in PACKAGES}
+        write_json(self.result, result)
+        self.checkpoint.unlink(missing_ok=True)

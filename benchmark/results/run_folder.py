@@ -1,0 +1,119 @@
+"""The output folder of a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import BenchmarkError
+from benchmark.matrix.cell import Cell
+from benchmark.matrix.config import Matrix
+from benchmark.results.cell_folder import CellFolder
+from benchmark.results.files import read_json, read_tensors, write_json, write_tensors
+from tasks.observation import Observation
+from tasks.truth import Truth
+
+FORMAT = "gifd-bench/run/1"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Cells of one matrix, the observations that they attack, and the truth that they are scored by.
+
+    Cells that attack the same update share its observation. Truths are kept apart from observations:
+    an attack that runs elsewhere needs the one and must not be given the other.
+    """
+
+    path: Path
+
+    @property
+    def matrix(self) -> Path:
+        """The resolved matrix."""
+        return self.path / "matrix.json"
+
+    @property
+    def report(self) -> Path:
+        """The HTML page."""
+        return self.path / "report.html"
+
+    def cell(self, cell: Cell) -> CellFolder:
+        """The folder of a cell."""
+        return CellFolder(self.path / "cells" / cell.id)
+
+    def open_for(self, matrix: Matrix) -> None:
+        """Make the folder, or make sure that it holds a run of this very matrix.
+
+        Raises:
+            BenchmarkError: it holds something else; nothing is written.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise BenchmarkError(f"{self.path}: not a folder; choose another --output")
+        if self.matrix.is_file():
+            found = self._read_matrix()
+            difference = first_difference(found, matrix.config())
+            if difference:
+                raise BenchmarkError(
+                    f"{self.path}: holds a run of another matrix ({difference}); choose another --output"
+                )
+            return
+        if self.path.is_dir() and any(self.path.iterdir()):
+            raise BenchmarkError(f"{self.path}: not empty and not a run; choose another --output")
+        for name in ("cells", "observations", "truths"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+        write_json(self.matrix, {"format": FORMAT, "matrix": matrix.config()})
+
+    def load_matrix(self) -> Matrix:
+        """The matrix that this folder holds a run of.
+
+        Raises:
+            BenchmarkError: it holds none.
+        """
+        if not self.matrix.is_file():
+            raise BenchmarkError(f"{self.path}: holds no run (there is no {self.matrix.name} in it)")
+        try:
+            return Matrix.from_config(self._read_matrix())
+        except (KeyError, TypeError) as error:
+            raise BenchmarkError(f"{self.matrix}: damaged ({error!r})") from error
+
+    def cells(self) -> Iterator[tuple[Cell, CellFolder]]:
+        """Every cell of the matrix, ended or not."""
+        for cell in self.load_matrix().cells():
+            yield cell, self.cell(cell)
+
+    def observation(self, cell: Cell) -> Path:
+        """The file of the observation that a cell attacks."""
+        return self.path / "observations" / f"{cell.observation_id}.safetensors"
+
+    def write_round(self, cell: Cell, observation: Observation, truth: Truth) -> None:
+        """Keep a round of the client: the truth first, so that no observation lacks one."""
+        write_tensors(self._truth(cell), {"images": truth.images, "labels": truth.labels})
+        observation.save(self.observation(cell))
+
+    def truth(self, cell: Cell) -> Truth:
+        """The private batch of a cell."""
+        tensors = read_tensors(self._truth(cell))
+        return Truth(tensors["images"], tensors["labels"])
+
+    def _truth(self, cell: Cell) -> Path:
+        return self.path / "truths" / f"{cell.observation_id}.safetensors"
+
+    def _read_matrix(self) -> dict[str, Any]:
+        content = read_json(self.matrix)
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise BenchmarkError(f"{self.matrix}: not a matrix of format '{FORMAT}'")
+        matrix: dict[str, Any] = content["matrix"]
+        return matrix
+
+
+def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:
+    """Where two JSON values first differ, as `key: found, not wanted`; null where they do not."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        pairs = [(name, found.get(name), wanted.get(name)) for name in sorted({*found, *wanted})]
+    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        pairs = [(str(i), f, w) for i, (f, w) in enumerate(zip(found, wanted, strict=True))]
+    else:
+        return None if found == wanted else f"{key}: {found}, not {wanted}"
+    below = (first_difference(f, w, f"{key}.{name}" if key else name) for name, f, w in pairs)
+    return next((difference for difference in below if difference), None)

@@ -1,0 +1,126 @@
+"""Rows as text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from benchmark.results.rows import Row
+
+# Column of the table, and how its numbers are written.
+SHOWN = {
+    "task": "",
+    "defense": "",
+    "target": "d",
+    "attack": "",
+    "prior": "",
+    "status": "",
+    "psnr": ".2f",
+    "ssim": ".3f",
+    "lpips_alex": ".3f",
+    "label_accuracy": ".2f",
+    "matching_loss": ".4f",
+    "gradient_evaluations": "d",
+    "seconds": ".1f",
+}
+HEADINGS = {
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "lpips_alex": "LPIPS",
+    "label_accuracy": "labels",
+    "matching_loss": "matching",
+    "gradient_evaluations": "evals",
+}
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """A JSON array, one object a cell."""
+    return json.dumps([row.as_dict() for row in rows], indent=1)
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """Comma-separated values with a header."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, fieldnames=list(Row.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row.as_dict() for row in rows)
+    return stream.getvalue().rstrip("\n")
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """A table a cell, then the means."""
+    cells = _markdown([HEADINGS.get(name, name) for name in SHOWN], [_texts(row) for row in rows])
+    means = _markdown(MEAN_HEADINGS, mean_texts(rows))
+    return f"{cells}\n\n{means}"
+
+
+def cell_table(rows: Sequence[Row]) -> Table:
+    """Every cell, for a terminal."""
+    table = _table("cells")
+    for name, form in SHOWN.items():
+        table.add_column(HEADINGS.get(name, name), justify="right" if form else "left")
+    for row in rows:
+        table.add_row(*_texts(row))
+    return table
+
+
+def mean_table(rows: Sequence[Row]) -> Table:
+    """Means over the cells that are done, for a terminal."""
+    table = _table("means over the images of the cells that are done (PSNR in dB)")
+    for column, heading in enumerate(MEAN_HEADINGS):
+        table.add_column(heading, justify="left" if column < 3 else "right")
+    for texts in mean_texts(rows):
+        table.add_row(*texts)
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+
+
+MEAN_HEADINGS = ["task", "defense", "attack", "PSNR", "SSIM", "LPIPS", "evals", "images", "missing"]
+
+
+def mean_texts(rows: Sequence[Row]) -> list[list[str]]:
+    """One line a task, defense and attack: means, over how many images, and how many cells are missing."""
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        name = row.attack if row.prior is None else f"{row.attack} ({row.prior})"
+        groups.setdefault((row.task, row.defense, name), []).append(row)
+    return [[*key, *_mean_numbers(group)] for key, group in groups.items()]
+
+
+def _mean_numbers(rows: Sequence[Row]) -> list[str]:
+    done = [row for row in rows if row.status == "done"]
+    numbers = [
+        _number(_mean([getattr(row, name) for row in done]), SHOWN[name])
+        for name in ("psnr", "ssim", "lpips_alex")
+    ]
+    gradients = _mean([row.gradient_evaluations for row in done])
+    images = sum(row.images for row in done)
+    return [*numbers, _number(gradients, ".0f"), str(images), str(len(rows) - len(done))]
+
+
+def _mean(values: Sequence[Any]) -> float | None:
+    """The mean, or null where any value is missing: no average leaves one out silently."""
+    return fmean(values) if values and None not in values else None
+
+
+def _texts(row: Row) -> list[str]:
+    return [_number(getattr(row, name), form) for name, form in SHOWN.items()]
+
+
+def _number(value: Any, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _markdown(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    table = [headings, ["---"] * len(headings), *lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in table)

@@ -1,0 +1,153 @@
+"""Running the cells of a matrix, one after the other."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Protocol
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from benchmark.attacks.base import Attack
+from benchmark.invert import Checkpoint, InversionInterrupted, invert
+from benchmark.matrix.cell import Cell
+from benchmark.matrix.component import Component, one_line
+from benchmark.matrix.config import Matrix
+from benchmark.results.cell_folder import CellFolder
+from benchmark.results.run_folder import RunFolder
+from benchmark.scoring.scorer import score
+from benchmark.tracking.base import Tracker
+from priors.base import Prior
+from tasks.observation import Observation
+
+CHECKPOINT_SECONDS = 30.0
+
+
+class StopRequest:
+    """Turns the first Ctrl-C or TERM into a request, asked for between iterations; a second one
+    interrupts at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def __call__(self) -> bool:
+        return self.requested
+
+    def __enter__(self) -> StopRequest:
+        self._before = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        signal.signal(number, self._before[signal.Signals(number)])
+
+
+class Display(Protocol):
+    """What a run tells of itself while it goes on."""
+
+    def begin(self, cell: Cell, iterations: int) -> None:
+        """An inversion of so many iterations begins, or goes on."""
+
+    def iterate(self, iteration: int) -> None:
+        """So many iterations are done."""
+
+    def end(self, cell: Cell, status: str) -> None:
+        """The cell has ended."""
+
+
+class Listener(Callback):
+    """Tells a display of every iteration."""
+
+    def __init__(self, display: Display, cell: Cell) -> None:
+        self.display, self.cell = display, cell
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Attack)
+        self.display.begin(self.cell, pl_module.iterations)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object) -> None:
+        assert isinstance(pl_module, Attack)
+        self.display.iterate(pl_module.progress.iteration)
+
+
+class Runner:
+    """Runs what is missing in a run folder.
+
+    Args:
+        run: the folder, opened for the matrix.
+        tracker: where curves and scores go besides.
+        display: see there.
+        stop: asked after every iteration; true writes a checkpoint and raises InversionInterrupted.
+    """
+
+    def __init__(
+        self, run: RunFolder, tracker: Tracker, display: Display, stop: Callable[[], bool]
+    ) -> None:
+        self.run, self.tracker, self.display, self.stop = run, tracker, display, stop
+        self._priors: dict[str, Prior] = {}
+
+    def run_all(self, matrix: Matrix) -> None:
+        """Run every cell that has not ended.
+
+        Raises:
+            BenchmarkError, TaskError, PriorError: the user's files or settings are at fault.
+            InversionInterrupted: asked to stop; running again goes on.
+        """
+        for component in matrix.priors:
+            self._prior(component)
+        for cell in matrix.cells():
+            folder = self.run.cell(cell)
+            if folder.status() is None:
+                self._run_cell(matrix.name, cell, folder)
+
+    def _run_cell(self, matrix: str, cell: Cell, folder: CellFolder) -> None:
+        observation = self._observation(cell)
+        attack: Attack = cell.attack.build()
+        prior = self._prior(cell.prior) if cell.prior else None
+        folder.begin(cell)
+        checkpoint = Checkpoint(folder.checkpoint, CHECKPOINT_SECONDS, self.stop)
+        logger = self.tracker.logger(matrix, cell, folder)
+        try:
+            reconstruction = invert(
+                attack,
+                observation,
+                prior,
+                cell.stream("attack"),
+                checkpoint=checkpoint,
+                callbacks=[Listener(self.display, cell), *self.tracker.callbacks()],
+                logger=logger,
+            )
+            truth = self.run.truth(cell)
+            scores = score(reconstruction, truth, observation)
+            folder.write_done(reconstruction, scores, checkpoint.spent())
+            self.tracker.finish(logger, reconstruction, scores, truth)
+        except (InversionInterrupted, KeyboardInterrupt):
+            raise
+        except Exception as error:  # A failure is a row: whatever an attack raises is recorded.
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            folder.write_failed(reason, traceback.format_exc(), checkpoint.spent())
+        self.display.end(cell, str(folder.status()))
+
+    def _observation(self, cell: Cell) -> Observation:
+        """The cell's observation, from its file, which is made first where there is none."""
+        path = self.run.observation(cell)
+        if not path.is_file():
+            task = cell.task.build()
+            truth = task.truth(cell.target)
+            defense = cell.defense.build()
+            observation = task.observe(truth, defense, cell.stream("model"), cell.stream("defense"))
+            self.run.write_round(cell, observation, truth)
+        return Observation.load(path)
+
+    def _prior(self, component: Component) -> Prior:
+        key = repr(component)
+        if key not in self._priors:
+            self._priors[key] = component.build()
+        return self._priors[key]

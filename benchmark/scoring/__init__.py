@@ -1,0 +1,1 @@
+"""Scoring: the only place where a reconstruction meets the truth."""

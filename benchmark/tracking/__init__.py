@@ -1,0 +1,1 @@
+"""Trackers: where a run's curves and scores go besides its own folder."""

@@ -1,0 +1,13 @@
+"""Trackers, by name."""
+
+from __future__ import annotations
+
+from benchmark.tracking.base import Tracker
+from benchmark.tracking.csv import CsvTracker
+from benchmark.tracking.wandb import WandbTracker
+
+TRACKERS: dict[str, type[Tracker]] = {
+    "none": Tracker,
+    "csv": CsvTracker,
+    "wandb": WandbTracker,
+}

@@ -1,0 +1,1 @@
+"""Bundled configurations: one YAML file a matrix."""

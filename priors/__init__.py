@@ -1,0 +1,16 @@
+"""Generative priors behind one staged interface, their training and the bundled weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from priors.base import UNKNOWN_CLASS, Prior, State
+from priors.bundled import cifar10, from_file
+from priors.errors import PriorError
+
+PRIORS: dict[str, Callable[..., Prior]] = {
+    "cifar10": cifar10,
+    "generator_file": from_file,
+}
+
+__all__ = ["PRIORS", "UNKNOWN_CLASS", "Prior", "PriorError", "State", "cifar10", "from_file"]

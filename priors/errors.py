@@ -1,0 +1,7 @@
+"""The one error of this package that is meant for a person to read."""
+
+from __future__ import annotations
+
+
+class PriorError(ValueError):
+    """A prior's file or its use is wrong; the message is one line that says what and where."""

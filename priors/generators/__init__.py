@@ -1,0 +1,1 @@
+"""Generator networks, each with the Prior that takes it apart."""

@@ -1,0 +1,166 @@
+"""A class-conditional residual generator, and its stages.
+
+Residual blocks with conditional batch normalisation after Miyato and Koyama, "cGANs with projection
+discriminator" (ICLR 2018), with one shared class embedding as in Brock et al., "Large scale GAN
+training" (ICLR 2019).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from priors.base import UNKNOWN_CLASS, Prior, State
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Shape of a generator.
+
+    Attributes:
+        class_names: the classes, in label order.
+        latent_size: entries of the latent z.
+        embedding_size: entries of the class embedding, and of the condition.
+        channels: channels of the 4x4 feature, then of each block's output; every block doubles the
+            side, so four entries render 32x32 and five render 64x64.
+    """
+
+    class_names: tuple[str, ...]
+    latent_size: int = 128
+    embedding_size: int = 64
+    channels: tuple[int, ...] = (256, 192, 128, 64)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the rendered image in pixels."""
+        return int(4 * 2 ** (len(self.channels) - 1))
+
+
+class ConditionalBatchNorm(nn.Module):
+    """Batch normalisation whose gain and bias are linear in the condition."""
+
+    def __init__(self, channels: int, condition_size: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.affine = nn.Linear(condition_size, 2 * channels)
+        nn.init.normal_(self.affine.weight, std=0.02)
+        with torch.no_grad():
+            self.affine.bias[:channels] = 1.0
+            self.affine.bias[channels:] = 0.0
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        gain, bias = self.affine(condition)[:, :, None, None].chunk(2, dim=1)
+        out: Tensor = self.norm(x) * gain + bias
+        return out
+
+
+class UpBlock(nn.Module):
+    """A residual block that doubles the side."""
+
+    def __init__(self, inputs: int, outputs: int, condition_size: int) -> None:
+        super().__init__()
+        self.norm1 = ConditionalBatchNorm(inputs, condition_size)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.norm2 = ConditionalBatchNorm(outputs, condition_size)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.skip = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        hidden = F.relu(self.norm1(x, condition))
+        hidden = self.conv1(F.interpolate(hidden, scale_factor=2.0, mode="nearest"))
+        hidden = self.conv2(F.relu(self.norm2(hidden, condition)))
+        # A 1x1 convolution and nearest upsampling commute; this order does a quarter of the work.
+        out: Tensor = hidden + F.interpolate(self.skip(x), scale_factor=2.0, mode="nearest")
+        return out
+
+
+class Generator(nn.Module):
+    """Latent and class embedding in, image in [-1, 1] out."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        embedding, channels = config.embedding_size, config.channels
+        self.embedding = nn.Embedding(len(config.class_names), embedding)
+        self.mix = nn.Linear(config.latent_size + embedding, embedding)
+        self.stem = nn.Linear(config.latent_size, channels[0] * 16)
+        self.blocks = nn.ModuleList(
+            UpBlock(inputs, outputs, embedding) for inputs, outputs in pairwise(channels)
+        )
+        self.norm = nn.BatchNorm2d(channels[-1])
+        self.to_rgb = nn.Conv2d(channels[-1], 3, 3, padding=1)
+
+    def condition(self, z: Tensor, embedding: Tensor) -> Tensor:
+        """What the normalisation layers see, of latent and class: (B, embedding_size)."""
+        mixed: Tensor = self.mix(torch.cat([z, embedding], dim=1))
+        return mixed
+
+    def start(self, z: Tensor) -> Tensor:
+        """The 4x4 feature: (B, channels[0], 4, 4)."""
+        flat: Tensor = self.stem(z)
+        return flat.view(len(z), -1, 4, 4)
+
+    def finish(self, feature: Tensor) -> Tensor:
+        """The image of the last feature: (B, 3, size, size) in [-1, 1]."""
+        return torch.tanh(self.to_rgb(F.relu(self.norm(feature))))
+
+    def forward(self, z: Tensor, classes: Tensor) -> Tensor:
+        condition = self.condition(z, self.embedding(classes))
+        feature = self.start(z)
+        for block in self.blocks:
+            feature = block(feature, condition)
+        return self.finish(feature)
+
+
+class ResNetPrior(Prior):
+    """The residual generator in stages: the latent z, then the feature entering each block and the
+    output layer.
+
+    A state of stage 0 holds `z` (B, latent_size) and `embedding` (B, embedding_size), the class; a later
+    one holds `feature` (B, C, H, W) and `condition` (B, embedding_size). Searched are z, and after it
+    the feature alone: the condition stays as stage 0 left it, as the release of GIFD holds BigGAN's
+    conditioning vector. Where the class of any image is unknown, stage 0 searches the embedding too,
+    from the mean of all classes.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        super().__init__()
+        config = generator.config
+        self.generator = generator
+        sides = [4 * 2**k for k in range(len(config.channels))]
+        self.stages = ("latent", *(f"{side}x{side}" for side in sides))
+        self.image_size = config.image_size
+        self.class_names = config.class_names
+        self.eval().requires_grad_(False)
+
+    def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
+        table = self.generator.embedding.weight
+        z = torch.randn(len(classes), self.generator.config.latent_size, generator=generator)
+        known = classes != UNKNOWN_CLASS
+        embedding = torch.where(known[:, None], table[classes.clamp(min=0)], table.mean(dim=0))
+        searched = ("z",) if bool(known.all()) else ("z", "embedding")
+        return State(0, {"z": z.to(table), "embedding": embedding}, searched)
+
+    def advance(self, state: State) -> State:
+        feature, condition = self._run(state, stop=state.stage + 1)
+        return State(state.stage + 1, {"feature": feature, "condition": condition}, ("feature",))
+
+    def generate(self, state: State) -> Tensor:
+        feature, _ = self._run(state, stop=len(self.stages) - 1)
+        return (self.generator.finish(feature) + 1) / 2
+
+    def _run(self, state: State, stop: int) -> tuple[Tensor, Tensor]:
+        """The feature entering stage `stop`, and the condition."""
+        tensors, stage = state.tensors, state.stage
+        if stage == 0:
+            condition = self.generator.condition(tensors["z"], tensors["embedding"])
+            feature, stage = self.generator.start(tensors["z"]), 1
+        else:
+            condition, feature = tensors["condition"], tensors["feature"]
+        for block in self.generator.blocks[stage - 1 : stop - 1]:
+            feature = block(feature, condition)
+        return feature, condition

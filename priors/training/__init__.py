@@ -1,0 +1,1 @@
+"""Training a prior on one's own images."""

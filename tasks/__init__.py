@@ -1,0 +1,10 @@
+"""The victim's side: datasets, models, clients, defenses and what an attacker may see of them."""
+
+from __future__ import annotations
+
+from tasks.errors import TaskError
+from tasks.observation import Observation
+from tasks.task import Task, TaskSettings
+from tasks.truth import Truth
+
+__all__ = ["Observation", "Task", "TaskError", "TaskSettings", "Truth"]

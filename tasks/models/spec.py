@@ -1,0 +1,50 @@
+"""How to rebuild a victim model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import nn
+
+from tasks.errors import TaskError
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A victim's architecture by registered name; its weights travel apart.
+
+    A name is looked up, never imported: an observation from somebody else's lab must not choose
+    which code runs here.
+    """
+
+    name: str
+    num_classes: int
+    image_size: int
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """The model in evaluation mode, its random weights drawn from `seed` alone.
+
+        Raises:
+            TaskError: no model of this name, or options that it does not take.
+        """
+        from tasks.models import MODELS
+
+        if self.name not in MODELS:
+            raise TaskError(f"no model '{self.name}'; there are: {', '.join(sorted(MODELS))}")
+        model = MODELS[self.name]
+        unknown = self.options.keys() - inspect.signature(model).parameters.keys()
+        if unknown:
+            raise TaskError(f"model '{self.name}' takes no option '{min(unknown)}'")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            try:
+                built = model(num_classes=self.num_classes, image_size=self.image_size, **self.options)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise TaskError(f"model '{self.name}' cannot be built: {error}") from error
+        return built.eval()
