@@ -39,8 +39,8 @@ class LowestMatchingLoss:
         if self.loss is None or self.images is None:
             self.loss, self.images = loss.clone(), images.clone()
             return
-        # An iterate that is not finite is never better.
-        better = loss < self.loss
+        # No iterate is better by being not finite, and any is better than one that is not.
+        better = (loss < self.loss) | ~torch.isfinite(self.loss)
         self.loss = torch.where(better, loss, self.loss)
         self.images = torch.where(better, images, self.images)
 

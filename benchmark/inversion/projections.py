@@ -22,7 +22,8 @@ def project_l1_ball(points: Tensor, centres: Tensor, radius: float) -> Tensor:
     descending = sizes.sort(dim=1, descending=True).values
     excess = descending.cumsum(dim=1) - radius
     counts = torch.arange(1, sizes.shape[1] + 1, device=sizes.device, dtype=sizes.dtype)
-    active = (descending * counts > excess).sum(dim=1, keepdim=True)
+    # At least one, so that a sample that is not finite stays so, and is no error here.
+    active = (descending * counts > excess).sum(dim=1, keepdim=True).clamp(min=1)
     threshold = excess.gather(1, active - 1) / active
     shrunk = offsets.sign() * (sizes - threshold).clamp(min=0)
     inside = sizes.sum(dim=1, keepdim=True) <= radius

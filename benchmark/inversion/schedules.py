@@ -9,9 +9,9 @@ from torch.optim.lr_scheduler import LambdaLR, MultiStepLR
 
 
 def three_drops(optimizer: Optimizer, iterations: int) -> MultiStepLR:
-    """Divide by ten after 3/8, 5/8 and 7/8 of the iterations (the release of Geiping et al., NeurIPS
-    2020, which writes the fractions 1/2.667, 1/1.6 and 1/1.142)."""
-    milestones = [int(iterations // divisor) for divisor in (2.667, 1.6, 1.142)]
+    """Divide by ten after 3/8, 5/8 and 7/8 of the iterations, as in the release of Geiping et al.
+    (NeurIPS 2020)."""
+    milestones = [iterations * eighths // 8 for eighths in (3, 5, 7)]
     return MultiStepLR(optimizer, milestones, gamma=0.1)
 
 

@@ -20,7 +20,8 @@ class SimulatedClient:
     def __init__(self, observation: Observation, device: torch.device) -> None:
         self.victim = observation.victim().to(device)
         names = [name for name, _ in self.victim.named_parameters()]
-        self.observed = [observation.update[name].to(device) for name in names]
+        # Copies: a file's tensors lie at odd addresses, where sums may round differently.
+        self.observed = [observation.update[name].to(device, copy=True) for name in names]
         self.mean = torch.tensor(observation.mean, device=device).view(3, 1, 1)
         self.std = torch.tensor(observation.std, device=device).view(3, 1, 1)
 

@@ -24,6 +24,7 @@ from tasks.task import TaskSettings
 
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 AXES = {"defenses": "defense", "priors": "prior", "attacks": "attack"}
+KEYS = ("name", "description", "tasks", *AXES, "targets", "seeds")
 
 
 @dataclass(frozen=True)
@@ -138,12 +139,19 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: list[str]) -> Mat
     parser.add_argument("--description", type=str, default="")
     parser.add_argument("--targets", type=list[int], default=[0])
     parser.add_argument("--seeds", type=list[int], default=[0])
+    for key in content:
+        if key not in KEYS:
+            raise BenchmarkError(f"unknown key '{key}'; there are: {', '.join(KEYS)}")
     uses = dict(_overridden_names(overrides))
     names: dict[str, str] = {}
+    labels: dict[str, list[str]] = {}
     values = dict(content)
 
     def declare(kind: str, key: str, default: str, spec: Any) -> dict[str, Any]:
-        """Add a component's options to the parser and return those that the file sets."""
+        """Add a component's options to the parser and return those that the file sets.
+
+        Where it sets none there is nothing to parse: a component without options has no group.
+        """
         options = {"use": spec} if isinstance(spec, str) else dict(_mapping(spec, key))
         names[key] = uses.get(key, str(options.pop("use", default)))
         try:
@@ -154,9 +162,9 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: list[str]) -> Mat
 
     for axis, kind in AXES.items():
         specs = _labelled(content.get(axis), axis)
-        values[axis] = {
-            label: declare(kind, f"{axis}.{label}", label, spec) for label, spec in specs.items()
-        }
+        labels[axis] = list(specs)
+        options = {label: declare(kind, f"{axis}.{label}", label, spec) for label, spec in specs.items()}
+        values[axis] = {label: set_options for label, set_options in options.items() if set_options}
     tasks = _labelled(content.get("tasks"), "tasks")
     values["tasks"] = {}
     for label, spec in tasks.items():
@@ -164,11 +172,13 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: list[str]) -> Mat
         task = dict(_mapping(spec, key))
         parser.add_class_arguments(TaskSettings, key, instantiate=False)
         for part, default in (("dataset", label), ("model", "convnet")):
-            task[part] = declare(part, f"{key}.{part}", default, task.get(part))
+            options = declare(part, f"{key}.{part}", default, task.pop(part, None))
+            task |= {part: options} if options else {}
         values["tasks"][label] = task
+    values = {key: value for key, value in values.items() if key not in AXES or value}
 
     try:
-        parsed = parser.parse_object(_without_empty(values))
+        parsed = parser.parse_object(values)
         remaining = [o for o in overrides if not _NAME_OVERRIDE.match(o)]
         resolved = plain(parser, parser.parse_args(remaining, namespace=parsed))
     except ArgumentError as error:
@@ -181,8 +191,7 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: list[str]) -> Mat
         return Component(kind, names[key], label, options)
 
     def axis_components(axis: str) -> tuple[Component, ...]:
-        labels = values[axis]
-        return tuple(component(AXES[axis], f"{axis}.{label}", label) for label in labels)
+        return tuple(component(AXES[axis], f"{axis}.{label}", label) for label in labels[axis])
 
     def task_config(label: str) -> TaskConfig:
         dataset = component("dataset", f"tasks.{label}.dataset", names[f"tasks.{label}.dataset"])
@@ -242,14 +251,6 @@ def _mapping(value: Any, key: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise BenchmarkError(f"{key}: a mapping is expected, not {value!r}")
     return value
-
-
-def _without_empty(values: Any) -> Any:
-    """Leave out empty mappings: a component without options has no group in the parser."""
-    if not isinstance(values, dict):
-        return values
-    kept = {key: _without_empty(value) for key, value in values.items()}
-    return {key: value for key, value in kept.items() if value != {}}
 
 
 def _is_yaml(path: Any) -> bool:

@@ -73,8 +73,10 @@ def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
     Returns:
         The weights file.
     """
-    if config.steps < 1 or config.batch_size < GROUP or config.batch_size % GROUP:
-        raise PriorError(f"steps must be at least 1 and batch_size a multiple of {GROUP}")
+    # Half a batch goes through the gradient penalty, in whole groups.
+    multiple = 2 * GROUP
+    if config.steps < 1 or config.batch_size < 1 or config.batch_size % multiple:
+        raise PriorError(f"steps must be at least 1 and batch_size a multiple of {multiple}")
     pl.seed_everything(config.seed, verbose=False)
     size = 4 * 2 ** (len(config.channels) - 1)
     images = load_images(config.data, config.split, size)

@@ -1,0 +1,151 @@
+"""One step of each attack, against a slow reference written here; and what a search is held in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmark.attacks import GIFD, IG, Attack, Latent
+from benchmark.inversion.radii import PerEntry
+from benchmark.invert import invert
+from priors import State
+from priors.generators.resnet import ResNetPrior
+from tasks import Observation
+
+
+class Record(Callback):
+    """Keeps what is searched before every iteration and after the last."""
+
+    def __init__(self) -> None:
+        self.searched: list[dict[str, Tensor]] = []
+        self.held: list[dict[str, Tensor]] = []
+        self.stages: list[int] = []
+
+    def on_train_batch_end(self, trainer: Any, attack: Any, *args: Any) -> None:
+        self.searched.append({n: t.detach().clone() for n, t in attack.searched.items()})
+        self.held.append(dict(attack.held))
+        self.stages.append(attack.progress.stage)
+
+
+def steps(attack: Attack, observation: Observation, prior: ResNetPrior | None = None) -> Record:
+    record = Record()
+    invert(attack, observation, prior, 0, callbacks=[record], accelerator="cpu")
+    return record
+
+
+def cosine_objective(observation: Observation, inputs: Tensor, label: int) -> Tensor:
+    """1 - cosine between the gradients at normalised images and those observed, parameter by parameter."""
+    victim = observation.victim()
+    loss = F.cross_entropy(victim(inputs), torch.tensor([label]))
+    gradients = torch.autograd.grad(loss, list(victim.parameters()), create_graph=True)
+    inner = mine = theirs = torch.zeros(())
+    for (name, _), gradient in zip(victim.named_parameters(), gradients, strict=True):
+        target = observation.update[name]
+        inner = inner + (gradient * target).sum()
+        mine = mine + (gradient**2).sum()
+        theirs = theirs + (target**2).sum()
+    return 1 - inner / (mine.sqrt() * theirs.sqrt())
+
+
+def slow_total_variation(x: Tensor) -> Tensor:
+    right = [(x[..., j + 1] - x[..., j]).abs() for j in range(x.shape[-1] - 1)]
+    down = [(x[..., i + 1, :] - x[..., i, :]).abs() for i in range(x.shape[-2] - 1)]
+    return torch.stack(right).mean() + torch.stack(down).mean()
+
+
+def test_ig_takes_the_step_of_signed_adam_in_the_box(observation: Observation) -> None:
+    attack = IG(iterations=16, learning_rate=0.1, total_variation=0.3)
+    record = steps(attack, observation)
+    before, after = record.searched[0]["inputs"], record.searched[1]["inputs"]
+    # Slowly: Adam on the sign of the gradient, from its first two steps.
+    attack.observe(observation, None, 0)
+    attack._move_to_device()
+    start = attack.begin(0)["inputs"].clamp(-2, 2)  # (0 - 0.5) / 0.25 to (1 - 0.5) / 0.25
+    x = start.clone()
+    first = second = torch.zeros_like(x)
+    for step in (1, 2):
+        x = x.detach().requires_grad_()
+        objective = cosine_objective(observation, x, 0) + 0.3 * slow_total_variation(x)
+        sign = torch.autograd.grad(objective, x)[0].sign()
+        first, second = 0.9 * first + 0.1 * sign, 0.999 * second + 0.001 * sign**2
+        direction = (first / (1 - 0.9**step)) / ((second / (1 - 0.999**step)).sqrt() + 1e-8)
+        x = (x.detach() - 0.1 * direction).clamp(-2, 2)
+        expected = before if step == 1 else after
+        # A sign may flip where the gradient is almost zero.
+        assert float((x - expected).abs().gt(1e-5).float().mean()) < 0.002
+
+
+def test_latent_takes_the_step_of_adam_with_warm_up(
+    observation: Observation, tiny_prior: ResNetPrior
+) -> None:
+    attack = Latent(iterations=20, learning_rate=0.1, total_variation=0.2, image_norm=0.1)
+    record = steps(attack, observation, tiny_prior)
+    attack.observe(observation, tiny_prior, 0)
+    attack._move_to_device()
+    searched = {n: t.clone().requires_grad_() for n, t in attack.begin(0).items()}
+    state = State(0, {**attack.held, **searched}, tuple(searched))
+    inputs = (tiny_prior.generate(state) - 0.5) / 0.25
+    norm = inputs.square().sum().sqrt() / 32**2
+    objective = cosine_objective(observation, inputs, 0) + 0.2 * slow_total_variation(inputs) + 0.1 * norm
+    gradients = torch.autograd.grad(objective, list(searched.values()))
+    rate = 0.1 * min(1, (1 / 21) / 0.05)
+    for (name, start), gradient in zip(searched.items(), gradients, strict=True):
+        # The first step of Adam.
+        expected = start.detach() - rate * gradient / (gradient.abs() + 1e-8)
+        torch.testing.assert_close(record.searched[0][name], expected, atol=1e-4, rtol=0)
+
+
+def test_gifd_searches_each_stage_and_stays_in_its_l1_ball(
+    observation: Observation, tiny_prior: ResNetPrior
+) -> None:
+    radius = 0.01
+    record = steps(GIFD(iterations=6, radii=PerEntry(radius)), observation, tiny_prior)
+    assert record.stages == [stage for stage in range(5) for _ in range(6)]
+    touched = 0
+    for searched, held, stage in zip(record.searched, record.held, record.stages, strict=True):
+        if stage == 0:
+            assert set(searched) == {
+                "z",
+                "embedding",
+            }  # the tiny prior does not know the photograph's class
+            continue
+        assert set(searched) == {"feature"}
+        moved = (searched["feature"] - held["centre of feature"]).abs().sum()
+        limit = radius * searched["feature"].numel()
+        assert float(moved) <= limit * (1 + 1e-4)
+        touched += float(moved) > limit * 0.99
+    assert touched > 4  # the ball was met: without it, the features go further
+    free = steps(GIFD(iterations=6, radii=None), observation, tiny_prior)
+    assert all("centre of feature" not in held for held in free.held)
+    last = len(free.searched) - 1
+    assert not torch.equal(free.searched[last]["feature"], record.searched[last]["feature"])
+
+
+def test_a_stage_of_gifd_begins_where_the_last_one_ended(
+    observation: Observation, tiny_prior: ResNetPrior
+) -> None:
+    record = steps(GIFD(iterations=4), observation, tiny_prior)
+    for last in (3, 7, 11, 15):
+        held = {n: t for n, t in record.held[last].items() if not n.startswith("centre")}
+        state = State(record.stages[last], {**held, **record.searched[last]}, ())
+        advanced = tiny_prior.advance(state).tensors["feature"]
+        torch.testing.assert_close(record.held[last + 1]["centre of feature"], advanced)
+
+
+def test_gifd_can_stop_at_an_earlier_stage(observation: Observation, tiny_prior: ResNetPrior) -> None:
+    record = steps(GIFD(iterations=2, last_stage=1), observation, tiny_prior)
+    assert record.stages == [0, 0, 1, 1]
+
+
+def test_the_prior_is_conditioned_on_a_class_that_it_knows(tiny_prior: ResNetPrior) -> None:
+    from tests.conftest import make_round
+
+    cat, _ = make_round(1, 1)
+    record = steps(Latent(iterations=2), cat, tiny_prior)
+    assert set(record.searched[0]) == {"z"}
+    expected = tiny_prior.generator.embedding.weight[0]
+    torch.testing.assert_close(record.held[0]["embedding"][0], expected)

@@ -1,0 +1,181 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmark.cli import run as cli
+from benchmark.results.run_folder import RunFolder
+from tests.benchmark.helpers import reconstructions, write_config
+
+FIELDS = ["attack", "prior", "dataset", "model", "defense", "batch_size", "seed", "target", "status", "psnr", "ssim", "lpips_alex", "lpips_vgg", "mse", "label_accuracy", "matching_loss", "gradient_evaluations", "seconds", "reason"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a run."""
+    folder = tmp_path_factory.mktemp("finished")
+    config = write_config(folder)
+    assert cli(["run", str(config), "--output", str(folder / "out")]) == 0
+    return folder / "out"
+
+
+def test_a_run_prints_means_and_where_the_report_is(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli(["run", str(write_config(finished.parent)), "--output", str(finished)]) == 0
+    printed = capsys.readouterr().out
+    assert "PSNR" in printed
+    assert str(finished / "report.html") in printed.replace("\n", "")
+
+
+def test_json_has_an_object_a_cell_with_the_promised_fields(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli(["show", str(finished), "--format", "json"]) == 0
+    cells = json.loads(capsys.readouterr().out)
+    assert len(cells) == 4
+    for cell in cells:
+        assert set(FIELDS) <= set(cell)
+        assert cell["status"] == "done"
+        assert (cell["dataset"], cell["model"], cell["batch_size"]) == ("photos", "convnet", 1)
+
+
+def test_csv_and_markdown_and_table_say_the_same(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli(["show", str(finished), "--format", "json"])
+    cells = json.loads(capsys.readouterr().out)
+    cli(["show", str(finished), "--format", "csv"])
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [row["psnr"] for row in rows] == [str(cell["psnr"]) for cell in cells]
+    for form in ("markdown", "table"):
+        cli(["show", str(finished), "--format", form])
+        printed = capsys.readouterr().out
+        for cell in cells:
+            assert f"{cell['psnr']:.2f}" in printed
+
+
+def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["list"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("gifd", "ig", "latent", "cifar10", "photos", "convnet", "gaussian_noise", "none", "demo"):
+        assert name in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "nonesuch"], "nonesuch: no such file, nor a bundled configuration"),
+        (["run", "demo", "--attacks.ig.iteratons=3"], "attacks.ig.iteratons"),
+        (["run", "demo", "--attacks.ig.iterations=few"], "attacks.ig.iterations"),
+        (["run", "demo", "--attacks.ig.use=magic"], "no attack 'magic'"),
+        (["show", "."], "holds no run"),
+        (["report", "nowhere"], "holds no run"),
+        (["train-prior", "nonesuch"], "no such file"),
+        (["train-prior", "priors/cifar10", "--setps=3"], "setps"),
+        (["train-prior", "priors/cifar10", "--data=nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli(arguments) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_matrix_in_the_folder_is_one_line_and_status_2(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(finished.parent)
+    assert cli(["run", str(config), "--output", str(finished), "--seeds=[4]"]) == 2
+    assert "holds a run of another matrix (seeds.0: 0, not 4)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"format": "gifd-bench/run/1", "matrix": {"name": 1}}'])
+def test_a_damaged_run_folder_is_one_line_and_status_2(
+    damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "matrix.json").write_text(damage)
+    assert cli(["show", str(tmp_path)]) == 2
+    printed = capsys.readouterr().err
+    assert "matrix.json" in printed
+    assert printed.count("\n") == 1
+
+
+def test_a_failed_cell_makes_status_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from benchmark.attacks import IG
+
+    monkeypatch.setattr(IG, "penalty", lambda self, images: 1 / 0)
+    config = write_config(tmp_path, attacks={"ig": {"iterations": 2}}, defenses={"none": None})
+    assert cli(["run", str(config), "--output", str(tmp_path / "out")]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert "ZeroDivisionError" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    config = write_config(tmp_path, attacks={"ig": {"iterations": 400}}, defenses={"none": None})
+
+    def command(output: str) -> list[str]:
+        return [sys.executable, "-m", "benchmark", "run", str(config), "--output", str(tmp_path / output)]
+
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command("broken"), env=environment, stdout=subprocess.PIPE, text=True)
+    cells = tmp_path / "broken" / "cells"
+    deadline = time.monotonic() + 60
+    while not list(cells.glob("*/cell.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.8)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "the same command goes on" in printed
+    assert len(list(cells.glob("*/checkpoint.ckpt"))) == 1
+    for output in ("broken", "whole"):
+        subprocess.run(command(output), env=environment, check=True, capture_output=True)
+    assert reconstructions(tmp_path / "broken") == reconstructions(tmp_path / "whole")
+
+
+def test_the_report_holds_its_images_and_loads_nothing(finished: Path) -> None:
+    page = RunFolder(finished).report.read_text()
+    assert page.count('<img src="data:image/png;base64,') == 2 * 3
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+    for text in ("astronaut", "gifd (cifar10)", "defense: noise"):
+        assert text in page
+
+
+def test_the_report_escapes_what_it_shows(tmp_path: Path) -> None:
+    from benchmark.results.cell_folder import CellFolder
+    from tests.benchmark.helpers import run, tiny_matrix
+
+    matrix = tiny_matrix(tmp_path, attacks={"ig": {"iterations": 1}}, defenses={"none": None})
+    run(matrix, tmp_path / "out")
+    (cell,) = matrix.cells()
+    folder: CellFolder = RunFolder(tmp_path / "out").cell(cell)
+    folder.write_failed("<script>alert(1)</script>", "", 0.0)
+    assert cli(["report", str(tmp_path / "out")]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page

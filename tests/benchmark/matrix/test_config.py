@@ -1,0 +1,224 @@
+"""Configurations: resolved, overridden, and every way to get one wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from benchmark.errors import BenchmarkError
+from benchmark.inversion.radii import PerEntry, PerStage
+from benchmark.matrix.cell import Cell
+from benchmark.matrix.component import CATALOGUE, Component, describe
+from benchmark.matrix.config import Matrix, bundled_configs, find_config, load_matrix
+
+SMALL: dict[str, Any] = {
+    "tasks": {
+        "photos": {"dataset": {"use": "photos", "size": 16}, "model": {"use": "convnet", "width": 2}}
+    },
+    "defenses": {"none": None, "noise": {"use": "gaussian_noise", "std": 0.5}},
+    "priors": {"cifar10": None},
+    "attacks": {"ig": {"iterations": 3}, "gifd": {"iterations": 1}},
+    "targets": [0, 2],
+    "seeds": [0, 1],
+}
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[Any], str]:
+    def written(content: Any) -> str:
+        path = tmp_path / "small.yaml"
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False))
+        return str(path)
+
+    return written
+
+
+Write = Callable[[Any], str]
+
+
+@pytest.mark.parametrize("name", bundled_configs())
+def test_every_bundled_configuration_resolves(name: str) -> None:
+    matrix = load_matrix(name)
+    assert matrix.name == name
+    assert len({cell.id for cell in matrix.cells()}) == len(list(matrix.cells())) > 0
+
+
+def test_the_product_of_the_axes_with_priors_only_where_they_are_used(write: Write) -> None:
+    matrix = load_matrix(write(SMALL))
+    cells = list(matrix.cells())
+    assert len(cells) == 2 * 2 * 2 * 2
+    assert {(c.attack.label, c.prior.label if c.prior else None) for c in cells} == {
+        ("ig", None),
+        ("gifd", "cifar10"),
+    }
+    assert matrix.name == "small"
+    two = load_matrix(
+        write({**SMALL, "priors": {"a": {"use": "cifar10"}, "b": {"use": "cifar10"}}}), ["--seeds=[0]"]
+    )
+    assert len(list(two.cells())) == 2 * 2 * (1 + 2)
+
+
+def test_options_are_fully_resolved(write: Write) -> None:
+    matrix = load_matrix(write(SMALL))
+    ig, gifd = matrix.attacks
+    assert ig.options == {
+        "iterations": 3,
+        "learning_rate": 0.1,
+        "total_variation": 1e-4,
+        "restarts": 1,
+    }
+    assert gifd.options["radii"] == {
+        "class_path": "benchmark.inversion.radii.PerEntry",
+        "init_args": {"radius": 0.2},
+    }
+    assert matrix.tasks[0].settings.labels == "inferred"
+    assert matrix.tasks[0].model.options == {"width": 2}
+
+
+@pytest.mark.parametrize(
+    ("override", "check"),
+    [
+        ("--attacks.ig.iterations=9", lambda m: m.attacks[0].build().steps == 9),
+        ("--attacks.gifd.radii=null", lambda m: m.attacks[1].build().radii is None),
+        ("--attacks.gifd.radii.radius=0.7", lambda m: m.attacks[1].build().radii.per_entry == 0.7),
+        (
+            '--attacks.gifd.radii={"class_path": "PerStage", "init_args": {"radii": [3, 4]}}',
+            lambda m: m.attacks[1].build().radii.radii == [3.0, 4.0],
+        ),
+        ("--defenses.noise.std=0.25", lambda m: m.defenses[1].build().std == 0.25),
+        ("--tasks.photos.dataset.size=24", lambda m: m.tasks[0].build().dataset.image_size == 24),
+        ("--tasks.photos.labels=known", lambda m: m.tasks[0].settings.labels == "known"),
+        ("--tasks.photos.model.width=5", lambda m: m.tasks[0].model.options["width"] == 5),
+        ("--targets=[1]", lambda m: m.targets == (1,)),
+        ("--name=other", lambda m: m.name == "other"),
+        ("--attacks.ig.use=latent", lambda m: m.attacks[0].name == "latent"),
+    ],
+)
+def test_any_field_is_overridden_on_the_command_line(
+    write: Write, override: str, check: Callable[[Matrix], bool]
+) -> None:
+    assert check(load_matrix(write(SMALL), [override]))
+
+
+def test_radii_are_built_as_classes(write: Write) -> None:
+    spec = {"class_path": "PerStage", "init_args": {"radii": [1]}}
+    matrix = load_matrix(write({**SMALL, "attacks": {"gifd": {"radii": spec}}}))
+    assert isinstance(matrix.attacks[0].build().radii, PerStage)
+    assert isinstance(load_matrix(write(SMALL)).attacks[1].build().radii.radius(1, _ones()), float)
+    assert PerEntry(0.2).radius(1, _ones()) == pytest.approx(0.4)
+
+
+def _ones() -> Any:
+    import torch
+
+    return torch.ones(1, 2)
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    return {**SMALL, **changes}
+
+
+@pytest.mark.parametrize(
+    ("content", "overrides", "message"),
+    [
+        (changed(atacks={}), [], "atacks"),
+        (changed(attacks={"ig": {"iteratons": 3}}), [], "iteratons"),
+        (changed(attacks={"ig": {"iterations": "many"}}), [], "attacks.ig.iterations"),
+        (changed(attacks={"ig": {"iterations": 2.5}}), [], "attacks.ig.iterations"),
+        (changed(attacks={"igg": None}), [], "attacks.igg: no attack 'igg'; there are: gifd, ig, latent"),
+        (changed(attacks={"ig": 3}), [], "attacks.ig: a mapping is expected"),
+        (changed(attacks={"a b": {"use": "ig"}}), [], "label 'a b'"),
+        (changed(attacks=None), [], "attacks: at least one"),
+        (changed(defenses={"none": {"std": 1}}), [], "defenses.none"),
+        (changed(priors=None), [], "attacks.gifd needs a prior"),
+        (changed(tasks={"photos": {"dataset": "fotos"}}), [], "no dataset 'fotos'"),
+        (changed(tasks={"photos": {"labels": "guessed"}}), [], "tasks.photos.labels"),
+        (changed(tasks={"photos": {"batchsize": 3}}), [], "batchsize"),
+        (changed(targets=[0, 0]), [], "targets: distinct numbers"),
+        (changed(targets=[-1]), [], "targets: distinct numbers"),
+        (changed(seeds=[]), [], "seeds: at least one"),
+        (changed(name="../up"), [], "name: '../up'"),
+        (SMALL, ["--attacks.ig.iteratons=3"], "attacks.ig.iteratons"),
+        (SMALL, ["--attacks.ig.iterations=x"], "attacks.ig.iterations"),
+        (SMALL, ["--attacks.ig.use=magic"], "no attack 'magic'"),
+        (SMALL, ["surplus"], "surplus"),
+        ("- a\n- b\n", [], "a mapping is expected at the top"),
+        ("a: [", [], "not a readable YAML file"),
+        ("a: !!python/object/apply:os.system ['echo']", [], "not a readable YAML file"),
+    ],
+)
+def test_a_wrong_configuration_is_one_line_that_says_where(
+    write: Write, content: Any, overrides: list[str], message: str
+) -> None:
+    path = write(content)
+    with pytest.raises(BenchmarkError) as error:
+        load_matrix(path, overrides)
+    text = str(error.value)
+    assert message in text
+    assert path in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("name", ["nonesuch", "../configs/demo", "demo.yaml", "/etc"])
+def test_a_configuration_that_does_not_exist(name: str) -> None:
+    with pytest.raises(
+        BenchmarkError, match=r"no such file, nor a bundled configuration; there are: .*demo"
+    ):
+        find_config(name)
+
+
+def test_a_cell_survives_json_with_its_id(write: Write) -> None:
+    for cell in load_matrix(write(SMALL)).cells():
+        again = Cell.from_config(json.loads(json.dumps(cell.config())))
+        assert again == cell
+        assert again.id == cell.id
+
+
+def test_a_matrix_survives_json(write: Write) -> None:
+    matrix = load_matrix(write(SMALL))
+    assert Matrix.from_config(json.loads(json.dumps(matrix.config()))) == matrix
+
+
+def test_ids_depend_on_every_option_and_on_nothing_else(write: Write) -> None:
+    def ids(*overrides: str) -> list[str]:
+        return [cell.id for cell in load_matrix(write(SMALL), overrides).cells()]
+
+    assert ids() == ids("--name=other") == ids("--attacks.ig.learning_rate=0.1")
+    assert not set(ids()) & set(ids("--tasks.photos.model.width=3"))
+    assert len(set(ids()) & set(ids("--attacks.ig.iterations=4"))) == 8
+
+
+def test_cells_of_one_target_share_their_observation(write: Write) -> None:
+    cells = list(load_matrix(write(SMALL)).cells())
+    assert len({cell.observation_id for cell in cells}) == 2 * 2 * 2
+    for cell in cells:
+        twin = next(c for c in cells if c.observation_id == cell.observation_id and c.attack != cell.attack)
+        assert (twin.target, twin.seed, twin.defense) == (cell.target, cell.seed, cell.defense)
+
+
+def test_each_use_of_randomness_has_a_stream_of_its_own(write: Write) -> None:
+    cells = list(load_matrix(write(SMALL)).cells())
+    for seed in (0, 1):
+        of_seed = [cell for cell in cells if cell.seed == seed]
+        assert len({cell.stream("model") for cell in of_seed}) == 1
+        assert len({cell.stream("defense") for cell in of_seed}) == 2
+        assert len({cell.stream("attack") for cell in of_seed}) == 4
+    assert len({cell.stream("model") for cell in cells}) == 2
+    assert {cell.stream("model") for cell in cells}.isdisjoint(cell.stream("attack") for cell in cells)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, names in CATALOGUE.items() for n in names])
+def test_every_component_describes_itself_in_a_sentence(kind: str, name: str) -> None:
+    text = describe(kind, name)
+    assert text.endswith(".")
+    assert 10 < len(text) < 200
+
+
+def test_a_component_from_elsewhere_with_a_wrong_option_is_one_line() -> None:
+    with pytest.raises(BenchmarkError, match="iterations"):
+        Component("attack", "ig", "ig", {"iterations": "x"}).build()

@@ -1,0 +1,177 @@
+"""Whole runs: repeated, interrupted, with another truth, with failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.attacks import IG
+from benchmark.errors import BenchmarkError
+from benchmark.invert import InversionInterrupted
+from benchmark.results.rows import rows_of
+from benchmark.results.run_folder import RunFolder, first_difference
+from priors import PriorError
+from tasks import TaskError, Truth
+from tests.benchmark.helpers import reconstructions, run, tiny_matrix
+
+
+def test_every_cell_is_a_row_with_its_numbers(tmp_path: Path) -> None:
+    matrix = tiny_matrix(tmp_path)
+    display = run(matrix, tmp_path / "out")
+    assert display.ended == ["done"] * 4
+    assert display.begun == ["ig", "gifd"] * 2
+    rows = rows_of(RunFolder(tmp_path / "out"))
+    assert [(row.defense, row.attack, row.prior) for row in rows] == [
+        ("none", "ig", None),
+        ("none", "gifd", "cifar10"),
+        ("noise", "ig", None),
+        ("noise", "gifd", "cifar10"),
+    ]
+    for row in rows:
+        assert row.status == "done"
+        assert row.images == 1
+        assert row.gradient_evaluations == {"ig": 5, "gifd": 6}[row.attack]
+        for metric in ("psnr", "ssim", "mse", "feature_mse", "label_accuracy", "matching_loss", "seconds"):
+            assert isinstance(getattr(row, metric), float), metric
+
+
+def test_the_same_matrix_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    matrix = tiny_matrix(tmp_path)
+    run(matrix, tmp_path / "one")
+    run(matrix, tmp_path / "two")
+    assert reconstructions(tmp_path / "one") == reconstructions(tmp_path / "two")
+
+
+def test_a_cell_that_is_done_is_not_run_again(tmp_path: Path) -> None:
+    matrix = tiny_matrix(tmp_path)
+    run(matrix, tmp_path / "out")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert run(matrix, tmp_path / "out").begun == []
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+
+
+def test_no_reconstruction_depends_on_the_truth(tmp_path: Path) -> None:
+    """Observations first; then every truth is replaced by another image; then the attacks run."""
+    matrix = tiny_matrix(tmp_path, targets=[0, 1])
+    run(matrix, tmp_path / "honest")
+    swapped = RunFolder(tmp_path / "swapped")
+    swapped.open_for(matrix)
+    for cell in matrix.cells():
+        task = cell.task.build()
+        truth = task.truth(cell.target)
+        seeds = cell.stream("model"), cell.stream("defense")
+        observation = task.observe(truth, cell.defense.build(), *seeds)
+        other = Truth(torch.rand(truth.images.shape), (truth.labels + 1) % 10)
+        swapped.write_round(cell, observation, other)
+    run(matrix, tmp_path / "swapped")
+    assert reconstructions(tmp_path / "honest") == reconstructions(tmp_path / "swapped")
+    scores = [[row.psnr for row in rows_of(RunFolder(tmp_path / n))] for n in ("honest", "swapped")]
+    assert scores[0] != scores[1]
+
+
+def after(iterations: int) -> Callable[[], bool]:
+    left = iterations
+
+    def stop() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    return stop
+
+
+@pytest.mark.parametrize("iterations", [0, 2, 3, 4, 6, 9])
+def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path: Path, iterations: int) -> None:
+    matrix = tiny_matrix(tmp_path)
+    whole = run(matrix, tmp_path / "whole")
+    with pytest.raises(InversionInterrupted):
+        run(matrix, tmp_path / "broken", stop=after(iterations))
+    assert len(list((tmp_path / "broken").glob("cells/*/checkpoint.ckpt"))) == 1
+    rest = run(matrix, tmp_path / "broken")
+    assert reconstructions(tmp_path / "whole") == reconstructions(tmp_path / "broken")
+    assert not list((tmp_path / "broken").rglob("*.ckpt*"))
+    # What was done before was not done again.
+    assert whole.iterations - rest.iterations == iterations + 1
+
+
+def test_what_an_attack_raises_is_a_row_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any, images: Any) -> Any:
+        raise ZeroDivisionError("the attack\nfell over")
+
+    monkeypatch.setattr(IG, "penalty", broken)
+    display = run(tiny_matrix(tmp_path), tmp_path / "out")
+    assert display.ended == ["failed", "done", "failed", "done"]
+    row = rows_of(RunFolder(tmp_path / "out"))[0]
+    assert (row.status, row.reason) == ("failed", "ZeroDivisionError: the attack fell over")
+    assert row.psnr is None
+    cell = next(iter(tiny_matrix(tmp_path).cells()))
+    assert "in broken" in RunFolder(tmp_path / "out").cell(cell).read()["traceback"]
+
+
+def test_an_unfinished_run_has_pending_rows(tmp_path: Path) -> None:
+    with pytest.raises(InversionInterrupted):
+        run(tiny_matrix(tmp_path), tmp_path / "out", stop=after(5))
+    statuses = [row.status for row in rows_of(RunFolder(tmp_path / "out"))]
+    assert statuses == ["done", "pending", "pending", "pending"]
+
+
+def test_a_folder_with_another_matrix_is_left_alone(tmp_path: Path) -> None:
+    run(tiny_matrix(tmp_path), tmp_path / "out")
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    other = tiny_matrix(tmp_path, attacks={"ig": {"iterations": 4}, "gifd": {"iterations": 2}})
+    with pytest.raises(BenchmarkError, match=r"attacks\.1\.options\.iterations: 1, not 2"):
+        run(other, tmp_path / "out")
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("words")
+    with pytest.raises(BenchmarkError, match="not empty and not a run"):
+        run(tiny_matrix(tmp_path), tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+    with pytest.raises(BenchmarkError, match="not a folder"):
+        run(tiny_matrix(tmp_path), tmp_path / "out" / "thesis.tex")
+
+
+def test_a_damaged_observation_is_an_error_and_not_overwritten(tmp_path: Path) -> None:
+    matrix = tiny_matrix(tmp_path)
+    with pytest.raises(InversionInterrupted):
+        run(matrix, tmp_path / "out", stop=after(0))
+    (file,) = (tmp_path / "out" / "observations").iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(TaskError, match="damaged observation file"):
+        run(matrix, tmp_path / "out")
+    assert len(file.read_bytes()) == 1000
+
+
+def test_damaged_weights_are_an_error_before_the_first_cell(tmp_path: Path) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"no weights")
+    priors = {"mine": {"use": "generator_file", "weights": str(tmp_path / "bad.safetensors")}}
+    with pytest.raises(PriorError, match=r"bad.safetensors: damaged weights file"):
+        run(tiny_matrix(tmp_path, priors=priors), tmp_path / "out")
+    assert not list((tmp_path / "out" / "cells").iterdir())
+
+
+def test_a_target_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(TaskError, match="target 10 does not exist"):
+        run(tiny_matrix(tmp_path, targets=[10]), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "difference"),
+    [
+        ({"a": 1}, {"a": 1}, None),
+        ({"a": [1, 2]}, {"a": [1, 3]}, "a.1: 2, not 3"),
+        ({"a": [1]}, {"a": [1, 2]}, "a: [1], not [1, 2]"),
+        ({"a": {"b": 1}}, {"a": {}}, "a.b: 1, not None"),
+    ],
+)
+def test_first_difference(found: Any, wanted: Any, difference: str | None) -> None:
+    assert first_difference(found, wanted) == difference
