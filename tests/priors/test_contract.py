@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def states(prior: Prior, **options: Any) -> list[State]:
 def test_rendering_is_continuous_at_every_stage_boundary(prior: Prior) -> None:
     for seed in range(3):
         images = [prior.render(state) for state in states(prior, seed=seed)]
-        for before, after in zip(images[:-1], images[1:], strict=True):
+        for before, after in pairwise(images):
             torch.testing.assert_close(before, after, atol=1e-5, rtol=0)
 
 

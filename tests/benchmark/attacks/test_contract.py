@@ -164,8 +164,8 @@ def test_a_checkpoint_at_any_iteration_resumes_to_the_same_bytes(
     whole = run(name, observation, tiny_prior)
     for iteration in range(len(whole.curve)):
         path = tmp_path / f"{iteration}.ckpt"
+        stop = StopAfter(iteration)
         with pytest.raises(InversionInterrupted):
-            stop = StopAfter(iteration)
             run(name, observation, tiny_prior, checkpoint=Checkpoint(path, 1e9, stop))
         resumed = run(name, observation, tiny_prior, checkpoint=Checkpoint(path, 1e9, lambda: False))
         assert_same_bytes(whole, resumed)

@@ -18,7 +18,11 @@ from benchmark.cli import run as cli
 from benchmark.results.run_folder import RunFolder
 from tests.benchmark.helpers import reconstructions, write_config
 
-FIELDS = ["attack", "prior", "dataset", "model", "defense", "batch_size", "seed", "target", "status", "psnr", "ssim", "lpips_alex", "lpips_vgg", "mse", "label_accuracy", "matching_loss", "gradient_evaluations", "seconds", "reason"]
+FIELDS = {
+    *("attack", "prior", "dataset", "model", "defense", "batch_size", "seed", "target", "status"),
+    *("psnr", "ssim", "lpips_alex", "lpips_vgg", "mse", "label_accuracy", "matching_loss"),
+    *("gradient_evaluations", "seconds", "reason"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_prints_means_and_where_the_report_is(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli(["run", str(write_config(finished.parent)), "--output", str(finished)]) == 0
     printed = capsys.readouterr().out
@@ -46,7 +50,7 @@ def test_json_has_an_object_a_cell_with_the_promised_fields(
     cells = json.loads(capsys.readouterr().out)
     assert len(cells) == 4
     for cell in cells:
-        assert set(FIELDS) <= set(cell)
+        assert set(cell) >= FIELDS
         assert cell["status"] == "done"
         assert (cell["dataset"], cell["model"], cell["batch_size"]) == ("photos", "convnet", 1)
 
