@@ -7,12 +7,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from priors.errors import PriorError
 from priors.generators.resnet import Generator, GeneratorConfig
+from priors.tensor_files import check_tensors, read_safetensors
 
 FORMAT = "gifd-bench/resnet-generator/1"
 
@@ -33,19 +32,12 @@ def load_generator(path: Path) -> Generator:
         PriorError: no such file, damaged, of another format, or of tensors that do not fit; the
             message names the file and the first mismatch.
     """
-    if not path.is_file():
-        raise PriorError(f"{path}: no such weights file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise PriorError(f"{path}: damaged weights file ({error})") from error
+    tensors, metadata = read_safetensors(path)
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "none")
         raise PriorError(f"{path}: weights of format '{FORMAT}' expected, found '{found}'")
     generator = Generator(_config(path, metadata.get("generator", "")))
-    _check(path, generator.state_dict(), tensors)
+    check_tensors(path, generator.state_dict(), tensors)
     generator.load_state_dict(tensors)
     return generator
 
@@ -68,14 +60,3 @@ def _config(path: Path, text: str) -> GeneratorConfig:
     except (ValueError, TypeError, AttributeError) as error:
         raise PriorError(f"{path}: its metadata describes no generator ({error})") from error
     return config
-
-
-def _check(path: Path, wanted: dict[str, torch.Tensor], found: dict[str, torch.Tensor]) -> None:
-    for name in sorted(wanted.keys() | found.keys()):
-        if name not in found:
-            raise PriorError(f"{path}: tensor '{name}' is missing")
-        if name not in wanted:
-            raise PriorError(f"{path}: tensor '{name}' is unexpected")
-        if wanted[name].shape != found[name].shape:
-            shapes = f"{tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
-            raise PriorError(f"{path}: tensor '{name}' has shape {shapes}")

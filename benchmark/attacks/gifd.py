@@ -9,6 +9,7 @@ from torch import Tensor
 
 from benchmark.attacks.base import Stage
 from benchmark.attacks.staged import StagedSearch
+from benchmark.errors import BenchmarkError
 from benchmark.inversion.projections import project_l1_ball
 from benchmark.inversion.radii import PerEntry, Radii
 
@@ -24,7 +25,7 @@ class GIFD(StagedSearch):
     feature at which it began, and the answer comes from the stage with the lowest matching loss.
 
     Args:
-        iterations: of each stage (1,000 in the paper).
+        iterations: of every stage (1,000 in the paper), or one number a stage.
         learning_rate: of Adam, new at every stage; warm-up over 5 %, cosine ramp-down over 75 %.
         radii: of the l1 balls; null searches without. The default is for the bundled priors; the
             paper's BigGAN radii are about 0.06 an entry.
@@ -36,7 +37,7 @@ class GIFD(StagedSearch):
 
     def __init__(
         self,
-        iterations: int = 1000,
+        iterations: int | list[int] = 1000,
         learning_rate: float = 0.1,
         radii: Radii | None = lazy_instance(PerEntry, radius=0.2),
         last_stage: int | None = None,
@@ -45,13 +46,20 @@ class GIFD(StagedSearch):
         restarts: int = 1,
     ) -> None:
         super().__init__(learning_rate, total_variation, image_norm, restarts)
+        counts = iterations if isinstance(iterations, list) else [iterations]
+        if min(counts, default=0) < 1:
+            raise BenchmarkError(f"gifd: iterations must be positive, not {iterations}")
         self.steps = iterations
         self.radii = radii
         self.last_stage = last_stage
 
     def stages(self) -> tuple[Stage, ...]:
         stop = None if self.last_stage is None else self.last_stage + 1
-        return tuple(Stage(name, self.steps) for name in self.prior.stages[:stop])
+        names = self.prior.stages[:stop]
+        steps = self.steps if isinstance(self.steps, list) else [self.steps] * len(names)
+        if len(steps) != len(names):
+            raise BenchmarkError(f"gifd: {len(steps)} numbers of iterations given for {len(names)} stages")
+        return tuple(Stage(name, count) for name, count in zip(names, steps, strict=True))
 
     def begin(self, stage: int) -> Mapping[str, Tensor]:
         start = super().begin(stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,24 @@ from priors.weights_file import save_generator
 from tests.conftest import make_tiny_generator
 
 
+def make_options(name: str, folder: Path) -> dict[str, Any]:
+    """Options that make a small prior with random weights, in the format of the real one."""
+    if name == "generator_file":
+        save_generator(folder / "tiny.safetensors", make_tiny_generator())
+        return {"weights": folder / "tiny.safetensors"}
+    if name == "biggan":
+        pytest.importorskip("pytorch_pretrained_biggan")
+        from tests.priors import test_biggan
+
+        torch.save(test_biggan.published().state_dict(), folder / "pytorch_model.bin")
+        (folder / "config.json").write_text(json.dumps(test_biggan.TINY))
+        return {"weights": folder}
+    return {}
+
+
 @pytest.fixture(params=sorted(PRIORS))
 def prior(request: pytest.FixtureRequest, tmp_path: Path) -> Prior:
-    options: dict[str, Any] = {}
-    if request.param == "generator_file":
-        options["weights"] = tmp_path / "tiny.safetensors"
-        save_generator(options["weights"], make_tiny_generator())
-    return PRIORS[request.param](**options)
+    return PRIORS[request.param](**make_options(request.param, tmp_path))
 
 
 def start(prior: Prior, seed: int = 0, classes: tuple[int, ...] = (0, 1)) -> State:

@@ -92,7 +92,9 @@ def main() -> None:
             f"bare {milliseconds[0]:.1f} ms, Lightning {milliseconds[1]:.1f} ms an iteration, "
             f"ratio {ratios[-1]:.3f}\n"
         )
-    sys.stdout.write(f"ratio: {min(ratios):.3f} to {max(ratios):.3f}, median {statistics.median(ratios):.3f}\n")
+    sys.stdout.write(
+        f"ratio: {min(ratios):.3f} to {max(ratios):.3f}, median {statistics.median(ratios):.3f}\n"
+    )
 
 
 if __name__ == "__main__":

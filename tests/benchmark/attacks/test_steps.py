@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark.attacks import GIFD, IG, Attack, Latent
+from benchmark.errors import BenchmarkError
 from benchmark.inversion.radii import PerEntry
 from benchmark.invert import invert
 from priors import State
@@ -139,6 +141,19 @@ def test_a_stage_of_gifd_begins_where_the_last_one_ended(
 def test_gifd_can_stop_at_an_earlier_stage(observation: Observation, tiny_prior: ResNetPrior) -> None:
     record = steps(GIFD(iterations=2, last_stage=1), observation, tiny_prior)
     assert record.stages == [0, 0, 1, 1]
+
+
+def test_stages_of_gifd_may_differ_in_length(observation: Observation, tiny_prior: ResNetPrior) -> None:
+    record = steps(GIFD(iterations=[1, 2, 1, 1, 3]), observation, tiny_prior)
+    assert record.stages == [0, 1, 1, 2, 3, 4, 4, 4]
+
+
+@pytest.mark.parametrize("iterations", [0, [], [1, 0, 1, 1, 1], [1, 1]])
+def test_a_stage_without_iterations_is_an_error(
+    iterations: int | list[int], observation: Observation, tiny_prior: ResNetPrior
+) -> None:
+    with pytest.raises(BenchmarkError, match="iterations"):
+        steps(GIFD(iterations=iterations), observation, tiny_prior)
 
 
 def test_the_prior_is_conditioned_on_a_class_that_it_knows(tiny_prior: ResNetPrior) -> None:

@@ -1,0 +1,270 @@
+"""BigGAN-deep (Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR
+2019, appendix B), and its stages.
+
+Tensor names and shapes are those of the published PyTorch weights (`biggan-deep-128/256/512`), with two
+things worked out once, when they are loaded: a spectrally normalised weight is divided by its norm, and
+the batch statistics are those of one truncation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from priors.base import UNKNOWN_CLASS, Prior, State
+
+
+@dataclass(frozen=True)
+class BigGANConfig:
+    """Shape of a generator, with the keys of the published `config.json`.
+
+    Attributes:
+        output_dim: side of the image in pixels.
+        z_dim: entries of the latent, and of the class embedding.
+        channel_width: channels of the last layer.
+        num_classes: classes.
+        layers: (upsample, inputs, outputs) of each block, in multiples of `channel_width`.
+        attention_layer_position: the attention layer stands before this block.
+        eps: of the normalisation layers.
+        n_stats: how many truncations, evenly spaced over [0, 1], there are batch statistics for.
+    """
+
+    output_dim: int
+    z_dim: int
+    channel_width: int
+    num_classes: int
+    layers: tuple[tuple[bool, int, int], ...]
+    attention_layer_position: int
+    eps: float
+    n_stats: int
+
+
+class TruncatedNorm(nn.Module):
+    """Batch normalisation with the statistics of one truncation; conditional where a size is given."""
+
+    def __init__(self, channels: int, eps: float, condition: int | None = None) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("inverse_std", torch.ones(channels))
+        self.eps, self.conditional = eps, condition is not None
+        if condition is None:
+            self.weight = nn.Parameter(torch.ones(channels))
+            self.bias = nn.Parameter(torch.zeros(channels))
+        else:
+            self.scale = nn.Linear(condition, channels, bias=False)
+            self.offset = nn.Linear(condition, channels, bias=False)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        if self.conditional:
+            gain, bias = 1 + self.scale(condition), self.offset(condition)
+        else:
+            gain, bias = self.weight[None], self.bias[None]
+        # One multiplication and one addition over the feature map.
+        gain = gain * self.inverse_std
+        bias = bias - self.mean * gain
+        out: Tensor = x * gain[:, :, None, None] + bias[:, :, None, None]
+        return out
+
+
+class Block(nn.Module):
+    """A bottleneck block: 1x1, 3x3, 3x3 and 1x1 convolutions, with half the channels dropped or the side
+    doubled on the way round."""
+
+    def __init__(self, inputs: int, outputs: int, condition: int, upsample: bool, eps: float) -> None:
+        super().__init__()
+        middle = inputs // 4
+        self.upsample, self.outputs = upsample, outputs
+        self.bn_0 = TruncatedNorm(inputs, eps, condition)
+        self.conv_0 = nn.Conv2d(inputs, middle, 1)
+        self.bn_1 = TruncatedNorm(middle, eps, condition)
+        self.conv_1 = nn.Conv2d(middle, middle, 3, padding=1)
+        self.bn_2 = TruncatedNorm(middle, eps, condition)
+        self.conv_2 = nn.Conv2d(middle, middle, 3, padding=1)
+        self.bn_3 = TruncatedNorm(middle, eps, condition)
+        self.conv_3 = nn.Conv2d(middle, outputs, 1)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        hidden = self.conv_0(F.relu(self.bn_0(x, condition)))
+        hidden = self._resize(F.relu(self.bn_1(hidden, condition)))
+        hidden = self.conv_2(F.relu(self.bn_2(self.conv_1(hidden), condition)))
+        hidden = self.conv_3(F.relu(self.bn_3(hidden, condition)))
+        out: Tensor = hidden + self._resize(x[:, : self.outputs])
+        return out
+
+    def _resize(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=2.0, mode="nearest") if self.upsample else x
+
+
+class Attention(nn.Module):
+    """Self-attention over positions (Zhang et al., "Self-attention GANs", ICML 2019)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.snconv1x1_theta = nn.Conv2d(channels, channels // 8, 1, bias=False)
+        self.snconv1x1_phi = nn.Conv2d(channels, channels // 8, 1, bias=False)
+        self.snconv1x1_g = nn.Conv2d(channels, channels // 2, 1, bias=False)
+        self.snconv1x1_o_conv = nn.Conv2d(channels // 2, channels, 1, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        queries = self.snconv1x1_theta(x).flatten(2)
+        keys = F.max_pool2d(self.snconv1x1_phi(x), 2).flatten(2)
+        values = F.max_pool2d(self.snconv1x1_g(x), 2).flatten(2)
+        weights = torch.softmax(queries.transpose(1, 2) @ keys, dim=-1)
+        attended = (values @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
+        out: Tensor = x + self.gamma * self.snconv1x1_o_conv(attended)
+        return out
+
+
+class Generator(nn.Module):
+    """The network from the condition (latent and class embedding) to the image."""
+
+    def __init__(self, config: BigGANConfig) -> None:
+        super().__init__()
+        width, condition = config.channel_width, 2 * config.z_dim
+        self.gen_z = nn.Linear(condition, 16 * 16 * width)
+        layers: list[nn.Module] = []
+        for position, (upsample, inputs, outputs) in enumerate(config.layers):
+            if position == config.attention_layer_position:
+                layers.append(Attention(inputs * width))
+            layers.append(Block(inputs * width, outputs * width, condition, upsample, config.eps))
+        self.layers = nn.ModuleList(layers)
+        self.bn = TruncatedNorm(width, config.eps)
+        self.conv_to_rgb = nn.Conv2d(width, width, 3, padding=1)
+
+    def start(self, condition: Tensor) -> Tensor:
+        """The 4x4 feature; the published weights order it height, width, channel."""
+        flat: Tensor = self.gen_z(condition)
+        return flat.unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
+
+    def finish(self, feature: Tensor, condition: Tensor) -> Tensor:
+        """The image of the last feature: (B, 3, size, size) in [-1, 1]."""
+        hidden = F.relu(self.bn(feature, condition))
+        # The published layer has as many outputs as inputs, of which three are used.
+        rgb = F.conv2d(hidden, self.conv_to_rgb.weight[:3], self.conv_to_rgb.bias[:3], padding=1)  # type: ignore[index]
+        return torch.tanh(rgb)
+
+
+class BigGAN(nn.Module):
+    """Class embedding and generator, under the published names."""
+
+    def __init__(self, config: BigGANConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = nn.Linear(config.num_classes, config.z_dim, bias=False)
+        self.generator = Generator(config)
+
+
+class BigGANPrior(Prior):
+    """BigGAN-deep in the stages of GIFD: the latent, then the feature after each layer (section 4.1 of
+    Fang et al., ICCV 2023: 13 stages for 256 pixels, the attention layer counted and the last one not).
+
+    A state of stage 0 holds `z` (B, z_dim) and `embedding` (B, z_dim); a later one holds `feature` and
+    `condition` (B, 2 z_dim), which stays as stage 0 left it. Searched are z (with the embedding where a
+    class is unknown, from the mean of all classes) and then the feature alone.
+    """
+
+    def __init__(self, network: BigGAN, class_names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.network = network
+        layers = len(network.generator.layers)
+        self.stages = ("latent", *(f"layer {k}" for k in range(1, layers)))
+        self.image_size = network.config.output_dim
+        self.class_names = class_names
+        self.eval().requires_grad_(False)
+
+    def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
+        table = self.network.embeddings.weight.T
+        z = torch.randn(len(classes), self.network.config.z_dim, generator=generator)
+        known = classes != UNKNOWN_CLASS
+        embedding = torch.where(known[:, None], table[classes.clamp(min=0)], table.mean(dim=0))
+        searched = ("z",) if bool(known.all()) else ("z", "embedding")
+        return State(0, {"z": z.to(table), "embedding": embedding}, searched)
+
+    def advance(self, state: State) -> State:
+        feature, condition = self._run(state, stop=state.stage + 1)
+        return State(state.stage + 1, {"feature": feature, "condition": condition}, ("feature",))
+
+    def generate(self, state: State) -> Tensor:
+        network = self.network.generator
+        feature, condition = self._run(state, stop=len(network.layers))
+        return (network.finish(feature, condition) + 1) / 2
+
+    def _run(self, state: State, stop: int) -> tuple[Tensor, Tensor]:
+        """The feature after `stop` layers, and the condition."""
+        network, tensors = self.network.generator, state.tensors
+        if state.stage == 0:
+            condition = torch.cat([tensors["z"], tensors["embedding"]], dim=1)
+            feature = network.start(condition)
+        else:
+            condition, feature = tensors["condition"], tensors["feature"]
+        for layer in network.layers[state.stage : stop]:
+            feature = layer(feature, condition)
+        return feature, condition
+
+
+def fold(
+    published: Mapping[str, Tensor], config: BigGANConfig, truncation: float, released_statistics: bool
+) -> dict[str, Tensor]:
+    """Published tensors as those of `BigGAN`, for one truncation.
+
+    Args:
+        published: the published state dict.
+        config: its shape.
+        truncation: in (0, 1], picks the batch statistics.
+        released_statistics: between two truncations, weigh their statistics the wrong way round, as the
+            package pytorch-pretrained-biggan does (its two interpolation weights are exchanged).
+    """
+    folded: dict[str, Tensor] = {}
+    for name, tensor in published.items():
+        stem, _, last = name.rpartition(".")
+        if last == "weight_orig":
+            left, right = published[f"{stem}.weight_u"], published[f"{stem}.weight_v"]
+            folded[f"{stem}.weight"] = tensor / torch.dot(left, tensor.flatten(1) @ right)
+        elif last == "running_means":
+            folded[f"{stem}.mean"] = _at(tensor, truncation, released_statistics)
+        elif last == "running_vars":
+            variance = _at(tensor, truncation, released_statistics)
+            folded[f"{stem}.inverse_std"] = (variance + config.eps).rsqrt()
+        elif last not in ("weight_u", "weight_v"):
+            folded[name] = tensor
+    return folded
+
+
+def published_shapes(config: BigGANConfig) -> dict[str, Tensor]:
+    """Every tensor of the published format, without values (on the meta device)."""
+    with torch.device("meta"):
+        network = BigGAN(config)
+        shapes: dict[str, Tensor] = {}
+        for name, module in network.named_modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)) and name != "embeddings":
+                matrix = module.weight.flatten(1)
+                shapes[f"{name}.weight_orig"] = module.weight
+                shapes[f"{name}.weight_u"] = torch.empty(matrix.shape[0])
+                shapes[f"{name}.weight_v"] = torch.empty(matrix.shape[1])
+                if module.bias is not None:
+                    shapes[f"{name}.bias"] = module.bias
+            elif isinstance(module, TruncatedNorm):
+                for statistic in ("running_means", "running_vars"):
+                    shapes[f"{name}.{statistic}"] = torch.empty(config.n_stats, *module.mean.shape)
+                shapes |= {f"{name}.{n}": p for n, p in module.named_parameters(recurse=False)}
+            elif isinstance(module, Attention):
+                shapes[f"{name}.gamma"] = module.gamma
+        shapes["embeddings.weight"] = network.embeddings.weight
+    return shapes
+
+
+def _at(statistics: Tensor, truncation: float, released: bool) -> Tensor:
+    """Batch statistics (n_stats, C) at a truncation, linear between the two nearest."""
+    position = truncation * (len(statistics) - 1)
+    below = min(math.floor(position + 1e-9), len(statistics) - 1)
+    fraction = max(0.0, position - below)
+    if fraction < 1e-9:
+        return statistics[below]
+    weight = 1 - fraction if released else fraction
+    return torch.lerp(statistics[below], statistics[below + 1], weight)

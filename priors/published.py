@@ -1,0 +1,81 @@
+"""Priors whose weights others have published: a user brings the files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from timm.data import ImageNetInfo
+
+from priors.errors import PriorError
+from priors.generators.biggan import BigGAN, BigGANConfig, BigGANPrior, fold, published_shapes
+from priors.hub import Source
+from priors.tensor_files import check_tensors, read_state_dict
+
+# Keys of the published config.json that say nothing new.
+REDUNDANT = {"class_embed_dim"}
+
+
+def biggan(
+    weights: Path | None = None,
+    repository: str | None = None,
+    revision: str | None = None,
+    download: bool = False,
+    truncation: float = 1.0,
+    released_statistics: bool = False,
+) -> BigGANPrior:
+    """BigGAN-deep (ImageNet, 128 to 512 pixels, class-conditional), the prior of the GIFD paper.
+
+    Args:
+        weights: folder with `pytorch_model.bin` and `config.json`, as published.
+        repository: else, a Hugging Face repository that holds these two files.
+        revision: its commit.
+        download: fetch them if they are not in the local cache.
+        truncation: picks the batch statistics.
+        released_statistics: between two truncations, interpolate the statistics with exchanged weights, as
+            pytorch-pretrained-biggan does; for comparison only.
+    """
+    if not 0 < truncation <= 1:
+        raise PriorError(f"biggan: truncation must be above 0 and at most 1, not {truncation}")
+    source = Source(weights, repository, revision, download)
+    config = _biggan_config(source.file("config.json"))
+    path = source.file("pytorch_model.bin", "model.safetensors")
+    published = read_state_dict(path)
+    check_tensors(path, published_shapes(config), published)
+    network = BigGAN(config)
+    network.load_state_dict(fold(published, config, truncation, released_statistics))
+    return BigGANPrior(network, imagenet_classes(config.num_classes))
+
+
+@lru_cache(maxsize=2)
+def imagenet_classes(count: int) -> tuple[str, ...]:
+    """WordNet ids of ILSVRC's classes by index; plain numbers for another count."""
+    if count != 1000:
+        return tuple(str(index) for index in range(count))
+    return tuple(ImageNetInfo().label_names())
+
+
+def _biggan_config(path: Path) -> BigGANConfig:
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("not a mapping")
+        known = {field.name for field in fields(BigGANConfig)}
+        odd = (known ^ values.keys()) - REDUNDANT
+        if odd:
+            raise ValueError(f"key '{min(odd)}' is missing or unknown")
+        values = {key: value for key, value in values.items() if key in known}
+        values["layers"] = tuple((bool(up), int(i), int(o)) for up, i, o in values["layers"])
+        config = BigGANConfig(**values)
+        side = 4 * 2 ** sum(up for up, _, _ in config.layers)
+        widths = [width for _, *pair in config.layers for width in pair]
+        chained = all(a[2] == b[1] for a, b in zip(config.layers[:-1], config.layers[1:], strict=True))
+        sizes = (config.z_dim, config.channel_width, config.num_classes, config.n_stats - 1, *widths)
+        if side != config.output_dim or not chained or not all(0 < s <= 1 << 16 for s in sizes):
+            raise ValueError("its layers do not make up a generator of that size")
+    except (OSError, ValueError, TypeError) as error:
+        raise PriorError(f"{path}: not a BigGAN configuration ({error})") from error
+    return config

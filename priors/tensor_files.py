@@ -1,0 +1,80 @@
+"""Reading somebody's weights: tensors and nothing else, with errors that name the file."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from priors.errors import PriorError
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        PriorError: no such file, or damaged.
+    """
+    _must_exist(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise PriorError(f"{path}: damaged weights file ({error})") from error
+
+
+def read_checkpoint(path: Path) -> Any:
+    """The content of a file that `torch.save` wrote; a pickle that holds code is refused, not run.
+
+    Raises:
+        PriorError: no such file, damaged, or holding more than tensors and plain values.
+    """
+    _must_exist(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise PriorError(f"{path}: holds more than tensors, or is damaged; it was not loaded") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        detail = " ".join(str(error).split())[:200]
+        raise PriorError(f"{path}: damaged weights file ({detail})") from error
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """A state dict from a `.safetensors` file or from one that `torch.save` wrote.
+
+    Raises:
+        PriorError: as the two functions above, or the content is no state dict.
+    """
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)[0]
+    content = read_checkpoint(path)
+    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
+        raise PriorError(f"{path}: a state dict is expected (names and tensors)")
+    return content
+
+
+def check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Names and shapes must be the same.
+
+    Raises:
+        PriorError: the first difference, in the names' order.
+    """
+    for name in sorted(wanted.keys() | found.keys()):
+        if name not in found:
+            raise PriorError(f"{path}: tensor '{name}' is missing")
+        if name not in wanted:
+            raise PriorError(f"{path}: tensor '{name}' is unexpected")
+        if wanted[name].shape != found[name].shape:
+            shapes = f"{tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
+            raise PriorError(f"{path}: tensor '{name}' has shape {shapes}")
+
+
+def _must_exist(path: Path) -> None:
+    if not path.is_file():
+        raise PriorError(f"{path}: no such weights file")
