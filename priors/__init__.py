@@ -7,12 +7,23 @@ from collections.abc import Callable
 from priors.base import UNKNOWN_CLASS, Prior, State
 from priors.bundled import cifar10, from_file
 from priors.errors import PriorError
-from priors.published import biggan
+from priors.published import biggan, stylegan2
 
 PRIORS: dict[str, Callable[..., Prior]] = {
     "biggan": biggan,
     "cifar10": cifar10,
     "generator_file": from_file,
+    "stylegan2": stylegan2,
 }
 
-__all__ = ["PRIORS", "UNKNOWN_CLASS", "Prior", "PriorError", "State", "biggan", "cifar10", "from_file"]
+__all__ = [
+    "PRIORS",
+    "UNKNOWN_CLASS",
+    "Prior",
+    "PriorError",
+    "State",
+    "biggan",
+    "cifar10",
+    "from_file",
+    "stylegan2",
+]

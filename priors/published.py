@@ -8,12 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from timm.data import ImageNetInfo
+from timm.data.imagenet_info import ImageNetInfo
+from torch import Tensor
 
 from priors.errors import PriorError
 from priors.generators.biggan import BigGAN, BigGANConfig, BigGANPrior, fold, published_shapes
+from priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config, StyleGAN2Prior
 from priors.hub import Source
-from priors.tensor_files import check_tensors, read_state_dict
+from priors.tensor_files import check_tensors, read_generator, read_state_dict
 
 # Keys of the published config.json that say nothing new.
 REDUNDANT = {"class_embed_dim"}
@@ -50,12 +52,52 @@ def biggan(
     return BigGANPrior(network, imagenet_classes(config.num_classes))
 
 
+def stylegan2(
+    weights: Path | None = None,
+    repository: str | None = None,
+    filename: str = "stylegan2-ffhq-config-f.pt",
+    revision: str | None = None,
+    download: bool = False,
+) -> StyleGAN2Prior:
+    """StyleGAN2 (FFHQ faces at 1024 pixels, or any size), from a `g_ema` state dict.
+
+    Args:
+        weights: a file with the state dict, or with one under `g_ema` as the PyTorch port saves it.
+        repository: else, a Hugging Face repository.
+        filename: of the file in it.
+        revision: its commit.
+        download: fetch it if it is not in the local cache.
+    """
+    if weights is None:
+        path = Source(None, repository, revision, download).file(filename)
+    else:
+        path = weights
+    tensors = read_generator(path)
+    network = StyleGAN2(_stylegan2_config(path, tensors))
+    check_tensors(path, network.state_dict(), tensors)
+    network.load_state_dict(tensors)
+    return StyleGAN2Prior(network)
+
+
+def _stylegan2_config(path: Path, tensors: dict[str, Tensor]) -> StyleGAN2Config:
+    """The shape that the tensors' own shapes tell."""
+    blocks = sum(name.endswith(".conv.blur.kernel") for name in tensors)
+    mapping = sum(name.startswith("style.") and name.endswith(".weight") for name in tensors)
+    try:
+        inputs = [tensors["conv1.conv.weight"].shape[1]]
+        outputs = [tensors[f"convs.{2 * k + 1}.conv.weight"].shape[1] for k in range(blocks)]
+        style = tensors["conv1.conv.modulation.weight"].shape[1]
+    except (KeyError, IndexError) as error:
+        raise PriorError(f"{path}: not a StyleGAN2 generator ({error} is missing or no weight)") from error
+    return StyleGAN2Config(style, mapping, (*inputs, *outputs))
+
+
 @lru_cache(maxsize=2)
 def imagenet_classes(count: int) -> tuple[str, ...]:
     """WordNet ids of ILSVRC's classes by index; plain numbers for another count."""
     if count != 1000:
         return tuple(str(index) for index in range(count))
-    return tuple(ImageNetInfo().label_names())
+    return tuple(ImageNetInfo().label_names())  # type: ignore[no-untyped-call]
 
 
 def _biggan_config(path: Path) -> BigGANConfig:

@@ -53,7 +53,23 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     """
     if path.suffix == ".safetensors":
         return read_safetensors(path)[0]
+    return _state_dict(path, read_checkpoint(path))
+
+
+def read_generator(path: Path) -> dict[str, Tensor]:
+    """A state dict as above, or the one under `g_ema` in a training checkpoint.
+
+    Raises:
+        PriorError: as `read_state_dict`.
+    """
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)[0]
     content = read_checkpoint(path)
+    nested = content.get("g_ema", content) if isinstance(content, dict) else content
+    return _state_dict(path, nested)
+
+
+def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
         raise PriorError(f"{path}: a state dict is expected (names and tensors)")
     return content

@@ -47,11 +47,11 @@ class BigGANConfig:
 class TruncatedNorm(nn.Module):
     """Batch normalisation with the statistics of one truncation; conditional where a size is given."""
 
-    def __init__(self, channels: int, eps: float, condition: int | None = None) -> None:
+    def __init__(self, channels: int, condition: int | None = None) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("inverse_std", torch.ones(channels))
-        self.eps, self.conditional = eps, condition is not None
+        self.channels, self.conditional = channels, condition is not None
         if condition is None:
             self.weight = nn.Parameter(torch.ones(channels))
             self.bias = nn.Parameter(torch.zeros(channels))
@@ -75,17 +75,17 @@ class Block(nn.Module):
     """A bottleneck block: 1x1, 3x3, 3x3 and 1x1 convolutions, with half the channels dropped or the side
     doubled on the way round."""
 
-    def __init__(self, inputs: int, outputs: int, condition: int, upsample: bool, eps: float) -> None:
+    def __init__(self, inputs: int, outputs: int, condition: int, upsample: bool) -> None:
         super().__init__()
         middle = inputs // 4
         self.upsample, self.outputs = upsample, outputs
-        self.bn_0 = TruncatedNorm(inputs, eps, condition)
+        self.bn_0 = TruncatedNorm(inputs, condition)
         self.conv_0 = nn.Conv2d(inputs, middle, 1)
-        self.bn_1 = TruncatedNorm(middle, eps, condition)
+        self.bn_1 = TruncatedNorm(middle, condition)
         self.conv_1 = nn.Conv2d(middle, middle, 3, padding=1)
-        self.bn_2 = TruncatedNorm(middle, eps, condition)
+        self.bn_2 = TruncatedNorm(middle, condition)
         self.conv_2 = nn.Conv2d(middle, middle, 3, padding=1)
-        self.bn_3 = TruncatedNorm(middle, eps, condition)
+        self.bn_3 = TruncatedNorm(middle, condition)
         self.conv_3 = nn.Conv2d(middle, outputs, 1)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class Attention(nn.Module):
         keys = F.max_pool2d(self.snconv1x1_phi(x), 2).flatten(2)
         values = F.max_pool2d(self.snconv1x1_g(x), 2).flatten(2)
         weights = torch.softmax(queries.transpose(1, 2) @ keys, dim=-1)
-        attended = (values @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
+        attended = (values @ weights.transpose(1, 2)).view(len(x), -1, *x.shape[2:])
         out: Tensor = x + self.gamma * self.snconv1x1_o_conv(attended)
         return out
 
@@ -132,15 +132,15 @@ class Generator(nn.Module):
         for position, (upsample, inputs, outputs) in enumerate(config.layers):
             if position == config.attention_layer_position:
                 layers.append(Attention(inputs * width))
-            layers.append(Block(inputs * width, outputs * width, condition, upsample, config.eps))
+            layers.append(Block(inputs * width, outputs * width, condition, upsample))
         self.layers = nn.ModuleList(layers)
-        self.bn = TruncatedNorm(width, config.eps)
+        self.bn = TruncatedNorm(width)
         self.conv_to_rgb = nn.Conv2d(width, width, 3, padding=1)
 
     def start(self, condition: Tensor) -> Tensor:
         """The 4x4 feature; the published weights order it height, width, channel."""
         flat: Tensor = self.gen_z(condition)
-        return flat.unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
+        return flat.view(len(flat), 4, 4, -1).permute(0, 3, 1, 2)
 
     def finish(self, feature: Tensor, condition: Tensor) -> Tensor:
         """The image of the last feature: (B, 3, size, size) in [-1, 1]."""
@@ -251,7 +251,7 @@ def published_shapes(config: BigGANConfig) -> dict[str, Tensor]:
                     shapes[f"{name}.bias"] = module.bias
             elif isinstance(module, TruncatedNorm):
                 for statistic in ("running_means", "running_vars"):
-                    shapes[f"{name}.{statistic}"] = torch.empty(config.n_stats, *module.mean.shape)
+                    shapes[f"{name}.{statistic}"] = torch.empty(config.n_stats, module.channels)
                 shapes |= {f"{name}.{n}": p for n, p in module.named_parameters(recurse=False)}
             elif isinstance(module, Attention):
                 shapes[f"{name}.gamma"] = module.gamma

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def published_config(size: int) -> dict[str, Any]:
         size
     ]
     layers = []
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in pairwise(widths):
         layers += [[False, inputs, inputs], [True, inputs, outputs]]
     return {
         **{"output_dim": size, "z_dim": 128, "class_embed_dim": 128, "channel_width": 128},
