@@ -7,13 +7,16 @@ from collections.abc import Callable
 from priors.base import UNKNOWN_CLASS, Prior, State
 from priors.bundled import cifar10, from_file
 from priors.errors import PriorError
-from priors.published import biggan, stylegan2
+from priors.generators.untrained import UntrainedPrior
+from priors.published import biggan, dcgan, stylegan2
 
 PRIORS: dict[str, Callable[..., Prior]] = {
     "biggan": biggan,
     "cifar10": cifar10,
+    "dcgan": dcgan,
     "generator_file": from_file,
     "stylegan2": stylegan2,
+    "untrained": UntrainedPrior,
 }
 
 __all__ = [
@@ -22,8 +25,10 @@ __all__ = [
     "Prior",
     "PriorError",
     "State",
+    "UntrainedPrior",
     "biggan",
     "cifar10",
+    "dcgan",
     "from_file",
     "stylegan2",
 ]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from priors.errors import PriorError
 from priors.generators.biggan import BigGAN, BigGANConfig, BigGANPrior, fold, published_shapes
+from priors.generators.dcgan import DCGAN, DCGANPrior
 from priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config, StyleGAN2Prior
 from priors.hub import Source
 from priors.tensor_files import check_tensors, read_generator, read_state_dict
@@ -68,15 +69,31 @@ def stylegan2(
         revision: its commit.
         download: fetch it if it is not in the local cache.
     """
-    if weights is None:
-        path = Source(None, repository, revision, download).file(filename)
-    else:
-        path = weights
+    path = weights or Source(None, repository, revision, download).file(filename)
     tensors = read_generator(path)
     network = StyleGAN2(_stylegan2_config(path, tensors))
     check_tensors(path, network.state_dict(), tensors)
     network.load_state_dict(tensors)
     return StyleGAN2Prior(network)
+
+
+def dcgan(weights: Path | None = None) -> DCGANPrior:
+    """DCGAN at 32x32 (CIFAR-10, unconditional), the prior of GIAS for small images.
+
+    Args:
+        weights: a file with the generator's state dict.
+    """
+    if weights is None:
+        raise PriorError("dcgan: no weights: give a file with the generator's state dict")
+    tensors = read_state_dict(weights)
+    try:
+        latent_size, width = tensors["main.0.weight"].shape[0], tensors["main.10.weight"].shape[0]
+    except (KeyError, IndexError) as error:
+        raise PriorError(f"{weights}: not a DCGAN generator for 32x32 ({error} is missing)") from error
+    network = DCGAN(latent_size, width)
+    check_tensors(weights, network.state_dict(), tensors)
+    network.load_state_dict(tensors)
+    return DCGANPrior(network)
 
 
 def _stylegan2_config(path: Path, tensors: dict[str, Tensor]) -> StyleGAN2Config:

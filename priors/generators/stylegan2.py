@@ -66,6 +66,8 @@ class EqualLinear(nn.Module):
 class Kernel(nn.Module):
     """A blur kernel that comes with the weights, (4, 4) and applied to each channel alone."""
 
+    kernel: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("kernel", torch.zeros(4, 4))
@@ -253,6 +255,9 @@ class StyleGAN2Prior(Prior):
     numbers the release of GIFD needs as a file). Mean and deviation are computed from the weights when a
     prior is made.
     """
+
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(self, network: StyleGAN2) -> None:
         super().__init__()

@@ -33,7 +33,12 @@ def make_options(name: str, folder: Path) -> dict[str, Any]:
 
         torch.save(test_stylegan2.published(), folder / "stylegan2.pt")
         return {"weights": folder / "stylegan2.pt"}
-    return {}
+    if name == "dcgan":
+        from tests.priors import test_dcgan
+
+        torch.save(test_dcgan.published(), folder / "dcgan.pth")
+        return {"weights": folder / "dcgan.pth"}
+    return {"width": 8} if name == "untrained" else {}
 
 
 @pytest.fixture(params=sorted(PRIORS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def published() -> dict[str, Tensor]:
 
     styled("conv1", CHANNELS[0], CHANNELS[0])
     to_rgb("to_rgb1", CHANNELS[0])
-    for block, (inputs, outputs) in enumerate(zip(CHANNELS[:-1], CHANNELS[1:], strict=True)):
+    for block, (inputs, outputs) in enumerate(pairwise(CHANNELS)):
         styled(f"convs.{2 * block}", inputs, outputs)
         state[f"convs.{2 * block}.conv.blur.kernel"] = kernel.clone()
         styled(f"convs.{2 * block + 1}", outputs, outputs)

@@ -1,0 +1,83 @@
+"""DCGAN in the published format, against the layers written out; and the untrained generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from priors import PriorError, UntrainedPrior, dcgan
+
+# Index in the published `main`, and shape, of each transposed convolution; width 4 instead of 64.
+CONVOLUTIONS = {0: (10, 32, 4, 4), 3: (32, 16, 4, 4), 6: (16, 8, 4, 4), 9: (8, 4, 4, 4), 12: (4, 3, 1, 1)}
+
+
+def published() -> dict[str, Tensor]:
+    random = torch.Generator().manual_seed(0)
+    state: dict[str, Tensor] = {}
+    for index, shape in CONVOLUTIONS.items():
+        state[f"main.{index}.weight"] = 0.3 * torch.randn(shape, generator=random)
+        if index < 12:
+            norm = f"main.{index + 1}"
+            state[f"{norm}.weight"] = 0.5 + torch.rand(shape[1], generator=random)
+            state[f"{norm}.bias"] = 0.3 * torch.randn(shape[1], generator=random)
+            state[f"{norm}.running_mean"] = 0.3 * torch.randn(shape[1], generator=random)
+            state[f"{norm}.running_var"] = 0.5 + torch.rand(shape[1], generator=random)
+            state[f"{norm}.num_batches_tracked"] = torch.tensor(7)
+    return state
+
+
+def slow_image(state: dict[str, Tensor], z: Tensor) -> Tensor:
+    x = z[:, :, None, None]
+    for index in (0, 3, 6, 9):
+        x = F.conv_transpose2d(
+            x, state[f"main.{index}.weight"], stride=2 if index else 1, padding=int(index > 0)
+        )
+        norm = {
+            part: state[f"main.{index + 1}.{part}"][:, None, None]
+            for part in ("weight", "bias", "running_mean", "running_var")
+        }
+        x = (x - norm["running_mean"]) / (norm["running_var"] + 1e-5).sqrt() * norm["weight"] + norm["bias"]
+        x = x.clamp(min=0)
+    # The output layer is a weighted sum at each pixel.
+    return torch.einsum("bchw,cr->brhw", x, state["main.12.weight"][:, :, 0, 0]).tanh()
+
+
+def test_the_image_is_that_of_the_layers_written_out(tmp_path: Path) -> None:
+    torch.save(published(), tmp_path / "dcgan.pth")
+    prior = dcgan(tmp_path / "dcgan.pth")
+    state = prior.initial_state(torch.tensor([-1, -1, -1]), torch.Generator().manual_seed(1))
+    expected = (slow_image(published(), state.tensors["z"]) + 1) / 2
+    torch.testing.assert_close(prior.render(state), expected, atol=1e-5, rtol=0)
+    assert prior.stages == ("latent", "4x4", "8x8", "16x16", "32x32")
+
+
+def test_wrong_files(tmp_path: Path) -> None:
+    with pytest.raises(PriorError, match="give a file"):
+        dcgan()
+    torch.save({"x": torch.zeros(1)}, tmp_path / "x.pth")
+    with pytest.raises(PriorError, match=r"x.pth: not a DCGAN generator"):
+        dcgan(tmp_path / "x.pth")
+    torch.save({**published(), "main.3.weight": torch.zeros(1)}, tmp_path / "y.pth")
+    with pytest.raises(PriorError, match=r"'main.3.weight' has shape \(1,\)"):
+        dcgan(tmp_path / "y.pth")
+
+
+def test_the_untrained_generator_depends_on_its_seed_alone() -> None:
+    torch.manual_seed(1)
+    one = UntrainedPrior(seed=3).state_dict()
+    torch.manual_seed(2)
+    two, other = UntrainedPrior(seed=3).state_dict(), UntrainedPrior(seed=4).state_dict()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not torch.equal(one["last.weight"], other["last.weight"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"size": 30}, {"size": 4}, {"size": 1024}, {"width": 9}, {"latent": 0}]
+)
+def test_bad_sizes_of_the_untrained_generator(options: dict[str, int]) -> None:
+    with pytest.raises(PriorError, match="untrained: size must be"):
+        UntrainedPrior(**options)
