@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from priors.generators.resnet import Generator, GeneratorConfig
+from priors.training.augment import augment
 from priors.training.discriminator import Discriminator
 
 PENALTY_EVERY = 8
@@ -31,6 +34,7 @@ class ConditionalGAN(pl.LightningModule):
         generator_lr: Adam's learning rate (beta 0, 0.99).
         discriminator_lr: likewise.
         penalty: weight of R1, half of it times the squared gradient norm.
+        augmented: show the discriminator augmented images only (see `augment`).
         decay: of the generator's exponential moving average, which is what is kept.
     """
 
@@ -42,12 +46,14 @@ class ConditionalGAN(pl.LightningModule):
         generator_lr: float,
         discriminator_lr: float,
         penalty: float,
+        augmented: bool,
         decay: float,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.steps, self.lrs, self.penalty = steps, (generator_lr, discriminator_lr), penalty
         self.latent_size = config.latent_size
+        self.augment: Callable[[Tensor], Tensor] = augment if augmented else torch.nn.Identity()
         self.generator = Generator(config).to(memory_format=torch.channels_last)
         self.discriminator = Discriminator(len(config.class_names), discriminator_channels)
         self.discriminator.to(memory_format=torch.channels_last)
@@ -75,8 +81,8 @@ class ConditionalGAN(pl.LightningModule):
 
         self.discriminator.requires_grad_(True)
         # Real and generated apart: the minibatch statistic must not mix them.
-        real = self.discriminator(images, classes)
-        fake = self.discriminator(fakes.detach(), classes)
+        real = self.discriminator(self.augment(images), classes)
+        fake = self.discriminator(self.augment(fakes.detach()), classes)
         discriminator_loss = F.softplus(-real).mean() + F.softplus(fake).mean()
         total = discriminator_loss
         if batch_idx % PENALTY_EVERY == 0:
@@ -87,7 +93,7 @@ class ConditionalGAN(pl.LightningModule):
         discriminator_optimizer.step()
 
         self.discriminator.requires_grad_(False)
-        generator_loss = F.softplus(-self.discriminator(fakes, classes)).mean()
+        generator_loss = F.softplus(-self.discriminator(self.augment(fakes), classes)).mean()
         generator_optimizer.zero_grad()
         self.manual_backward(generator_loss)
         generator_optimizer.step()

@@ -13,6 +13,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.datasets import VisionDataset
 
 from priors.errors import PriorError
 
@@ -36,9 +37,37 @@ class LabelledImages(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
         index = torch.as_tensor(positions)
-        images = self.pixels[index].float() / 127.5 - 1
+        images = self.normalised(index)
         mirrored = torch.rand(len(index), 1, 1, 1) < 0.5
         return torch.where(mirrored, images.flip(-1), images), self.labels[index]
+
+    def normalised(self, index: Tensor | slice) -> Tensor:
+        """Some images as they are: (B, 3, S, S) in [-1, 1]."""
+        return self.pixels[index].float() / 127.5 - 1
+
+
+def from_dataset(dataset: VisionDataset, size: int) -> LabelledImages:
+    """The images of a torchvision dataset, read once, cropped to squares and scaled to `size`.
+
+    Raises:
+        PriorError: its items are not pairs of a PIL image and a class number.
+    """
+    pixels: list[Pixels] = []
+    labels: list[int] = []
+    for index in range(len(dataset)):
+        image, label = dataset[index]
+        if not isinstance(image, Image.Image) or not isinstance(label, int):
+            found = f"{type(image).__name__} and {type(label).__name__}"
+            raise PriorError(
+                f"{type(dataset).__name__}: items must be images and class numbers, not {found}"
+            )
+        pixels.append(_square(image.convert("RGB"), size))
+        labels.append(label)
+    if not labels:
+        raise PriorError(f"{type(dataset).__name__}: holds no images")
+    names = getattr(dataset, "classes", range(max(labels) + 1))
+    tensors = torch.from_numpy(np.stack(pixels)), torch.tensor(labels)
+    return LabelledImages(*tensors, tuple(str(name) for name in names))
 
 
 def load_images(data: Path, split: str, size: int) -> LabelledImages:
@@ -91,6 +120,11 @@ def _read(file: AnyPath, size: int) -> Pixels:
             rgb = image.convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise PriorError(f"{file}: not an image that can be read") from error
+    return _square(rgb, size)
+
+
+def _square(rgb: Image.Image, size: int) -> Pixels:
+    """The centre of an image at `size`, channels first."""
     side = min(rgb.size)
     left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
     square = rgb.crop((left, top, left + side, top + side))

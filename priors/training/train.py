@@ -1,23 +1,31 @@
-"""Train a conditional generator on a folder of images, from the first step to the shipped file."""
+"""Train a conditional generator on one's own images, from the first step to the shipped file."""
 
 from __future__ import annotations
 
 import datetime
+import os
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from pytorch_lightning.loggers import CSVLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
-from torchvision.utils import save_image
+from torchvision.datasets import VisionDataset
+from torchvision.utils import make_grid, save_image
 
 from priors.errors import PriorError
 from priors.generators.resnet import Generator, GeneratorConfig
+from priors.training.card import model_card
+from priors.training.classifier import accuracy, trained_classifier
 from priors.training.discriminator import GROUP
+from priors.training.frechet import ClassifierFrechetDistance
 from priors.training.gan import ConditionalGAN
-from priors.training.images import LabelledImages, load_images
+from priors.training.images import LabelledImages, from_dataset, load_images
 from priors.weights_file import save_generator
 
 
@@ -29,6 +37,9 @@ class TrainingConfig:
         name: of the prior; names the files written.
         data: a folder, or a zip file of one, with one folder of images a class.
         split: path inside `data` that holds the class folders.
+        held_back: path inside `data` to class folders of images to judge samples by; null for no score.
+        dataset: instead of `data`, a torchvision dataset by class_path and init_args.
+        held_back_dataset: instead of `held_back`, likewise.
         latent_size: entries of the latent.
         embedding_size: entries of the class embedding.
         channels: generator channels; four entries render 32x32, five 64x64.
@@ -38,15 +49,21 @@ class TrainingConfig:
         generator_lr: learning rate of the generator.
         discriminator_lr: learning rate of the discriminator.
         penalty: weight of the gradient penalty (R1).
+        augment: differentiable augmentation, for a few thousand images or fewer.
         decay: of the moving average of the weights.
         bfloat16: train in bfloat16 where it helps (convolutions and matrix products).
         seed: of weights, batches and latents.
-        save_every: steps between checkpoints and sample grids.
+        save_every: steps between checkpoints, sample grids and scores.
+        classifier_epochs: how long the classifier is trained in whose features samples are scored.
+        tracker: where losses, scores and grids go besides; W&B is offline unless WANDB_API_KEY is set.
     """
 
     name: str
-    data: Path
+    data: Path | None = None
     split: str = "."
+    held_back: str | None = None
+    dataset: VisionDataset | None = None
+    held_back_dataset: VisionDataset | None = None
     latent_size: int = 128
     embedding_size: int = 64
     channels: tuple[int, ...] = (256, 192, 128, 64)
@@ -56,10 +73,23 @@ class TrainingConfig:
     generator_lr: float = 3e-4
     discriminator_lr: float = 5e-4
     penalty: float = 0.05
+    augment: bool = False
     decay: float = 0.999
     bfloat16: bool = True
     seed: int = 0
     save_every: int = 250
+    classifier_epochs: int = 6
+    tracker: Literal["csv", "wandb"] = "csv"
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images in pixels."""
+        return int(4 * 2 ** (len(self.channels) - 1))
+
+    @property
+    def precision(self) -> Literal["bf16-mixed", "32-true"]:
+        """As Lightning names it."""
+        return "bf16-mixed" if self.bfloat16 else "32-true"
 
 
 def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
@@ -72,15 +102,41 @@ def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
 
     Returns:
         The weights file.
+
+    Raises:
+        PriorError: the configuration or the images are at fault.
     """
-    # Half a batch goes through the gradient penalty, in whole groups.
-    multiple = 2 * GROUP
-    if config.steps < 1 or config.batch_size < 1 or config.batch_size % multiple:
-        raise PriorError(f"steps must be at least 1 and batch_size a multiple of {multiple}")
+    _check(config)
     pl.seed_everything(config.seed, verbose=False)
-    size = 4 * 2 ** (len(config.channels) - 1)
-    images = load_images(config.data, config.split, size)
+    images, held_back = _images(config)
     output.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        distance, judged = None, {}
+        if held_back is not None:
+            path = output / "classifier.safetensors"
+            classifier = trained_classifier(images, path, config.classifier_epochs, config.precision)
+            distance = ClassifierFrechetDistance(classifier, held_back)
+            judged = {
+                "held-back images": f"{len(held_back):,}",
+                "accuracy of the judging classifier on them": f"{accuracy(classifier, held_back):.1%}",
+                "distance of as many training images": f"{distance.of_images(images):.3g}",
+            }
+        # Again, so that training does not depend on whether a classifier was trained before it.
+        pl.seed_everything(config.seed, verbose=False)
+        gan = _fit(config, images, distance, output)
+    generator = gan.averaged_generator()
+    if distance is not None:
+        judged["distance of samples"] = f"{distance.of_generator(generator):.3g}"
+    return _export(config, images, generator, judged, gan.global_step // 2, output, command)
+
+
+def _fit(
+    config: TrainingConfig,
+    images: LabelledImages,
+    distance: ClassifierFrechetDistance | None,
+    output: Path,
+) -> ConditionalGAN:
     shape = GeneratorConfig(images.class_names, config.latent_size, config.embedding_size, config.channels)
     gan = ConditionalGAN(
         shape,
@@ -89,6 +145,7 @@ def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
         config.generator_lr,
         config.discriminator_lr,
         config.penalty,
+        config.augment,
         config.decay,
     )
     sampler = BatchSampler(RandomSampler(images), config.batch_size, drop_last=True)
@@ -96,12 +153,15 @@ def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
     checkpoints = ModelCheckpoint(
         output, "last", every_n_train_steps=2 * config.save_every, enable_version_counter=False
     )
+    # The checkpoint comes last: what the others write about a step is there when it is.
+    samples = Samples(output / "samples", config.save_every, distance)
     trainer = pl.Trainer(
         max_steps=2 * config.steps,
         max_epochs=-1,
-        precision="bf16-mixed" if config.bfloat16 else "32-true",
-        callbacks=[checkpoints, SampleGrids(output / "samples", config.save_every), RichProgressBar()],
-        logger=CSVLogger(output, name="losses"),
+        precision=config.precision,
+        callbacks=[samples, RichProgressBar(), checkpoints],
+        logger=_logger(config, output),
+        log_every_n_steps=min(50, config.save_every),
         enable_model_summary=False,
     )
     last = output / "last.ckpt"
@@ -111,32 +171,77 @@ def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
         ckpt_path=last if last.exists() else None,
         weights_only=True,
     )
-    return export(gan, config, images, output, command)
+    return gan
 
 
-def export(
-    gan: ConditionalGAN, config: TrainingConfig, images: LabelledImages, output: Path, command: str
+def _check(config: TrainingConfig) -> None:
+    # Half a batch goes through the gradient penalty, in whole groups.
+    multiple = 2 * GROUP
+    if config.steps < 1 or config.batch_size < 1 or config.batch_size % multiple:
+        raise PriorError(f"steps must be at least 1 and batch_size a multiple of {multiple}")
+    if (config.data is None) == (config.dataset is None):
+        raise PriorError("give either data (a folder or zip) or dataset (a torchvision dataset)")
+    if config.held_back is not None and config.data is None:
+        raise PriorError("held_back is a path inside data; use held_back_dataset with dataset")
+
+
+def _images(config: TrainingConfig) -> tuple[LabelledImages, LabelledImages | None]:
+    """Training images, and those that are held back."""
+    size, held_back = config.image_size, None
+    if config.data is not None:
+        images = load_images(config.data, config.split, size)
+        if config.held_back is not None:
+            held_back = load_images(config.data, config.held_back, size)
+    else:
+        assert config.dataset is not None
+        images = from_dataset(config.dataset, size)
+        if config.held_back_dataset is not None:
+            held_back = from_dataset(config.held_back_dataset, size)
+    if len(images) < config.batch_size:
+        raise PriorError(f"{len(images)} images do not fill a batch of {config.batch_size}")
+    return images, held_back
+
+
+def _logger(config: TrainingConfig, output: Path) -> Logger:
+    if config.tracker == "wandb":
+        return WandbLogger(
+            name=config.name,
+            save_dir=output,
+            project="gifd-bench-priors",
+            offline="WANDB_API_KEY" not in os.environ,
+        )
+    return CSVLogger(output, name="losses")
+
+
+def _export(
+    config: TrainingConfig,
+    images: LabelledImages,
+    generator: Generator,
+    judged: Mapping[str, str],
+    steps: int,
+    output: Path,
+    command: str,
 ) -> Path:
-    """Write the averaged generator, a sample grid and the model card."""
-    generator = gan.averaged_generator()
+    """Write the generator, a sample grid and the model card."""
     weights = output / f"{config.name}.safetensors"
     save_generator(weights, generator)
     save_image(sample_grid(generator, columns=10), output / f"{config.name}.png", nrow=10, padding=1)
-    steps = gan.global_step // 2
-    card = _CARD.format(
-        name=config.name,
-        size=generator.config.image_size,
-        classes=", ".join(images.class_names),
-        count=len(images),
-        data=f"{config.data.name}, {config.split}",
-        parameters=sum(p.numel() for p in generator.parameters()),
-        steps=steps,
-        batch=config.batch_size,
-        shown=steps * config.batch_size,
-        date=datetime.date.today().isoformat(),
-        command=command,
-    )
-    (output / f"{config.name}.md").write_text(card, encoding="utf-8")
+    source = type(config.dataset).__name__ if config.data is None else f"{config.data.name}, {config.split}"
+    facts = {
+        "architecture": "residual blocks, conditional batch normalisation (priors/generators/resnet.py)",
+        "parameters": f"{sum(p.numel() for p in generator.parameters()):,}",
+        "image size": f"{generator.config.image_size}x{generator.config.image_size}",
+        "classes": ", ".join(images.class_names),
+        "training data": f"{len(images):,} images ({source})",
+        "training": f"{steps:,} steps of {config.batch_size} images",
+        "loss": "non-saturating logistic with R1, projection discriminator"
+        + (", differentiable augmentation" if config.augment else ""),
+        "weights kept": "exponential moving average, batch statistics measured afresh",
+        **judged,
+        "date": datetime.date.today().isoformat(),
+        "command": f"`{command}`",
+    }
+    (output / f"{config.name}.md").write_text(model_card(config.name, facts), encoding="utf-8")
     return weights
 
 
@@ -151,11 +256,12 @@ def sample_grid(generator: Generator, columns: int) -> torch.Tensor:
     return (images.float().cpu() + 1) / 2
 
 
-class SampleGrids(Callback):
-    """Writes a grid of samples, one row a class, every so many generator steps."""
+class Samples(Callback):
+    """Every so many generator steps, writes a grid of samples, one row a class, and logs it with the
+    distance of samples to held-back images."""
 
-    def __init__(self, folder: Path, every: int) -> None:
-        self.folder, self.every = folder, every
+    def __init__(self, folder: Path, every: int, distance: ClassifierFrechetDistance | None) -> None:
+        self.folder, self.every, self.distance = folder, every, distance
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object) -> None:
         step = trainer.global_step // 2
@@ -164,25 +270,10 @@ class SampleGrids(Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         generator = pl_module.average.module.eval()
         assert isinstance(generator, Generator)
-        save_image(sample_grid(generator, columns=8), self.folder / f"{step:06d}.png", nrow=8, padding=1)
-
-
-_CARD = """# {name}
-
-A class-conditional generator of {size}x{size} images, one of the priors of gifd-bench.
-
-| | |
-|---|---|
-| architecture | residual blocks with conditional batch normalisation (`priors/generators/resnet.py`) |
-| parameters | {parameters:,} |
-| classes | {classes} |
-| training data | {count:,} images ({data}) |
-| training | {steps:,} steps of {batch} images ({shown:,} shown) |
-| loss | non-saturating logistic with R1, projection discriminator |
-| weights kept | exponential moving average, batch statistics measured afresh |
-| date | {date} |
-| command | `{command}` |
-
-Meant for measuring what a gradient leaks, not for making pictures: it knows its training classes and
-their biases, and nothing else. The sample grid beside this file has one row a class.
-"""
+        grid = make_grid(sample_grid(generator, columns=8), nrow=8, padding=1)
+        save_image(grid, self.folder / f"{step:06d}.png")
+        if isinstance(trainer.logger, WandbLogger):
+            trainer.logger.log_image("samples", [grid], step=step)
+        if self.distance is not None and trainer.logger is not None:
+            score = self.distance.of_generator(generator)
+            trainer.logger.log_metrics({"classifier_frechet_distance": score}, step=step)

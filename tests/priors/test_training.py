@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from PIL import Image
+from torchvision.datasets import FakeData
 
 from priors import PriorError, from_file
-from priors.training.images import load_images
+from priors.training.augment import augment
+from priors.training.classifier import Classifier
+from priors.training.frechet import ClassifierFrechetDistance
+from priors.training.images import LabelledImages, load_images
 from priors.training.train import TrainingConfig, train_prior
 
 
@@ -27,11 +34,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def config(data: Path, steps: int = 3) -> TrainingConfig:
+def config(data: Path | None, steps: int = 3, **more: Any) -> TrainingConfig:
     return TrainingConfig(
         name="tiny",
         data=data,
-        split="train",
+        **{"split": "train", **more},
         latent_size=8,
         embedding_size=4,
         channels=(8, 8, 8),
@@ -65,6 +72,84 @@ def test_training_goes_on_from_its_checkpoint(folder: Path, tmp_path: Path) -> N
     assert not torch.equal(
         before["state_dict"]["generator.stem.weight"], after["state_dict"]["generator.stem.weight"]
     )
+
+
+def test_samples_are_scored_against_held_back_images(folder: Path, tmp_path: Path) -> None:
+    held = config(folder, steps=2, held_back="train", classifier_epochs=1)
+    train_prior(held, tmp_path / "out", "")
+    card = (tmp_path / "out" / "tiny.md").read_text()
+    rows = dict(line.strip("| ").split(" | ") for line in card.splitlines() if line.startswith("| d"))
+    # The held-back images are the training images here: no distance at all.
+    nothing, something = (float(rows[f"distance of {of}"]) for of in ("as many training images", "samples"))
+    assert abs(nothing) < something / 100
+    (losses,) = (tmp_path / "out" / "losses").glob("*/metrics.csv")
+    (header, *_) = losses.read_text().splitlines()
+    assert "classifier_frechet_distance" in header
+    # Once trained, the classifier stays: scores of one run are in the same features.
+    before = (tmp_path / "out" / "classifier.safetensors").stat().st_mtime_ns
+    train_prior(held, tmp_path / "out", "")
+    assert (tmp_path / "out" / "classifier.safetensors").stat().st_mtime_ns == before
+
+
+def test_the_distance_is_that_of_two_gaussians() -> None:
+    """Against the formula written out, in the features of an untrained classifier."""
+    torch.manual_seed(0)
+    classifier = Classifier(2, 1).eval()
+    sets = [torch.randint(0, 256, (300, 3, 16, 16), dtype=torch.uint8) // k for k in (1, 2)]
+    labelled = [LabelledImages(s, torch.zeros(300, dtype=torch.int64), ("a",)) for s in sets]
+    found = ClassifierFrechetDistance(classifier, labelled[0]).of_images(labelled[1])
+    with torch.no_grad():
+        one, two = (classifier.features(s.float() / 127.5 - 1).double().numpy() for s in sets)
+    root = scipy.linalg.sqrtm(np.cov(one.T) @ np.cov(two.T)).real
+    expected = ((one.mean(0) - two.mean(0)) ** 2).sum() + np.trace(np.cov(one.T) + np.cov(two.T) - 2 * root)
+    assert found == pytest.approx(expected, rel=0.01)
+
+
+def test_a_torchvision_dataset_is_trained_on(tmp_path: Path) -> None:
+    fake = FakeData(size=16, image_size=(3, 20, 20), num_classes=3)
+    weights = train_prior(config(None, steps=1, dataset=fake), tmp_path / "out", "")
+    assert from_file(weights).class_names == ("0", "1", "2")
+    assert "16 images (FakeData)" in (tmp_path / "out" / "tiny.md").read_text()
+
+
+def test_augmented_at_64_pixels(folder: Path, tmp_path: Path) -> None:
+    larger = replace(config(folder, steps=1), augment=True, channels=(8,) * 5, bfloat16=True)
+    assert from_file(train_prior(larger, tmp_path / "out", "")).image_size == 64
+
+
+def test_wandb_gets_losses_and_grids(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    train_prior(config(folder, steps=2, tracker="wandb"), tmp_path / "out", "")
+    assert list((tmp_path / "out").glob("wandb/offline-run-*/files/media/images/samples_*.png"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": None}, "either data"),
+        ({"dataset": FakeData(size=16)}, "either data"),
+        ({"data": None, "dataset": FakeData(size=16), "held_back": "x"}, "held_back is a path inside data"),
+        ({"batch_size": 64}, "16 images do not fill a batch of 64"),
+        ({"held_back": "test"}, "holds no folder 'test'"),
+    ],
+)
+def test_contradictions(folder: Path, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(PriorError, match=message):
+        train_prior(replace(config(folder), **changes), tmp_path / "out", "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_augmentation_is_differentiable_and_each_image_has_its_own() -> None:
+    torch.manual_seed(0)
+    images = (torch.rand(1, 3, 16, 16) * 2 - 1).expand(6, -1, -1, -1).clone().requires_grad_()
+    changed = augment(images)
+    flat = changed.detach().flatten(1)
+    assert changed.shape == images.shape
+    assert float(torch.cdist(flat, flat).add(99 * torch.eye(6)).min()) > 0.1
+    assert bool(((changed == 0).flatten(1).float().mean(dim=1) > 0.03).all())  # the cut-out
+    (gradient,) = torch.autograd.grad(changed.sum(), images)
+    assert bool((gradient.abs().sum(dim=(1, 2, 3)) > 0).all())
 
 
 def test_a_zip_gives_the_same_images_as_its_folder(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""How far samples are from held-back images, in the features of a classifier."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+
+from priors.generators.resnet import Generator
+from priors.training.classifier import BATCH, Classifier
+from priors.training.images import LabelledImages
+
+SAMPLES = 2000
+
+
+class _Features(nn.Module):
+    """The classifier's features, as torchmetrics asks for them: of images in bytes."""
+
+    num_features = 128
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier.features(images.float() / 127.5 - 1)
+
+
+class ClassifierFrechetDistance:
+    """The Fréchet distance (Heusel et al., NeurIPS 2017) in the features of a classifier that was trained
+    on the prior's own training images. It is not the FID: that has Inception's features, and its numbers
+    cannot be compared with these.
+
+    Args:
+        classifier: see there.
+        held_back: images that neither the prior nor the classifier was trained on.
+    """
+
+    def __init__(self, classifier: Classifier, held_back: LabelledImages) -> None:
+        self._metric = FrechetInceptionDistance(
+            feature=_Features(classifier).eval(), reset_real_features=False, normalize=False
+        )
+        for begin in range(0, len(held_back), BATCH):
+            self._metric.update(held_back.pixels[begin : begin + BATCH], real=True)
+
+    @torch.no_grad()
+    def of_generator(self, generator: Generator) -> float:
+        """Distance of `SAMPLES` samples, classes in equal shares, the same latents at every call."""
+        random = torch.Generator().manual_seed(2)
+        device = next(generator.parameters()).device
+        for begin in range(0, SAMPLES, BATCH):
+            count = min(BATCH, SAMPLES - begin)
+            z = torch.randn(count, generator.config.latent_size, generator=random)
+            classes = torch.arange(begin, begin + count) % len(generator.config.class_names)
+            images = generator(z.to(device), classes.to(device)).float().cpu()
+            self._metric.update(((images + 1) * 127.5).round().clamp(0, 255).byte(), real=False)
+        return self._distance()
+
+    def of_images(self, images: LabelledImages) -> float:
+        """Distance of `SAMPLES` images spread over a set: what a perfect generator would have."""
+        positions = torch.linspace(0, len(images) - 1, min(SAMPLES, len(images))).long()
+        for begin in range(0, len(positions), BATCH):
+            self._metric.update(images.pixels[positions[begin : begin + BATCH]], real=False)
+        return self._distance()
+
+    def _distance(self) -> float:
+        distance = float(self._metric.compute())
+        self._metric.reset()  # the held-back images stay
+        return distance
