@@ -14,6 +14,8 @@ COMMANDS = {
     "show": ("show", "print the results of a run as table, JSON, CSV or Markdown"),
     "report": ("report", "write the HTML page of a run"),
     "list": ("list", "list attacks, priors, datasets, models, defenses and configurations"),
+    "priors": ("priors", "list priors with their stages, sizes and weights"),
+    "sample": ("sample", "write a grid of a prior's samples"),
     "train-prior": ("train_prior", "train a generative prior on your own images"),
 }
 USER_ERROR = 2

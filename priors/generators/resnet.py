@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from priors.base import UNKNOWN_CLASS, Prior, State
+from priors.base import UNKNOWN_CLASS, Prior, State, class_embedding
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,8 @@ class ResNetPrior(Prior):
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
         table = self.generator.embedding.weight
         z = torch.randn(len(classes), self.generator.config.latent_size, generator=generator)
-        known = classes != UNKNOWN_CLASS
-        embedding = torch.where(known[:, None], table[classes.clamp(min=0)], table.mean(dim=0))
-        searched = ("z",) if bool(known.all()) else ("z", "embedding")
-        return State(0, {"z": z.to(table), "embedding": embedding}, searched)
+        tensors = {"z": z.to(table), "embedding": class_embedding(table, classes)}
+        return State(0, tensors, ("z", "embedding") if UNKNOWN_CLASS in classes else ("z",))
 
     def advance(self, state: State) -> State:
         feature, condition = self._run(state, stop=state.stage + 1)

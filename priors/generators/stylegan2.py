@@ -268,7 +268,7 @@ class StyleGAN2Prior(Prior):
         self.class_names = ()
         self.eval().requires_grad_(False)
         z = torch.randn(FIT, network.config.style_dim, generator=torch.Generator().manual_seed(0))
-        outputs = network.mapping(z)
+        outputs = network.mapping(z.to(network.input.input))
         self.register_buffer("mean", outputs.mean(dim=0))
         self.register_buffer("deviation", outputs.std(dim=0))
 

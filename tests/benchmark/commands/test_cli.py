@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from benchmark.cli import run as cli
 from benchmark.results.run_folder import RunFolder
@@ -77,9 +78,45 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in printed
 
 
+def test_priors_lists_stages_sizes_and_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli(["priors", "--stages"]) == 0
+    printed = capsys.readouterr().out
+    for text in (
+        "biggan (deep-256)",
+        "stylegan2 (ffhq)",
+        "untrained",
+        "layer 12",
+        "feature 512x4x4",
+        "latent 18x512",
+    ):
+        assert text in printed
+    (line,) = [
+        line for line in printed.splitlines() if line.startswith("biggan (deep-256)") and "no" in line
+    ]
+    assert line.split()[2:5] == ["256", "1000", "128"]
+    assert " 13 " in line  # the stages of the paper
+
+
+def test_sample_writes_a_grid_and_nothing_over_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "grid.png"
+    command = ["sample", "untrained", "--output", str(output), "--columns", "3", "--size=16", "--width=8"]
+    assert cli(command) == 0
+    with Image.open(output) as image:
+        assert image.size == (3 * 17 + 1, 8 * 17 + 1)
+    assert cli(command) == 2
+    assert "not written over" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["sample", "nonesuch", "--output", "x.png"], "no prior 'nonesuch'"),
+        (["sample", "untrained", "--output", "x.png", "--wdith=8"], "wdith"),
+        (["sample", "biggan", "--output", "x.png"], "give a folder"),
+        (["sample", "untrained", "--output", "x.jpg"], "a .png file"),
+        (["sample", "untrained", "--output", "x.png", "--columns", "0"], "between 1 and 100"),
         (["run", "nonesuch"], "nonesuch: no such file, nor a bundled configuration"),
         (["run", "demo", "--attacks.ig.iteratons=3"], "attacks.ig.iteratons"),
         (["run", "demo", "--attacks.ig.iterations=few"], "attacks.ig.iterations"),
