@@ -80,15 +80,3 @@ class Prior(nn.Module, ABC):
     def sample(self, classes: Tensor, generator: torch.Generator, size: int | None = None) -> Tensor:
         """Random images of the given classes: (B, 3, size, size) in [0, 1]."""
         return self.render(self.initial_state(classes, generator), size)
-
-
-def class_embedding(table: Tensor, classes: Tensor) -> Tensor:
-    """Rows of an embedding table, and its mean where a class is unknown.
-
-    Args:
-        table: (classes, size).
-        classes: (B,) int64, or `UNKNOWN_CLASS`.
-    """
-    classes = classes.to(table.device)
-    known = (classes != UNKNOWN_CLASS)[:, None]
-    return torch.where(known, table[classes.clamp(min=0)], table.mean(dim=0))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from priors.base import UNKNOWN_CLASS, Prior, State, class_embedding
+from priors.conditional import ConditionalPrior
 
 
 @dataclass(frozen=True)
@@ -160,50 +160,35 @@ class BigGAN(nn.Module):
         self.generator = Generator(config)
 
 
-class BigGANPrior(Prior):
+class BigGANPrior(ConditionalPrior):
     """BigGAN-deep in the stages of GIFD: the latent, then the feature after each layer (section 4.1 of
     Fang et al., ICCV 2023: 13 stages for 256 pixels, the attention layer counted and the last one not).
-
-    A state of stage 0 holds `z` (B, z_dim) and `embedding` (B, z_dim); a later one holds `feature` and
-    `condition` (B, 2 z_dim), which stays as stage 0 left it. Searched are z (with the embedding where a
-    class is unknown, from the mean of all classes) and then the feature alone.
-    """
+    See `ConditionalPrior` for what a state holds."""
 
     def __init__(self, network: BigGAN, class_names: tuple[str, ...]) -> None:
         super().__init__()
         self.network = network
-        layers = len(network.generator.layers)
-        self.stages = ("latent", *(f"layer {k}" for k in range(1, layers)))
+        self.layers, self.first_layers = len(network.generator.layers), 1
+        self.stages = ("latent", *(f"layer {k}" for k in range(1, self.layers)))
         self.image_size = network.config.output_dim
         self.class_names = class_names
+        self.latent_size = network.config.z_dim
         self.eval().requires_grad_(False)
 
-    def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
-        table = self.network.embeddings.weight.T
-        z = torch.randn(len(classes), self.network.config.z_dim, generator=generator)
-        tensors = {"z": z.to(table), "embedding": class_embedding(table, classes)}
-        return State(0, tensors, ("z", "embedding") if UNKNOWN_CLASS in classes else ("z",))
+    def embeddings(self) -> Tensor:
+        return self.network.embeddings.weight.T
 
-    def advance(self, state: State) -> State:
-        feature, condition = self._run(state, stop=state.stage + 1)
-        return State(state.stage + 1, {"feature": feature, "condition": condition}, ("feature",))
+    def begin(self, z: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        condition = torch.cat([z, embedding], dim=1)
+        return self.network.generator.start(condition), condition
 
-    def generate(self, state: State) -> Tensor:
-        network = self.network.generator
-        feature, condition = self._run(state, stop=len(network.layers))
-        return (network.finish(feature, condition) + 1) / 2
-
-    def _run(self, state: State, stop: int) -> tuple[Tensor, Tensor]:
-        """The feature after `stop` layers, and the condition."""
-        network, tensors = self.network.generator, state.tensors
-        if state.stage == 0:
-            condition = torch.cat([tensors["z"], tensors["embedding"]], dim=1)
-            feature = network.start(condition)
-        else:
-            condition, feature = tensors["condition"], tensors["feature"]
-        for layer in network.layers[state.stage : stop]:
+    def run(self, feature: Tensor, condition: Tensor, start: int, stop: int) -> Tensor:
+        for layer in self.network.generator.layers[start:stop]:
             feature = layer(feature, condition)
-        return feature, condition
+        return feature
+
+    def finish(self, feature: Tensor, condition: Tensor) -> Tensor:
+        return self.network.generator.finish(feature, condition)
 
 
 def fold(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from priors.base import UNKNOWN_CLASS, Prior, State, class_embedding
+from priors.conditional import ConditionalPrior
 
 
 @dataclass(frozen=True)
@@ -116,16 +116,9 @@ class Generator(nn.Module):
         return self.finish(feature)
 
 
-class ResNetPrior(Prior):
-    """The residual generator in stages: the latent z, then the feature entering each block and the
-    output layer.
-
-    A state of stage 0 holds `z` (B, latent_size) and `embedding` (B, embedding_size), the class; a later
-    one holds `feature` (B, C, H, W) and `condition` (B, embedding_size). Searched are z, and after it
-    the feature alone: the condition stays as stage 0 left it, as the release of GIFD holds BigGAN's
-    conditioning vector. Where the class of any image is unknown, stage 0 searches the embedding too,
-    from the mean of all classes.
-    """
+class ResNetPrior(ConditionalPrior):
+    """The residual generator in stages: the latent, then the feature entering each block and the output
+    layer (4x4, 8x8, ...). See `ConditionalPrior` for what a state holds."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -135,30 +128,20 @@ class ResNetPrior(Prior):
         self.stages = ("latent", *(f"{side}x{side}" for side in sides))
         self.image_size = config.image_size
         self.class_names = config.class_names
+        self.latent_size = config.latent_size
+        self.layers, self.first_layers = len(generator.blocks), 0
         self.eval().requires_grad_(False)
 
-    def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
-        table = self.generator.embedding.weight
-        z = torch.randn(len(classes), self.generator.config.latent_size, generator=generator)
-        tensors = {"z": z.to(table), "embedding": class_embedding(table, classes)}
-        return State(0, tensors, ("z", "embedding") if UNKNOWN_CLASS in classes else ("z",))
+    def embeddings(self) -> Tensor:
+        return self.generator.embedding.weight
 
-    def advance(self, state: State) -> State:
-        feature, condition = self._run(state, stop=state.stage + 1)
-        return State(state.stage + 1, {"feature": feature, "condition": condition}, ("feature",))
+    def begin(self, z: Tensor, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        return self.generator.start(z), self.generator.condition(z, embedding)
 
-    def generate(self, state: State) -> Tensor:
-        feature, _ = self._run(state, stop=len(self.stages) - 1)
-        return (self.generator.finish(feature) + 1) / 2
-
-    def _run(self, state: State, stop: int) -> tuple[Tensor, Tensor]:
-        """The feature entering stage `stop`, and the condition."""
-        tensors, stage = state.tensors, state.stage
-        if stage == 0:
-            condition = self.generator.condition(tensors["z"], tensors["embedding"])
-            feature, stage = self.generator.start(tensors["z"]), 1
-        else:
-            condition, feature = tensors["condition"], tensors["feature"]
-        for block in self.generator.blocks[stage - 1 : stop - 1]:
+    def run(self, feature: Tensor, condition: Tensor, start: int, stop: int) -> Tensor:
+        for block in self.generator.blocks[start:stop]:
             feature = block(feature, condition)
-        return feature, condition
+        return feature
+
+    def finish(self, feature: Tensor, condition: Tensor) -> Tensor:
+        return self.generator.finish(feature)
