@@ -28,17 +28,15 @@ class Source:
     download: bool = False
 
     def file(self, *names: str) -> Path:
-        """The first of these files that is there.
+        """The first of these files that is there; in a folder its name may have something before it, such
+        as `biggan-deep-256-`.
 
         Raises:
-            PriorError: none is; the message says what to put where.
+            PriorError: none is, or more than one; the message says what to put where.
         """
         wanted = " or ".join(names)
         if self.folder is not None:
-            found = next((self.folder / name for name in names if (self.folder / name).is_file()), None)
-            if found is None:
-                raise PriorError(f"{self.folder}: holds no {wanted}")
-            return found
+            return _only(self.folder, names)
         if self.repository is None or self.revision is None:
             raise PriorError(f"no weights: give a folder with {wanted}, or a repository and a revision")
         for name in names:
@@ -54,3 +52,15 @@ class Source:
             "could not be fetched" if self.download else "not in the local cache (download: true fetches)"
         )
         raise PriorError(f"{self.repository} at {self.revision}: {wanted} {hint}")
+
+
+def _only(folder: Path, names: tuple[str, ...]) -> Path:
+    """The one file in a folder whose name ends with one of these; the first name that has any wins."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    for name in names:
+        found = [file for file in files if file.name.endswith(name) and file.is_file()]
+        if len(found) > 1:
+            raise PriorError(f"{folder}: holds {len(found)} files named *{name}; one is expected")
+        if found:
+            return found[0]
+    raise PriorError(f"{folder}: holds no {' or '.join(names)}")

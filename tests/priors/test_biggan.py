@@ -130,6 +130,14 @@ def test_missing_files(tmp_path: Path, folder: Path) -> None:
         biggan()
 
 
+def test_files_under_their_published_names(folder: Path) -> None:
+    for name in ("pytorch_model.bin", "config.json"):
+        (folder / name).rename(folder / f"biggan-deep-16-{name}")
+    assert biggan(folder).image_size == 16
+    (folder / "biggan-deep-32-config.json").write_text("{}")
+    expect(folder, "holds 2 files named *config.json")
+
+
 def test_a_pickle_with_code_is_not_run(folder: Path, tmp_path: Path) -> None:
     class Code:
         def __reduce__(self) -> Any:

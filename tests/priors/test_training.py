@@ -101,7 +101,9 @@ def test_the_distance_is_that_of_two_gaussians() -> None:
         one, two = (classifier.features(s.float() / 127.5 - 1).double().numpy() for s in sets)
     # The trace of a matrix's root is the sum of the roots of its eigenvalues.
     roots = np.sqrt(np.linalg.eigvals(np.cov(one.T) @ np.cov(two.T)).real.clip(min=0)).sum()
-    expected = ((one.mean(0) - two.mean(0)) ** 2).sum() + np.trace(np.cov(one.T) + np.cov(two.T)) - 2 * roots
+    expected = (
+        ((one.mean(0) - two.mean(0)) ** 2).sum() + np.trace(np.cov(one.T) + np.cov(two.T)) - 2 * roots
+    )
     assert found == pytest.approx(expected, rel=0.01)
 
 
