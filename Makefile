@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check speed clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gifd-bench run demo --output runs/demo
@@ -17,6 +17,10 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What the Lightning loop costs over a bare one.
+speed: $(VENV)/.installed
+	$(BIN)/python -m tests.speed.loop_overhead
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
