@@ -19,7 +19,7 @@ from benchmark.runner import Runner, StopRequest
 from benchmark.tracking.registry import TRACKERS
 
 EPILOG = """any field of the configuration can be set here, for example
-  --attacks.gifd.iterations=150  --targets='[0, 1, 2, 3]'  --attacks.gifd.radii=null
+  --attacks.ig.iterations=150  --targets='[0, 1, 2, 3]'  --attacks.gifd.radii=null
   --defenses.noise.std=0.1       --tasks.photos.labels=known"""
 INTERRUPTED = 130
 

@@ -74,7 +74,7 @@ def test_options_are_fully_resolved(write: Write) -> None:
     }
     assert gifd.options["radii"] == {
         "class_path": "benchmark.inversion.radii.PerEntry",
-        "init_args": {"radius": 0.2},
+        "init_args": {"radius": 1.0},
     }
     assert matrix.tasks[0].settings.labels == "inferred"
     assert matrix.tasks[0].model.options == {"width": 2}
