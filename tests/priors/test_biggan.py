@@ -174,6 +174,20 @@ def test_truncation_out_of_range(folder: Path) -> None:
             biggan(folder, truncation=truncation)
 
 
+def test_weights_from_the_local_cache_of_the_hub(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    snapshot = cache / "models--somebody--tiny" / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    for name in ("pytorch_model.bin", "config.json"):
+        (folder / name).rename(snapshot / name)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    assert biggan(repository="somebody/tiny", revision="a" * 40).image_size == 16
+    with pytest.raises(PriorError, match="not in the local cache"):
+        biggan(repository="somebody/tiny", revision="b" * 40)
+
+
 def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 

@@ -220,3 +220,34 @@ def test_the_report_escapes_what_it_shows(tmp_path: Path) -> None:
     page = (tmp_path / "out" / "report.html").read_text()
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_a_prior_is_trained_on_a_torchvision_dataset_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fake.yaml").write_text(
+        """
+name: fake
+dataset:
+  class_path: torchvision.datasets.FakeData
+  init_args: {size: 8, num_classes: 2, image_size: [3, 16, 16]}
+channels: [8, 8, 8]
+discriminator_channels: [8, 8]
+batch_size: 8
+bfloat16: false
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+    assert cli(["train-prior", "fake.yaml", "--steps", "1", "--latent_size=4"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "runs/priors/fake/fake.safetensors"
+    card = (tmp_path / "runs" / "priors" / "fake" / "fake.md").read_text()
+    assert "`gifd-bench train-prior fake.yaml --steps 1 --latent_size=4`" in card
+    sample = [
+        "sample",
+        "generator_file",
+        "--weights=runs/priors/fake/fake.safetensors",
+        "--output",
+        "grid.png",
+    ]
+    assert cli(sample) == 0
+    assert (tmp_path / "grid.png").is_file()
