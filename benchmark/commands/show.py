@@ -19,6 +19,8 @@ TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
     "markdown": as_markdown,
 }
 
+WIDTH = 120
+
 
 def run(arguments: list[str]) -> int:
     """Run the command."""
@@ -32,5 +34,8 @@ def run(arguments: list[str]) -> int:
     if options.format in TEXTS:
         sys.stdout.write(TEXTS[options.format](rows) + "\n")
     else:
-        Console().print(cell_table(rows), mean_table(rows))
+        console = Console()
+        # A narrow terminal may wrap lines; a number cut in two is of no use.
+        console.width = max(console.width, WIDTH)
+        console.print(cell_table(rows), mean_table(rows))
     return 0

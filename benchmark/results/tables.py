@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
 from benchmark.results.rows import Row
@@ -75,14 +74,15 @@ def mean_table(rows: Sequence[Row]) -> Table:
     """Means over the cells that are done, for a terminal."""
     table = _table("means over the images of the cells that are done (PSNR in dB)")
     for column, heading in enumerate(MEAN_HEADINGS):
-        table.add_column(heading, justify="left" if column < 3 else "right")
+        words = column < 3
+        table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
     for texts in mean_texts(rows):
         table.add_row(*texts)
     return table
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
 
 
 MEAN_HEADINGS = ["task", "defense", "attack", "PSNR", "SSIM", "LPIPS", "evals", "images", "missing"]
