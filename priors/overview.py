@@ -58,8 +58,7 @@ class PriorFacts:
 def overview() -> list[PriorFacts]:
     """Every prior, the published ones in their published shapes (nothing is loaded for those)."""
     found = []
-    present = (WEIGHTS / "cifar10.safetensors").is_file()
-    if present:
+    if (WEIGHTS / "cifar10.safetensors").is_file():
         found.append(_facts("cifar10", "", cifar10(), "bundled", True))
     with torch.device("meta"):
         biggans = {size: BigGAN(published_biggan(size)) for size in BIGGAN}

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmark.report.page import write_report
+from benchmark.results.rows import rows_of
 from benchmark.results.run_folder import RunFolder
 
 
@@ -19,6 +20,6 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("folder", type=Path, help="output folder of a run")
     folder = RunFolder(parser.parse_args(arguments).folder)
-    write_report(folder)
+    write_report(folder, rows_of(folder))
     sys.stdout.write(f"{folder.report}\n")
     return 0

@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> int:
             console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
             return INTERRUPTED
     rows = rows_of(folder)
-    write_report(folder)
+    write_report(folder, rows)
     console.print(mean_table(rows))
     console.print(f"every cell: gifd-bench show {folder.path}", markup=False, soft_wrap=True)
     console.print(f"report: {folder.report.resolve()}", markup=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 from torchvision.utils import save_image
 
 from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import Component, add_options, one_line, plain
+from benchmark.matrix.component import Component, add_options, below, one_line, plain
 from priors.base import UNKNOWN_CLASS, Prior
 
 
@@ -52,9 +52,8 @@ def _component(name: str, arguments: list[str]) -> Component:
     """The prior with options from the command line."""
     parser = ArgumentParser(exit_on_error=False)
     add_options(parser, "prior", name, "prior")
-    prefixed = [f"--prior.{a[2:]}" if a.startswith("--") else a for a in arguments]
     try:
-        parsed = plain(parser, parser.parse_args(prefixed))
+        parsed = plain(parser, parser.parse_args(below("prior", arguments)))
     except argparse.ArgumentError as error:
         raise BenchmarkError(f"prior '{name}': {one_line(error)}") from error
     return Component("prior", name, name, parsed.get("prior") or {})

@@ -10,7 +10,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import one_line
+from benchmark.matrix.component import below, one_line
 from benchmark.matrix.config import find_config, read_yaml
 from priors.training.train import TrainingConfig, train_prior
 
@@ -30,10 +30,9 @@ def run(arguments: list[str]) -> int:
     path = find_config(options.config)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(TrainingConfig, "prior")
-    prefixed = [f"--prior.{o[2:]}" if o.startswith("--") else o for o in overrides]
     try:
         parsed = parser.parse_object({"prior": read_yaml(path)})
-        config = parser.instantiate(parser.parse_args(prefixed, namespace=parsed)).prior
+        config = parser.instantiate(parser.parse_args(below("prior", overrides), namespace=parsed)).prior
     except argparse.ArgumentError as error:
         raise BenchmarkError(f"{path}: {one_line(error)}") from error
     command = shlex.join(["gifd-bench", "train-prior", *arguments])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from argparse import ArgumentError
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,11 @@ def add_options(parser: ArgumentParser, kind: str, name: str, key: str) -> None:
         parser.add_class_arguments(factory, key, skip=skip, instantiate=False)
     else:
         parser.add_function_arguments(factory, key, skip=skip)
+
+
+def below(key: str, arguments: Sequence[str]) -> list[str]:
+    """Command-line arguments with every `--option` put below `key`, as `add_options` put it there."""
+    return [f"--{key}.{a[2:]}" if a.startswith("--") else a for a in arguments]
 
 
 def plain(parser: ArgumentParser, parsed: Namespace) -> dict[str, Any]:

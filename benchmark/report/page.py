@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmark.matrix.cell import Cell
 from benchmark.results.files import write_text
-from benchmark.results.rows import Row, rows_of
+from benchmark.results.rows import Row
 from benchmark.results.run_folder import RunFolder
 from benchmark.results.tables import MEAN_HEADINGS, mean_texts
 
@@ -43,9 +43,13 @@ class Section:
     lines: tuple[Line, ...]
 
 
-def write_report(run: RunFolder) -> None:
-    """Write `report.html` into the folder of a run; cells that have not ended are shown as such."""
-    rows = rows_of(run)
+def write_report(run: RunFolder, rows: list[Row]) -> None:
+    """Write `report.html` into the folder of a run; cells that have not ended are shown as such.
+
+    Args:
+        run: the folder.
+        rows: its rows, one a cell.
+    """
     environment = Environment(
         loader=PackageLoader("benchmark.report"), autoescape=True, undefined=StrictUndefined
     )
