@@ -135,7 +135,7 @@ class Runner:
         if reason is not None:
             folder.begin(cell)
             folder.write_skipped(reason)
-            self.display.end(cell.title, str(folder.status()))
+            self.display.end(cell.title, "skipped")
             return
         attack: Attack = cell.attack.build()
         observation = self._observation(cell)
@@ -176,8 +176,9 @@ class Runner:
             folder.write_failed(reason, traceback.format_exc(), checkpoint.spent())
         finally:
             self.tracker.close()
-        folder.note(str(folder.status()))
-        self.display.end(cell.title, str(folder.status()))
+        status = str(folder.status())
+        folder.note(status)
+        self.display.end(cell.title, status)
 
     def _observation(self, cell: Cell) -> Observation:
         """The cell's observation, from its file, which is made first where there is none."""

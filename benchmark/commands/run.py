@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-import pytorch_lightning as pl
-import torch
 from rich.console import Console
 
 from benchmark.commands.progress import ProgressDisplay
@@ -15,11 +14,8 @@ from benchmark.commands.run_display import StatusDisplay
 from benchmark.commands.run_slurm import add_slurm_options, run_on_slurm
 from benchmark.display import Both
 from benchmark.errors import BenchmarkError
-from benchmark.invert import InversionInterrupted
 from benchmark.launch.local import LocalLauncher
-from benchmark.launch.progress_file import ProgressFile
-from benchmark.launch.status import StatusReader
-from benchmark.launch.worker import WorkerSettings
+from benchmark.launch.worker import WorkerSettings, run_cells
 from benchmark.matrix.cell import Cell
 from benchmark.matrix.config import Matrix, load_matrix
 from benchmark.matrix.needs import missing
@@ -27,7 +23,7 @@ from benchmark.report.page import write_report
 from benchmark.results.rows import rows_of
 from benchmark.results.run_folder import RunFolder
 from benchmark.results.tables import mean_table
-from benchmark.runner import Limits, Runner, StopRequest
+from benchmark.runner import StopRequest
 from benchmark.tracking.guarded import Guarded
 from benchmark.tracking.registry import TRACKERS
 
@@ -49,9 +45,9 @@ def run(arguments: list[str]) -> int:
     console = Console()
     # Here first, so that a tracker whose package is missing is one line.
     tracker = Guarded(TRACKERS[options.tracker]())
-    pending = [cell for cell, its in folder.cells() if not its.ended()]
+    pending = [cell for cell in matrix.cells() if not folder.cell(cell).ended()]
     _check_needs(matrix, pending, folder)
-    all_ended = not pending or _run(options, matrix, folder, console)
+    all_ended = not pending or _run(options, matrix, folder, console, len(pending))
     tracker.summarise(folder)
     if not all_ended:
         console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
@@ -87,8 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace, matrix: Matrix, folder: RunFolder, console: Console) -> bool:
-    """Run what is missing; false after an interruption."""
+def _run(
+    options: argparse.Namespace, matrix: Matrix, folder: RunFolder, console: Console, pending: int
+) -> bool:
+    """Run what is missing, so many cells; false after an interruption."""
     settings = WorkerSettings(
         tracker=options.tracker,
         threads=options.threads,
@@ -99,26 +97,11 @@ def _run(options: argparse.Namespace, matrix: Matrix, folder: RunFolder, console
     if options.launcher == "slurm":
         return run_on_slurm(options, settings, folder, console)
     if options.jobs is None and options.memory is None:
-        return _run_here(settings, matrix, folder, console)
+        cells = sum(1 for _ in matrix.cells())
+        with ProgressDisplay(console, cells, cells - pending) as bars:
+            return run_cells(folder, matrix, settings, partial(Both, bars), ends_process=False)
     with StopRequest() as stop, StatusDisplay(console) as display:
         return LocalLauncher(options.jobs or 1, settings).run(folder, display.show, stop)
-
-
-def _run_here(settings: WorkerSettings, matrix: Matrix, folder: RunFolder, console: Console) -> bool:
-    """Run what is missing in this process."""
-    pl.seed_everything(0, verbose=False)
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    limits = Limits(settings.cell_seconds, settings.checkpoint_seconds)
-    status = StatusReader(folder).read()
-    with StopRequest() as stop, ProgressDisplay(console, status.cells, status.ended) as bars:
-        file = ProgressFile(lambda: runner.current.progress if runner.current else None)
-        runner = Runner(folder, TRACKERS[settings.tracker](), Both(bars, file), stop, limits)
-        try:
-            runner.run_all(matrix)
-        except (InversionInterrupted, KeyboardInterrupt):
-            return False
-    return True
 
 
 def _check_needs(matrix: Matrix, pending: Sequence[Cell], folder: RunFolder) -> None:

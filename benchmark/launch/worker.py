@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
-import argparse
 import resource
 import sys
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from jsonargparse import ArgumentParser
 
+from benchmark.display import Display
 from benchmark.invert import InversionInterrupted
 from benchmark.launch.progress_file import ProgressFile
+from benchmark.matrix.config import Matrix
 from benchmark.results.run_folder import RunFolder
 from benchmark.runner import Limits, Runner, StopRequest
 from benchmark.tracking.registry import TRACKERS
@@ -51,37 +54,54 @@ class WorkerSettings:
         return [sys.executable, "-m", "benchmark.launch.worker", str(folder), *options]
 
 
+def run_cells(
+    run: RunFolder,
+    matrix: Matrix,
+    settings: WorkerSettings,
+    with_file: Callable[[Display], Display] = lambda file: file,
+    ends_process: bool = True,
+) -> bool:
+    """Run cells in this process until none is left for it; false where it was asked to stop.
+
+    Args:
+        run: opened for the matrix.
+        matrix: see there.
+        settings: see there; memory is not limited here.
+        with_file: gives the display, of one that writes to the cells' folders.
+        ends_process: whether a cell that hangs beyond its limit ends this process.
+    """
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    pl.seed_everything(0, verbose=False)
+    limits = Limits(settings.cell_seconds, settings.checkpoint_seconds, ends_process)
+    with StopRequest() as stop:
+        file = ProgressFile(lambda: runner.current.progress if runner.current else None)
+        runner = Runner(run, TRACKERS[settings.tracker](), with_file(file), stop, limits)
+        try:
+            runner.run_all(matrix, settings.most)
+        except (InversionInterrupted, KeyboardInterrupt):
+            return False
+    return True
+
+
 def work(folder: Path, settings: WorkerSettings) -> int:
     """Run cells until none is left.
 
     Returns:
         The exit status: `DONE`, or `INTERRUPTED` where it was asked to stop.
     """
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
     if settings.memory_gib is not None:
         limit = int(settings.memory_gib * 2**30)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    pl.seed_everything(0, verbose=False)
     run = RunFolder(folder)
-    with StopRequest() as stop:
-        limits = Limits(settings.cell_seconds, settings.checkpoint_seconds, ends_process=True)
-        display = ProgressFile(lambda: runner.current.progress if runner.current else None)
-        runner = Runner(run, TRACKERS[settings.tracker](), display, stop, limits)
-        try:
-            runner.run_all(run.load_matrix(), settings.most)
-        except (InversionInterrupted, KeyboardInterrupt):
-            return INTERRUPTED
-    return DONE
+    return DONE if run_cells(run, run.load_matrix(), settings) else INTERRUPTED
 
 
 def main() -> int:
     """Entry point of the process."""
-    parser = argparse.ArgumentParser(prog="gifd-bench worker", allow_abbrev=False)
+    parser = ArgumentParser(prog="gifd-bench worker", allow_abbrev=False)
     parser.add_argument("folder", type=Path)
-    types = {"tracker": str, "threads": int, "most": int}
-    for field in fields(WorkerSettings):
-        parser.add_argument(f"--{field.name}", type=types.get(field.name, float), default=field.default)
+    parser.add_class_arguments(WorkerSettings)
     options = vars(parser.parse_args())
     folder = options.pop("folder")
     try:

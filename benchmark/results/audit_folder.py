@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import BenchmarkError
 from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.results.files import read_json, write_json
+from benchmark.results.files import make_folder, read_json, write_json
+from benchmark.results.output_folder import is_new
 from benchmark.results.reconstruction_files import write_reconstruction
-from benchmark.results.run_folder import first_difference
 
 
 @dataclass(frozen=True)
@@ -45,18 +44,13 @@ class AuditFolder:
         Raises:
             BenchmarkError: it holds something else; nothing is written.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise BenchmarkError(f"{self.path}: not a folder; choose another --output")
-        if self.config.is_file():
-            difference = first_difference(read_json(self.config), config)
-            if difference:
-                raise BenchmarkError(
-                    f"{self.path}: holds another attack ({difference}); choose another --output"
-                )
+
+        def read() -> object:
+            return read_json(self.config)
+
+        if not is_new(self.path, self.config, read, config, "an attack", "another attack"):
             return
-        if self.path.is_dir() and any(self.path.iterdir()):
-            raise BenchmarkError(f"{self.path}: not empty and not an attack; choose another --output")
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         write_json(self.config, config)
 
     def write(self, reconstruction: Reconstruction, class_names: tuple[str, ...], seconds: float) -> None:

@@ -19,6 +19,7 @@ from benchmark.results.files import (
     write_tensors,
     written_whole,
 )
+from benchmark.results.output_folder import is_new
 from tasks.observation import Observation
 from tasks.observation_file import save_observation
 from tasks.truth import Truth
@@ -56,21 +57,14 @@ class RunFolder:
         Raises:
             BenchmarkError: it holds something else; nothing is written.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise BenchmarkError(f"{self.path}: not a folder; choose another --output")
-        if self.matrix.is_file():
-            found = self._read_matrix()
-            difference = first_difference(found, matrix.config())
-            if difference:
-                raise BenchmarkError(
-                    f"{self.path}: holds a run of another matrix ({difference}); choose another --output"
-                )
+        wanted = matrix.config()
+        if not is_new(
+            self.path, self.matrix, self._read_matrix, wanted, "a run", "a run of another matrix"
+        ):
             return
-        if self.path.is_dir() and any(self.path.iterdir()):
-            raise BenchmarkError(f"{self.path}: not empty and not a run; choose another --output")
         for name in ("cells", "observations", "truths"):
             make_folder(self.path / name)
-        write_json(self.matrix, {"format": FORMAT, "matrix": matrix.config()})
+        write_json(self.matrix, {"format": FORMAT, "matrix": wanted})
 
     def load_matrix(self) -> Matrix:
         """The matrix that this folder holds a run of.
@@ -120,15 +114,3 @@ class RunFolder:
             raise BenchmarkError(f"{self.matrix}: not a matrix of format '{FORMAT}'")
         matrix: dict[str, Any] = content["matrix"]
         return matrix
-
-
-def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:
-    """Where two JSON values first differ, as `key: found, not wanted`; null where they do not."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        pairs = [(name, found.get(name), wanted.get(name)) for name in sorted({*found, *wanted})]
-    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        pairs = [(str(i), f, w) for i, (f, w) in enumerate(zip(found, wanted, strict=True))]
-    else:
-        return None if found == wanted else f"{key}: {found}, not {wanted}"
-    below = (first_difference(f, w, f"{key}.{name}" if key else name) for name, f, w in pairs)
-    return next((difference for difference in below if difference), None)

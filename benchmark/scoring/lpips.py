@@ -11,6 +11,8 @@ from torch import Tensor
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import AlexNet_Weights, VGG16_Weights
 
+from tasks.errors import one_line
+
 Backbone = Literal["alex", "vgg"]
 _WEIGHTS = {"alex": AlexNet_Weights.IMAGENET1K_V1, "vgg": VGG16_Weights.IMAGENET1K_V1}
 
@@ -41,5 +43,5 @@ def _network(backbone: Backbone) -> LearnedPerceptualImagePatchSimilarity:
         # `normalize`: it maps [0, 1] to the [-1, 1] that the network was calibrated on.
         return LearnedPerceptualImagePatchSimilarity(net_type=backbone, normalize=True).eval()
     except (OSError, RuntimeError) as error:
-        detail = " ".join(str(error).split())
+        detail = one_line(error)
         raise BackboneMissing(f"lpips_{backbone}: {file} cannot be read ({detail})") from error

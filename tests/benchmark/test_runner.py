@@ -12,8 +12,9 @@ import torch
 from benchmark.attacks import IG
 from benchmark.errors import BenchmarkError
 from benchmark.invert import InversionInterrupted
+from benchmark.results.output_folder import first_difference
 from benchmark.results.rows import rows_of
-from benchmark.results.run_folder import RunFolder, first_difference
+from benchmark.results.run_folder import RunFolder
 from priors import PriorError
 from tasks import TaskError, Truth
 from tests.benchmark.helpers import reconstructions, run, tiny_matrix

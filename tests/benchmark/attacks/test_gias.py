@@ -9,7 +9,6 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
-from torch.nn import functional as F
 
 from benchmark.attacks.gias import GIAS
 from benchmark.errors import BenchmarkError
@@ -18,6 +17,7 @@ from benchmark.invert import invert
 from priors import State
 from priors.generators.resnet import ResNetPrior
 from tasks import Observation
+from tests.benchmark.attacks.references import cosine_objective
 from tests.conftest import make_round
 
 
@@ -42,15 +42,6 @@ class Record(Callback):
 def record_of(attack: GIAS, observation: Observation, prior: ResNetPrior) -> tuple[Record, Any]:
     record = Record()
     return record, invert(attack, observation, prior, 0, callbacks=[record], accelerator="cpu")
-
-
-def cosine_objective(observation: Observation, images: Tensor, labels: Tensor) -> Tensor:
-    victim = observation.victim()
-    loss = F.cross_entropy(victim((images - 0.5) / 0.25), labels)
-    gradients = torch.autograd.grad(loss, list(victim.parameters()), create_graph=True)
-    mine = torch.cat([g.flatten() for g in gradients])
-    observed = torch.cat([o.flatten() for o in observation.update.values()])
-    return 1 - F.cosine_similarity(mine, observed, dim=0)
 
 
 def test_the_latent_with_the_lowest_loss_of_all_starts_is_taken(

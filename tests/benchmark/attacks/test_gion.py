@@ -8,7 +8,6 @@ import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
-from torch.nn import functional as F
 
 from benchmark.attacks.gion import GION
 from benchmark.errors import BenchmarkError
@@ -16,6 +15,7 @@ from benchmark.inversion.over_parameterized import LATENT, OverParameterizedNetw
 from benchmark.inversion.weights import as_weights
 from benchmark.invert import invert
 from tasks import Observation
+from tests.benchmark.attacks.references import cosine_objective
 from tests.conftest import make_round
 
 
@@ -27,15 +27,6 @@ class Record(Callback):
     def on_train_batch_end(self, trainer: Any, attack: Any, *args: Any) -> None:
         self.searched.append({n: t.detach().clone() for n, t in attack.searched.items()})
         self.latents.append(attack.held["latents"])
-
-
-def cosine_objective(observation: Observation, images: Tensor, labels: Tensor) -> Tensor:
-    victim = observation.victim()
-    loss = F.cross_entropy(victim((images - 0.5) / 0.25), labels)
-    gradients = torch.autograd.grad(loss, list(victim.parameters()), create_graph=True)
-    mine = torch.cat([g.flatten() for g in gradients])
-    observed = torch.cat([o.flatten() for o in observation.update.values()])
-    return 1 - F.cosine_similarity(mine, observed, dim=0)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])

@@ -1,0 +1,46 @@
+"""Output folders: each holds one thing, for good."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import BenchmarkError
+
+
+def is_new(folder: Path, record: Path, read: Callable[[], Any], wanted: Any, kind: str, other: str) -> bool:
+    """Whether an output folder has still to be made; it has not where it holds just what is wanted.
+
+    Args:
+        folder: may not be there yet.
+        record: the file in it that says what it holds.
+        read: gives what the record says, as JSON values.
+        wanted: the same of what it is to hold.
+        kind, other: what such a folder holds, and what holds something else, for the errors.
+
+    Raises:
+        BenchmarkError: it holds something else; nothing is written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BenchmarkError(f"{folder}: not a folder; choose another --output")
+    if record.is_file():
+        difference = first_difference(read(), wanted)
+        if difference:
+            raise BenchmarkError(f"{folder}: holds {other} ({difference}); choose another --output")
+        return False
+    if folder.is_dir() and any(folder.iterdir()):
+        raise BenchmarkError(f"{folder}: not empty and not {kind}; choose another --output")
+    return True
+
+
+def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:
+    """Where two JSON values first differ, as `key: found, not wanted`; null where they do not."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        pairs = [(name, found.get(name), wanted.get(name)) for name in sorted({*found, *wanted})]
+    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        pairs = [(str(i), f, w) for i, (f, w) in enumerate(zip(found, wanted, strict=True))]
+    else:
+        return None if found == wanted else f"{key}: {found}, not {wanted}"
+    below = (first_difference(f, w, f"{key}.{name}" if key else name) for name, f, w in pairs)
+    return next((difference for difference in below if difference), None)
