@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import EntryPoint, entry_points, version
 
 # Name of the command, its module below benchmark.commands, and its line in the help.
 COMMANDS = {
@@ -28,6 +29,8 @@ COMMANDS = {
     "train-prior": ("train_prior", "train a generative prior on your own images"),
 }
 USER_ERROR = 2
+# Packages that build on this one add commands of their own under this group of entry points.
+GROUP = "gifd_bench.commands"
 
 
 def main() -> None:
@@ -37,23 +40,25 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command line; an error of the user's input is one line on standard error."""
-    width = max(map(len, COMMANDS))
+    added: dict[str, EntryPoint] = {point.name: point for point in entry_points(group=GROUP)}
+    lines = {name: line for name, (_, line) in COMMANDS.items()}
+    lines |= {name: f"see `gifd-bench {name} --help`" for name in added}
+    width = max(map(len, lines))
     parser = argparse.ArgumentParser(
         prog="gifd-bench",
         description="How much of a client's private images does a gradient give away?",
-        epilog="commands:\n" + "\n".join(f"  {n:{width}}  {h}" for n, (_, h) in COMMANDS.items()),
+        epilog="commands:\n" + "\n".join(f"  {name:{width}}  {line}" for name, line in lines.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version("gifd-bench"))
-    parser.add_argument("command", choices=COMMANDS, metavar="command", help="one of those below")
+    parser.add_argument("command", choices=lines, metavar="command", help="one of those below")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see `gifd-bench COMMAND --help`")
     options = parser.parse_args(arguments)
     # torch takes seconds to import: `--help` and `--version` should not.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
-    module = import_module(f"benchmark.commands.{COMMANDS[options.command][0]}")
     errors = import_module("benchmark.user_errors").USER_ERRORS
     try:
-        return int(module.run(options.arguments))
+        return int(_command(options.command, added)(options.arguments))
     except errors as error:
         sys.stderr.write(f"gifd-bench: {error}\n")
         return USER_ERROR
@@ -61,3 +66,12 @@ def run(arguments: list[str]) -> int:
         # Whoever read our output has stopped: nothing is left to say.
         sys.stderr.close()
         return 0
+
+
+def _command(name: str, added: Mapping[str, EntryPoint]) -> Callable[[list[str]], int]:
+    """What runs a command; it is imported only now."""
+    if name in added:
+        command: Callable[[list[str]], int] = added[name].load()
+        return command
+    command = import_module(f"benchmark.commands.{COMMANDS[name][0]}").run
+    return command

@@ -156,7 +156,7 @@ class Runner:
                     attack,
                     observation,
                     prior,
-                    cell.stream("attack"),
+                    cell.attack_seed,
                     checkpoint=checkpoint,
                     callbacks=[
                         Listener(self.display, cell.title),
@@ -184,11 +184,7 @@ class Runner:
         """The cell's observation, from its file, which is made first where there is none."""
         path = self.run.observation(cell)
         if not path.is_file():
-            task = self._task(cell.task)
-            truth = task.truth(cell.target)
-            defense = cell.defense.build()
-            observation = task.observe(truth, defense, cell.stream("model"), cell.stream("defense"))
-            self.run.write_round(cell, observation, truth)
+            self.run.write_round(cell, *cell.play(self._task(cell.task)))
         return load_observation(path, cell.task.imports)
 
     def _task(self, config: TaskConfig) -> Task:

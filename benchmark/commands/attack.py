@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from pathlib import Path
 
 import pytorch_lightning as pl
 from rich.console import Console
 
-from benchmark.attacks.base import Attack
+from benchmark.audit import Auditor
 from benchmark.commands.progress import ProgressDisplay
-from benchmark.display import Listener
-from benchmark.errors import BenchmarkError
-from benchmark.invert import Checkpoint, InversionInterrupted, invert
-from benchmark.matrix.component import Component
-from benchmark.matrix.resolve import Resolver
+from benchmark.invert import InversionInterrupted
 from benchmark.results.audit_folder import AuditFolder
 from benchmark.results.files import read_json
-from benchmark.runner import Limits, StopRequest
+from benchmark.runner import StopRequest
 from tasks.observation_file import load_observation
 
 EPILOG = """options of the attack and of the prior follow, for example
@@ -45,52 +40,19 @@ def run(arguments: list[str]) -> int:
     options, overrides = parser.parse_known_args(arguments)
     imports = frozenset([options.model] if options.model else [])
     observation = load_observation(options.observation, imports)
-    attack_part, prior_part = _components(options.attack, options.prior, overrides)
-    attack: Attack = attack_part.build()
-    prior = prior_part.build() if prior_part else None
-    if attack.needs_prior and prior is None:
-        raise BenchmarkError(f"attack '{options.attack}' needs a prior; give one with --prior")
-    unmet = attack.unmet(observation.threat_model, observation.is_difference)
-    if unmet is not None:
-        raise BenchmarkError(f"{options.observation}: {unmet}")
+    auditor = Auditor.from_options(options.attack, options.prior, overrides)
     folder = AuditFolder(options.output)
-    folder.open_for(
-        {
-            "observation": hashlib.sha256(options.observation.read_bytes()).hexdigest(),
-            "attack": attack_part.config(),
-            "prior": prior_part.config() if prior_part else None,
-            "seed": options.seed,
-        }
-    )
     console = Console()
-    if not folder.result.is_file():
-        pl.seed_everything(0, verbose=False)
-        with StopRequest() as stop, ProgressDisplay(console, 1, 0) as display:
-            checkpoint = Checkpoint(folder.checkpoint, Limits().checkpoint_seconds, stop)
-            listener = Listener(display, options.attack)
-            try:
-                answer = invert(
-                    attack, observation, prior, options.seed, checkpoint=checkpoint, callbacks=[listener]
-                )
-            except (InversionInterrupted, KeyboardInterrupt):
-                console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
-                return INTERRUPTED
-            folder.write(answer, observation.class_names, checkpoint.spent())
-            display.end(options.attack, "done")
+    pl.seed_everything(0, verbose=False)
+    prior = auditor.build_prior()
+    with StopRequest() as stop, ProgressDisplay(console, 1, 0) as display:
+        try:
+            auditor.run(options.observation, observation, prior, options.seed, folder, display, stop)
+        except (InversionInterrupted, KeyboardInterrupt):
+            console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
+            return INTERRUPTED
     result = read_json(folder.result)
     console.print(f"classes: {', '.join(result['class_names'])}", markup=False)
     console.print(f"matching loss: {result['matching_loss']:.4g}", markup=False)
     console.print(f"images: {folder.picture}", markup=False, soft_wrap=True)
     return 0
-
-
-def _components(attack: str, prior: str | None, overrides: list[str]) -> tuple[Component, Component | None]:
-    resolver = Resolver(overrides)
-    resolver.declare("attack", "attack", attack, None)
-    if prior is not None:
-        resolver.declare("prior", "prior", prior, None)
-    resolver.parse()
-    return (
-        resolver.component("attack", "attack", attack),
-        resolver.component("prior", "prior", prior) if prior is not None else None,
-    )

@@ -70,7 +70,7 @@ class Matrix:
                     for defense in self.defenses:
                         for attack in self.attacks:
                             for prior in self._priors_of(attack):
-                                yield Cell(task, defense, prior, attack, target, seed)
+                                yield Cell(task, defense, target, seed, prior, attack)
 
     def config(self) -> dict[str, Any]:
         """The resolved configuration as plain JSON values."""

@@ -108,7 +108,7 @@ def _of_victim(task: TaskConfig, dataset: Dataset | None, cells: Sequence[Cell])
             yield Need(f"tasks.{task.label}: {error}")
     if settings.weights == "trained":
         images = training_split(task.dataset)
-        seeds = {cell.stream("model") for cell in cells}
+        seeds = {cell.model_seed for cell in cells}
         files = [victim_file(spec, images.config(), settings.training, seed) for seed in seeds]
         if dataset is None or not all(file.is_file() for file in files):
             try:

@@ -29,6 +29,11 @@ class AuditFolder:
         return self.path / "result.json"
 
     @property
+    def reconstruction(self) -> Path:
+        """The reconstruction without loss; written before the result."""
+        return self.path / "reconstruction.safetensors"
+
+    @property
     def picture(self) -> Path:
         """The reconstruction, to look at."""
         return self.path / "reconstruction.png"
@@ -55,7 +60,7 @@ class AuditFolder:
 
     def write(self, reconstruction: Reconstruction, class_names: tuple[str, ...], seconds: float) -> None:
         """The attack has ended."""
-        write_reconstruction(self.path / "reconstruction.safetensors", self.picture, reconstruction)
+        write_reconstruction(self.reconstruction, self.picture, reconstruction)
         labels = reconstruction.labels.tolist()
         result = {
             "labels": labels,

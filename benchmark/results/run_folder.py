@@ -7,19 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import BenchmarkError
+from benchmark.errors import BenchmarkError, StorageError
 from benchmark.matrix.cell import Cell
 from benchmark.matrix.config import Matrix
+from benchmark.matrix.round import Round
 from benchmark.results.cell_folder import CellFolder
-from benchmark.results.files import (
-    make_folder,
-    read_json,
-    read_tensors,
-    write_json,
-    write_tensors,
-    written_whole,
-)
+from benchmark.results.files import make_folder, read_json, read_tensors, write_json, write_tensors
 from benchmark.results.output_folder import is_new
+from tasks.errors import TaskError
 from tasks.observation import Observation
 from tasks.observation_file import save_observation
 from tasks.truth import Truth
@@ -90,22 +85,28 @@ class RunFolder:
             if folder.status() == "failed":
                 folder.retire()
 
-    def observation(self, cell: Cell) -> Path:
+    def observation(self, cell: Round) -> Path:
         """The file of the observation that a cell attacks."""
         return self.path / "observations" / f"{cell.observation_id}.safetensors"
 
-    def write_round(self, cell: Cell, observation: Observation, truth: Truth) -> None:
-        """Keep a round of the client: the truth first, so that no observation lacks one."""
-        write_tensors(self._truth(cell), {"images": truth.images, "labels": truth.labels})
-        with written_whole(self.observation(cell)) as partial:
-            save_observation(observation, partial)
+    def write_round(self, cell: Round, observation: Observation, truth: Truth) -> None:
+        """Keep a round of the client: the truth first, so that no observation lacks one.
 
-    def truth(self, cell: Cell) -> Truth:
+        Raises:
+            StorageError: it cannot be written.
+        """
+        write_tensors(self._truth(cell), {"images": truth.images, "labels": truth.labels})
+        try:
+            save_observation(observation, self.observation(cell))
+        except TaskError as error:
+            raise StorageError(str(error)) from error
+
+    def truth(self, cell: Round) -> Truth:
         """The private batch of a cell."""
         tensors = read_tensors(self._truth(cell))
         return Truth(tensors["images"], tensors["labels"])
 
-    def _truth(self, cell: Cell) -> Path:
+    def _truth(self, cell: Round) -> Path:
         return self.path / "truths" / f"{cell.observation_id}.safetensors"
 
     def _read_matrix(self) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def test_no_reconstruction_depends_on_the_truth(tmp_path: Path) -> None:
     for cell in matrix.cells():
         task = cell.task.build()
         truth = task.truth(cell.target)
-        seeds = cell.stream("model"), cell.stream("defense")
+        seeds = cell.model_seed, cell.defense_seed
         observation = task.observe(truth, cell.defense.build(), *seeds)
         other = Truth(torch.rand(truth.images.shape), (truth.labels + 1) % 10)
         swapped.write_round(cell, observation, other)

@@ -217,11 +217,11 @@ def test_each_use_of_randomness_has_a_stream_of_its_own(write: Write) -> None:
     cells = list(load_matrix(write(SMALL)).cells())
     for seed in (0, 1):
         of_seed = [cell for cell in cells if cell.seed == seed]
-        assert len({cell.stream("model") for cell in of_seed}) == 1
-        assert len({cell.stream("defense") for cell in of_seed}) == 2
-        assert len({cell.stream("attack") for cell in of_seed}) == 4
-    assert len({cell.stream("model") for cell in cells}) == 2
-    assert {cell.stream("model") for cell in cells}.isdisjoint(cell.stream("attack") for cell in cells)
+        assert len({cell.model_seed for cell in of_seed}) == 1
+        assert len({cell.defense_seed for cell in of_seed}) == 2
+        assert len({cell.attack_seed for cell in of_seed}) == 4
+    assert len({cell.model_seed for cell in cells}) == 2
+    assert {cell.model_seed for cell in cells}.isdisjoint(cell.attack_seed for cell in cells)
 
 
 @pytest.mark.parametrize(("kind", "name"), [(k, n) for k, names in CATALOGUE.items() for n in names])

@@ -1,0 +1,95 @@
+"""Attacking one observation file, of whatever origin, with no truth anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.attacks.base import Attack
+from benchmark.display import Display, Listener
+from benchmark.errors import BenchmarkError
+from benchmark.invert import Checkpoint, invert
+from benchmark.matrix.component import Component
+from benchmark.matrix.resolve import Resolver
+from benchmark.results.audit_folder import AuditFolder
+from benchmark.runner import Limits
+from priors.base import Prior
+from tasks.observation import Observation
+
+
+@dataclass(frozen=True)
+class Auditor:
+    """An attack, perhaps with a prior, that is made anew for every observation."""
+
+    attack: Component
+    prior: Component | None
+
+    @classmethod
+    def from_options(cls, attack: str, prior: str | None, overrides: Sequence[str]) -> Auditor:
+        """From names and from command-line arguments such as `--attack.restarts=4`.
+
+        Raises:
+            BenchmarkError: there is no such attack, prior or option, or the attack needs a prior.
+        """
+        resolver = Resolver(overrides)
+        resolver.declare("attack", "attack", attack, None)
+        if prior is not None:
+            resolver.declare("prior", "prior", prior, None)
+        resolver.parse()
+        attack_part = resolver.component("attack", "attack", attack)
+        prior_part = resolver.component("prior", "prior", prior) if prior is not None else None
+        if attack_part.factory().needs_prior and prior_part is None:  # type: ignore[attr-defined]
+            raise BenchmarkError(f"attack '{attack}' needs a prior; give one with --prior")
+        return cls(attack_part, prior_part)
+
+    def build_prior(self) -> Prior | None:
+        """The prior; observations may share it."""
+        prior: Prior | None = self.prior.build() if self.prior else None
+        return prior
+
+    def run(
+        self,
+        file: Path,
+        observation: Observation,
+        prior: Prior | None,
+        seed: int,
+        folder: AuditFolder,
+        display: Display,
+        stop: Callable[[], bool],
+    ) -> None:
+        """Attack an observation, or go on where that was interrupted; nothing where it has ended.
+
+        Args:
+            file: of the observation.
+            observation: what is in it.
+            prior: see `build_prior`.
+            seed: of the attack's randomness.
+            folder: of the answer.
+            display: see there.
+            stop: asked after every iteration.
+
+        Raises:
+            BenchmarkError: the folder holds something else, or the attack needs what is not granted.
+            InversionInterrupted: asked to stop; running again goes on.
+        """
+        attack: Attack = self.attack.build()
+        unmet = attack.unmet(observation.threat_model, observation.is_difference)
+        if unmet is not None:
+            raise BenchmarkError(f"{file}: {unmet}")
+        folder.open_for(
+            {
+                "observation": hashlib.sha256(file.read_bytes()).hexdigest(),
+                "attack": self.attack.config(),
+                "prior": self.prior.config() if self.prior else None,
+                "seed": seed,
+            }
+        )
+        if folder.result.is_file():
+            return
+        checkpoint = Checkpoint(folder.checkpoint, Limits().checkpoint_seconds, stop)
+        listener = Listener(display, self.attack.label)
+        answer = invert(attack, observation, prior, seed, checkpoint=checkpoint, callbacks=[listener])
+        folder.write(answer, observation.class_names, checkpoint.spent())
+        display.end(self.attack.label, "done")

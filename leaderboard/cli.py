@@ -1,0 +1,36 @@
+"""`gifd-bench leaderboard`: its commands, one file each."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+COMMANDS = {
+    "protocols": "list the protocols",
+    "export": "write the observations of a protocol: all that a challenger needs",
+    "attack": "attack every observation of a set",
+    "submit": "make a submission from a run",
+    "verify": "check a submission and score it",
+    "accept": "add a verified submission to the entries",
+    "rescore": "score every entry again, from its images",
+    "build": "write the board's pages",
+    "serve": "build the board and show it on this machine",
+}
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command of the leaderboard."""
+    width = max(map(len, COMMANDS))
+    parser = argparse.ArgumentParser(
+        prog="gifd-bench leaderboard",
+        description="Submissions are reconstructions, not numbers: see docs/submitting.md.",
+        epilog="commands:\n" + "\n".join(f"  {name:{width}}  {line}" for name, line in COMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="command", help="one of those below")
+    parser.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="see `gifd-bench leaderboard COMMAND --help`"
+    )
+    options = parser.parse_args(arguments)
+    module = import_module(f"leaderboard.commands.{options.command}")
+    return int(module.run(options.arguments))

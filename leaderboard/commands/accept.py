@@ -1,0 +1,39 @@
+"""`gifd-bench leaderboard accept`: add a verified submission to the entries."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from leaderboard.commands.verify import EXIT, show
+from leaderboard.commands.verify_options import add_verify_options, verified
+from leaderboard.entries import Entries, bundled_entries
+from leaderboard.submission.folder import SubmissionFolder
+from leaderboard.verification.report import Standing
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is that of `verify`."""
+    parser = argparse.ArgumentParser(
+        prog="gifd-bench leaderboard accept",
+        description="Verify a submission and add it to the entries, which are never changed afterwards.",
+        allow_abbrev=False,
+    )
+    add_verify_options(parser)
+    parser.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
+    parser.add_argument("--looked-at", action="store_true", help="a person looked at what is flagged")
+    options = parser.parse_args(arguments)
+    submission = SubmissionFolder(options.submission)
+    console = Console()
+    protocol, verification = verified(options, submission, console)
+    show(console, protocol, verification)
+    if verification.standing is Standing.REJECTED:
+        return EXIT[verification.standing]
+    if verification.standing is Standing.FLAGGED and not options.looked_at:
+        console.print("a person must look at it; then give --looked-at", markup=False)
+        return EXIT[verification.standing]
+    entry = Entries(options.entries).add(submission, verification)
+    console.print(f"accepted: {entry.path}", markup=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,36 @@
+"""`gifd-bench leaderboard export`: write the observations of a protocol."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from leaderboard.errors import LeaderboardError
+from leaderboard.export import export
+from leaderboard.protocol import find_protocol
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="gifd-bench leaderboard export",
+        description="Write what the server sees of every round of a protocol, with checksums. The images "
+        "are not in it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("protocol", help="see `gifd-bench leaderboard protocols`, or a YAML file")
+    parser.add_argument("--output", type=Path, required=True, help="folder that is not there yet")
+    parser.add_argument("--truths", type=Path, help="also write the private images, for their keeper")
+    parser.add_argument(
+        "--blind",
+        type=int,
+        metavar="SECRET",
+        help="draw other images by this secret number, which only the keeper knows; needs --truths",
+    )
+    options = parser.parse_args(arguments)
+    if options.blind is not None and options.truths is None:
+        raise LeaderboardError("--blind needs --truths: nobody else could score the answers")
+    made = export(find_protocol(options.protocol), options.output, options.truths, options.blind)
+    sys.stdout.write(f"{len(made.index.observations)} observations: {made.path}\n")
+    return 0

@@ -1,0 +1,31 @@
+"""`gifd-bench leaderboard protocols`: list the protocols."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from leaderboard.protocol import find_protocol, protocol_keys
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    argparse.ArgumentParser(
+        prog="gifd-bench leaderboard protocols", description="List the protocols.", allow_abbrev=False
+    ).parse_args(arguments)
+    table = Table("protocol", "observations", "images", "gradient evaluations", "metrics", "title")
+    for key in protocol_keys():
+        protocol = find_protocol(key)
+        file = protocol.file
+        table.add_row(
+            key,
+            str(len(protocol.rounds)),
+            str(protocol.images),
+            f"{file.budget.gradient_evaluations:,}",
+            ", ".join(file.metrics),
+            file.title,
+        )
+    Console().print(table)
+    return 0

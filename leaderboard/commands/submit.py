@@ -1,0 +1,57 @@
+"""`gifd-bench leaderboard submit`: make a submission from a run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from benchmark.errors import BenchmarkError
+from leaderboard.errors import LeaderboardError
+from leaderboard.protocol import find_protocol
+from leaderboard.reference import observations_of
+from leaderboard.submission.attempts import attempts_of
+from leaderboard.submission.schema import About
+from leaderboard.submission.write import write_submission
+from leaderboard.submission.yaml_file import parse_yaml
+from leaderboard.text import first_error
+from tasks.errors import one_line
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="gifd-bench leaderboard submit",
+        description="Make a submission from a run of `gifd-bench leaderboard attack` or `gifd-bench run`. "
+        "docs/submitting.md shows what --about says, and how to submit from any other code base.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", type=Path, help="folder of the run")
+    parser.add_argument("--protocol", required=True, help="see `gifd-bench leaderboard protocols`")
+    parser.add_argument("--about", type=Path, required=True, help="YAML: name, version, authors, ...")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder of the submission, not there yet"
+    )
+    parser.add_argument("--attack", help="which one, if the run has several")
+    parser.add_argument("--observations", type=Path, help="the exported set; made where it is not given")
+    options = parser.parse_args(arguments)
+    about = _about(options.about)
+    observations = observations_of(find_protocol(options.protocol), options.observations)
+    attempts = attempts_of(options.run, observations, options.attack)
+    folder = write_submission(attempts, observations, about, options.output)
+    answered, asked = len(attempts.by_name), len(observations.index.observations)
+    sys.stdout.write(f"{answered} of {asked} observations answered: {folder.path}\n")
+    return 0
+
+
+def _about(path: Path) -> About:
+    try:
+        return About.model_validate(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
+    except ValidationError as error:
+        raise LeaderboardError(f"{path}: {first_error(error)}") from error
+    except BenchmarkError:
+        raise
+    except (OSError, ValueError) as error:
+        raise LeaderboardError(f"{path}: not a readable file ({one_line(error)})") from error

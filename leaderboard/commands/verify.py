@@ -1,0 +1,60 @@
+"""`gifd-bench leaderboard verify`: check a submission and score it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from leaderboard.commands.verify_options import add_verify_options, verified
+from leaderboard.protocol import Protocol
+from leaderboard.submission.folder import SubmissionFolder
+from leaderboard.verification.report import Standing, Verdict, Verification, write_verification
+
+EXIT = {Standing.VERIFIED: 0, Standing.SELF_REPORTED: 0, Standing.REJECTED: 1, Standing.FLAGGED: 3}
+COLOURS = {
+    Verdict.PASSED: "green",
+    Verdict.NOTED: "yellow",
+    Verdict.FLAGGED: "yellow",
+    Verdict.FAILED: "red",
+    Verdict.SKIPPED: "dim",
+}
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is 1 for a rejected submission, 3 where a person must look."""
+    parser = argparse.ArgumentParser(
+        prog="gifd-bench leaderboard verify",
+        description="Check a submission, compute every metric again from its images, and say what is odd. "
+        "Nothing of it runs, unless --rerun asks for it, and then in a sandbox.",
+        epilog="exit status: 0 in order, 1 rejected, 2 it could not be verified, 3 a person must look",
+        allow_abbrev=False,
+    )
+    add_verify_options(parser)
+    parser.add_argument("--json", type=Path, help="also write what was found to this file")
+    options = parser.parse_args(arguments)
+    submission = SubmissionFolder(options.submission)
+    console = Console()
+    protocol, verification = verified(options, submission, console)
+    show(console, protocol, verification)
+    if options.json is not None:
+        write_verification(options.json, verification)
+    return EXIT[verification.standing]
+
+
+def show(console: Console, protocol: Protocol, verification: Verification) -> None:
+    """Print what was found."""
+    checks = Table("check", "", "what was found")
+    for check in verification.checks:
+        colour = COLOURS[check.verdict]
+        checks.add_row(check.name, f"[{colour}]{check.verdict.value}[/]", Text(check.detail))
+    console.print(checks)
+    for metric in protocol.file.metrics if verification.scores else ():
+        values = [value for one in verification.scores.values() for value in one.metrics[metric] or ()]
+        if values:
+            console.print(f"{metric}: {sum(values) / len(values):.4g}, mean of {len(values)} images")
+    standing = verification.standing.value + ("" if verification.complete else ", incomplete")
+    console.print(f"{protocol.key}: {standing}", markup=False)

@@ -1,0 +1,48 @@
+"""What `verify` and `accept` have in common."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from leaderboard.protocol import Protocol, find_protocol
+from leaderboard.reference import reference_of
+from leaderboard.rerun import RerunLimits
+from leaderboard.submission.folder import SubmissionFolder
+from leaderboard.verification.report import Verification
+from leaderboard.verification.rerun import Again
+from leaderboard.verification.verify import verify
+
+
+def add_verify_options(parser: argparse.ArgumentParser) -> None:
+    """What is verified, against what, and how many observations are attacked again."""
+    limits = RerunLimits()
+    parser.add_argument("submission", type=Path, help="its folder")
+    parser.add_argument("--observations", type=Path, help="the exported set; made where it is not given")
+    parser.add_argument("--truths", type=Path, help="the private images of a blind set")
+    parser.add_argument("--rerun", type=int, default=0, metavar="N", help="attack N observations again")
+    parser.add_argument("--rerun-seed", type=int, help="which ones; at random where it is not given")
+    parser.add_argument("--seconds", type=float, default=limits.seconds, help="of each rerun")
+    parser.add_argument("--memory", type=float, default=limits.memory_gib, help="of each rerun, in GiB")
+
+
+def verified(
+    options: argparse.Namespace, submission: SubmissionFolder, console: Console
+) -> tuple[Protocol, Verification]:
+    """The verification that the options ask for.
+
+    Raises:
+        LeaderboardError: the submission cannot even be read, or there is nothing to hold it against.
+    """
+    protocol = find_protocol(submission.file.protocol)
+    reference = reference_of(protocol, options.observations, options.truths)
+    with console.status("verifying") as status:
+        again = Again(
+            count=options.rerun,
+            seed=options.rerun_seed,
+            limits=RerunLimits(options.seconds, options.memory),
+            progress=lambda name: status.update(f"attacking observation {name} again"),
+        )
+        return protocol, verify(submission, protocol, reference, again)

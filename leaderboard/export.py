@@ -1,0 +1,135 @@
+"""Making the observations of a protocol, and the truths that their keeper scores by."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmark.matrix.round import Round
+from benchmark.results.files import make_folder, read_json, read_tensors, write_json, write_tensors
+from leaderboard.errors import LeaderboardError
+from leaderboard.observation_set import FORMAT, Index, Item, ObservationSet, item_of, same_observation
+from leaderboard.protocol import Protocol
+from tasks.observation_file import save_observation
+from tasks.selection import Selection
+from tasks.task import Task
+from tasks.truth import Truth
+
+
+@dataclass(frozen=True)
+class TruthFolder:
+    """The private images of a set of observations, by the observations' names. Never handed out."""
+
+    path: Path
+
+    def write(self, name: str, truth: Truth) -> None:
+        """Keep the truth of an observation."""
+        write_tensors(self._file(name), {"images": truth.images, "labels": truth.labels})
+
+    def read(self, name: str) -> Truth:
+        """The truth of an observation.
+
+        Raises:
+            BenchmarkError: it is not here.
+        """
+        tensors = read_tensors(self._file(name))
+        return Truth(tensors["images"], tensors["labels"])
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name}.safetensors"
+
+
+def export(
+    protocol: Protocol, output: Path, truths: Path | None, secret: int | None = None
+) -> ObservationSet:
+    """Play every round of a protocol and write what the server sees of it.
+
+    Args:
+        protocol: which rounds.
+        output: a folder that is not there yet, or empty.
+        truths: where the keeper's truths go, likewise; null throws them away.
+        secret: makes the set blind: a number that the keeper keeps, by which the images are drawn at
+            random and the observations shuffled.
+
+    Raises:
+        LeaderboardError: a folder is in use, or an observation is not the one that the protocol was
+            published with (other images, or other versions of what computes it).
+    """
+    folders = [output, *([truths] if truths else [])]
+    for folder in folders:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise LeaderboardError(f"{folder}: is there already; choose a folder of its own")
+    for folder in folders:
+        make_folder(folder)
+    tasks: dict[str, Task] = {}
+    items: dict[str, Item] = {}
+    rounds = protocol.rounds if secret is None else _blind(protocol.rounds, secret)
+    published = published_index(protocol) if secret is None else None
+    for name, one in rounds.items():
+        key = repr(one.task)
+        if key not in tasks:
+            tasks[key] = one.task.build()
+        task = tasks[key]
+        observation, truth = one.play(task)
+        path = output / f"{name}.safetensors"
+        save_observation(observation, path)
+        items[name] = item_of(path, observation, one, blind=secret is not None)
+        if truths:
+            TruthFolder(truths).write(name, truth)
+    index = Index(
+        format=FORMAT,
+        protocol=protocol.key,
+        blind=secret is not None,
+        title=protocol.file.title,
+        description=protocol.file.description,
+        gradient_evaluations=protocol.file.budget.gradient_evaluations,
+        metrics=protocol.file.metrics,
+        observations=items,
+    )
+    if published is not None:
+        check_published(index, published)
+    made = ObservationSet(output)
+    # Last: a folder without an index is no set.
+    write_json(made.index_file, index.model_dump())
+    return made
+
+
+def published_index(protocol: Protocol) -> Index | None:
+    """The index that a bundled protocol was published with; null where it has not been exported yet."""
+    path = Path(__file__).parent / "protocols" / f"{protocol.key}.index.json"
+    return Index.model_validate(read_json(path)) if path.is_file() else None
+
+
+def check_published(index: Index, published: Index) -> None:
+    """Whether a set holds the observations that its protocol was published with.
+
+    Raises:
+        LeaderboardError: it does not.
+    """
+    if index.observations.keys() != published.observations.keys():
+        raise LeaderboardError(
+            f"{index.protocol}: other observations than those that it was published with"
+        )
+    for name, item in index.observations.items():
+        if not same_observation(item, published.observations[name]):
+            raise LeaderboardError(
+                f"{index.protocol}: observation {name} is not the published one: it was made of other "
+                "images, or by other versions of what computes it"
+            )
+
+
+def _blind(rounds: dict[str, Round], secret: int) -> dict[str, Round]:
+    """The same rounds on other images, in another order."""
+    drawn = [
+        replace(
+            one, task=replace(one.task, settings=replace(one.task.settings, selection=_secretly(secret)))
+        )
+        for one in rounds.values()
+    ]
+    random.Random(secret).shuffle(drawn)
+    return dict(zip(rounds, drawn, strict=True))
+
+
+def _secretly(secret: int) -> Selection:
+    return Selection(rule="random", seed=secret)

@@ -1,0 +1,40 @@
+"""Telling observations apart across machines, whose arithmetic differs in the last bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from tasks.observation import Observation
+
+BUCKETS = 16
+# Last bits of float32 sums move a sketch by about 1e-6 of its length; another image or victim by about 1.
+TOLERANCE = 1e-3
+SEED = 0
+
+
+def fingerprint(observation: Observation) -> list[float]:
+    """A count sketch of the update (Charikar et al., "Finding frequent items in data streams", 2002).
+
+    Every entry is added with a random sign to one of `BUCKETS` sums, so that the sketch's length estimates
+    the update's, and the difference of two sketches the difference of two updates. It tells nothing of the
+    images that the update does not.
+
+    Returns:
+        `BUCKETS` numbers with six digits.
+    """
+    generator = torch.Generator().manual_seed(SEED)
+    sums = torch.zeros(BUCKETS, dtype=torch.float64)
+    for tensor in observation.update.values():
+        flat = tensor.flatten().double()
+        signs = torch.randint(2, flat.shape, generator=generator).mul_(2).sub_(1)
+        buckets = torch.randint(BUCKETS, flat.shape, generator=generator)
+        sums.index_add_(0, buckets, flat * signs)
+    return [float(f"{value:.6g}") for value in sums.tolist()]
+
+
+def is_same(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether two fingerprints are of one observation, made on whatever machines."""
+    return math.dist(first, second) <= TOLERANCE * max(math.hypot(*first), math.hypot(*second))

@@ -1,0 +1,41 @@
+"""The one matching loss that every submission is held to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from benchmark.inversion.simulation import SimulatedClient
+from tasks.observation import Observation
+
+
+class UpdateDistance:
+    """1 - cosine similarity of the observed update and the update that other images and labels give, over
+    all parameters at once.
+
+    Defenses are not imitated, whatever the attacker knows of them, so that anyone can compute it: it is a
+    property of images, labels and observation, and of no attack.
+    """
+
+    def __init__(self, observation: Observation) -> None:
+        self._client = SimulatedClient(replace(observation, defenses=None), torch.device("cpu"))
+        self._observed = _flat(self._client.observed)
+
+    def __call__(self, images: Tensor, labels: Tensor) -> float:
+        """Between 0 and 2.
+
+        Args:
+            images: (B, 3, H, W) in [0, 1].
+            labels: (B,) int64.
+        """
+        with torch.no_grad():
+            update = _flat(list(self._client.update(images, labels)))
+        # float64: near 0 the difference to 1 is all that there is.
+        product = update.norm() * self._observed.norm()
+        return 1.0 - float(update @ self._observed / product.clamp(min=1e-300))
+
+
+def _flat(tensors: list[Tensor]) -> Tensor:
+    return torch.cat([tensor.detach().flatten() for tensor in tensors]).double()

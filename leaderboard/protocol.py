@@ -1,0 +1,145 @@
+"""Protocols: which observations, which budget, which metrics."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from benchmark.errors import BenchmarkError
+from benchmark.matrix.files import read_yaml
+from benchmark.matrix.resolve import Resolver, labelled
+from benchmark.matrix.round import Round
+from benchmark.scoring.scorer import METRICS
+from leaderboard.errors import LeaderboardError
+from leaderboard.text import Line, Slug, Strict, first_error
+
+# Of which metrics less is better.
+LOWER_IS_BETTER = frozenset(["lpips_alex", "lpips_vgg", "mse", "feature_mse"])
+
+
+class Budget(Strict):
+    """What an attack may spend.
+
+    Attributes:
+        gradient_evaluations: at most, for each observation, over all restarts.
+    """
+
+    gradient_evaluations: Annotated[int, Field(ge=1)]
+
+
+class ProtocolFile(Strict):
+    """A protocol as its YAML file has it.
+
+    Attributes:
+        name, version: together the protocol's key, such as `photos-v1`; whatever changes an observation,
+            the budget or the metrics makes a new version.
+        title, description: for the board.
+        budget: see there.
+        metrics: that entries are ranked by, the first one first.
+        tasks, defenses, targets, seeds: the axes of a matrix, as `gifd-bench run` reads them.
+    """
+
+    name: Slug
+    version: Annotated[int, Field(ge=1)]
+    title: Line
+    description: Line
+    budget: Budget
+    metrics: Annotated[list[str], Field(min_length=1)]
+    tasks: dict[str, Any]
+    defenses: dict[str, Any]
+    targets: list[int]
+    seeds: list[int]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A track of the board.
+
+    Attributes:
+        file: what was read.
+        rounds: the client's rounds that are attacked, by the observations' names.
+    """
+
+    file: ProtocolFile
+    rounds: dict[str, Round]
+
+    @cached_property
+    def key(self) -> str:
+        """Name and version."""
+        return f"{self.file.name}-v{self.file.version}"
+
+    @property
+    def images(self) -> int:
+        """How many private images there are over all observations."""
+        return sum(one.task.settings.images for one in self.rounds.values())
+
+
+def find_protocol(name: str) -> Protocol:
+    """A protocol by its key, such as `photos-v1`, or by the path of its YAML file.
+
+    Raises:
+        LeaderboardError: there is none, or it is wrong.
+    """
+    path = Path(name)
+    if not path.is_file():
+        path = _bundled() / f"{name}.yaml"
+        if not re.fullmatch(r"[a-z0-9-]+", name) or not path.is_file():
+            known = ", ".join(protocol_keys())
+            raise LeaderboardError(f"{name}: no such protocol; there are: {known}")
+    return read_protocol(path)
+
+
+def protocol_keys() -> list[str]:
+    """Keys of the bundled protocols."""
+    return sorted(path.stem for path in _bundled().glob("*.yaml"))
+
+
+def read_protocol(path: Path) -> Protocol:
+    """Read and resolve a protocol.
+
+    Raises:
+        LeaderboardError: anything wrong with it, with the file and the key.
+    """
+    try:
+        file = ProtocolFile.model_validate(read_yaml(path))
+        rounds = _rounds(file)
+    except ValidationError as error:
+        raise LeaderboardError(f"{path}: {first_error(error)}") from error
+    except BenchmarkError as error:
+        raise LeaderboardError(f"{path}: {error}") from error
+    unknown = sorted(set(file.metrics) - set(METRICS))
+    if unknown:
+        raise LeaderboardError(f"{path}: metrics: no '{unknown[0]}'; there are: {', '.join(METRICS)}")
+    protocol = Protocol(file, {f"{number:03d}": one for number, one in enumerate(rounds)})
+    if path.parent == _bundled() and path.stem != protocol.key:
+        raise LeaderboardError(f"{path}: its file must be called {protocol.key}.yaml")
+    return protocol
+
+
+def _rounds(file: ProtocolFile) -> list[Round]:
+    """The product of the axes, seeds outermost of each task, as a matrix has it."""
+    resolver = Resolver(())
+    tasks, defenses = labelled(file.tasks, "tasks"), labelled(file.defenses, "defenses")
+    for label, spec in tasks.items():
+        resolver.declare_task(f"tasks.{label}", label, spec)
+    for label, spec in defenses.items():
+        resolver.declare_defense(f"defenses.{label}", label, spec)
+    resolver.parse()
+    axes = itertools.product(
+        [resolver.task(f"tasks.{label}", label) for label in tasks],
+        file.seeds,
+        file.targets,
+        [resolver.defense(f"defenses.{label}", label) for label in defenses],
+    )
+    return [Round(task, defense, target, seed) for task, seed, target, defense in axes]
+
+
+def _bundled() -> Path:
+    return Path(str(resources.files("leaderboard"))) / "protocols"

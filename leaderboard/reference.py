@@ -1,0 +1,101 @@
+"""What submissions are held against: the verifier's own observations and truths."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.matrix.component import canonical
+from benchmark.matrix.round import short_hash
+from benchmark.results.files import make_folder
+from leaderboard.errors import LeaderboardError
+from leaderboard.export import TruthFolder, check_published, export, published_index
+from leaderboard.observation_set import ObservationSet
+from leaderboard.protocol import Protocol
+from tasks.errors import TaskError
+from tasks.task import Task
+from tasks.truth import Truth
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A protocol's observations, and the private images behind them."""
+
+    observations: ObservationSet
+    truths: Mapping[str, Truth]
+
+
+def reference_of(protocol: Protocol, observations: Path | None, truths: Path | None) -> Reference:
+    """The reference of a protocol.
+
+    Args:
+        protocol: see there.
+        observations: an exported set; null makes one, once, in the user's cache.
+        truths: the keeper's, of a blind set.
+
+    Raises:
+        LeaderboardError: the set is of another protocol, or the private images are not here.
+    """
+    its = observations_of(protocol, observations)
+    if truths is not None:
+        folder = TruthFolder(truths)
+        return Reference(its, {name: folder.read(name) for name in its.index.observations})
+    if its.index.blind:
+        raise LeaderboardError(f"{its.path}: a blind set is verified by its keeper: give --truths")
+    return Reference(its, truths_of(protocol))
+
+
+def observations_of(protocol: Protocol, folder: Path | None) -> ObservationSet:
+    """The observations of a protocol: an exported set, or one in the user's cache, made there if need be.
+
+    Raises:
+        LeaderboardError: the set is of another protocol, or its observations are not the published ones.
+    """
+    its = ObservationSet(folder or _cached(protocol))
+    if its.index.protocol != protocol.key:
+        raise LeaderboardError(f"{its.path}: of protocol {its.index.protocol}, not {protocol.key}")
+    published = published_index(protocol)
+    if published is not None and not its.index.blind:
+        check_published(its.index, published)
+    return its
+
+
+def truths_of(protocol: Protocol) -> dict[str, Truth]:
+    """The private images of a protocol that is not blind.
+
+    Raises:
+        TaskError: the dataset is not here.
+    """
+    tasks: dict[str, Task] = {}
+    found = {}
+    for name, one in protocol.rounds.items():
+        key = repr(one.task)
+        if key not in tasks:
+            tasks[key] = one.task.build()
+        found[name] = tasks[key].truth(one.target)
+    return found
+
+
+def truths_at_hand(protocol: Protocol) -> dict[str, Truth] | None:
+    """The same, or null where a dataset is not here."""
+    try:
+        return truths_of(protocol)
+    except TaskError:
+        return None
+
+
+def _cached(protocol: Protocol) -> Path:
+    """A folder of the user's cache that holds the protocol's observations."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    rounds = canonical({name: one.observation_id for name, one in protocol.rounds.items()})
+    folder = cache / "gifd-bench" / "leaderboard" / f"{protocol.key}-{short_hash(rounds)}"
+    if not (folder / "index.json").is_file():
+        make_folder(folder.parent)
+        # Made beside it and renamed, so that an interrupted export leaves no half of a set.
+        with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+            made = export(protocol, Path(partial) / "set", None).path
+            made.replace(folder)
+    return folder

@@ -1,0 +1,126 @@
+"""The answers of a run, whichever kind of run it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import Tensor
+
+from benchmark.matrix.cell import Cell
+from benchmark.matrix.component import Component
+from benchmark.results.cell_folder import CellFolder
+from benchmark.results.files import read_json, read_tensors
+from benchmark.results.rows import row_of
+from benchmark.results.run_folder import RunFolder
+from benchmark.scoring.scorer import METRICS
+from leaderboard.challenge import ChallengeFolder
+from leaderboard.errors import LeaderboardError
+from leaderboard.observation_set import ObservationSet
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One observation's answer.
+
+    Attributes:
+        images: (B, 3, H, W) float32 in [0, 1].
+        labels: (B,) int64.
+        gradient_evaluations: spent, over all restarts.
+        seconds: of wall time.
+        seed: of the attack's randomness.
+        metrics: as the run scored it; empty where it had no truth.
+    """
+
+    images: Tensor
+    labels: Tensor
+    gradient_evaluations: int
+    seconds: float
+    seed: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """The answers of one attack, by observation; what was not answered is left out."""
+
+    attack: Component
+    prior: Component | None
+    by_name: Mapping[str, Attempt]
+
+
+def attempts_of(run: Path, observations: ObservationSet, label: str | None) -> Attempts:
+    """What a run of `gifd-bench run` or of `gifd-bench leaderboard attack` has answered of a set.
+
+    Args:
+        run: its folder.
+        observations: the set.
+        label: which attack of a matrix, with its prior's label after a slash where there are several.
+
+    Raises:
+        LeaderboardError: it is no run, has nothing of this set, or several attacks and none was named.
+    """
+    if ChallengeFolder(run).record.is_file():
+        return _of_challenge(ChallengeFolder(run), observations)
+    return _of_matrix(RunFolder(run), observations, label)
+
+
+def _of_challenge(folder: ChallengeFolder, observations: ObservationSet) -> Attempts:
+    auditor, found = folder.auditor(), {}
+    for name in observations.index.observations:
+        audit = folder.answer(name)
+        if not audit.result.is_file():
+            continue
+        result, tensors = read_json(audit.result), read_tensors(audit.reconstruction)
+        found[name] = Attempt(
+            images=tensors["images"],
+            labels=tensors["labels"],
+            gradient_evaluations=result["gradient_evaluations"],
+            seconds=result["seconds"],
+            seed=read_json(audit.config)["seed"],
+        )
+    return _some(Attempts(auditor.attack, auditor.prior, found), folder.path, observations)
+
+
+def _of_matrix(run: RunFolder, observations: ObservationSet, label: str | None) -> Attempts:
+    names = {item.round: name for name, item in observations.index.observations.items() if item.round}
+    cells: dict[str, dict[str, tuple[Cell, CellFolder]]] = {}
+    for cell, folder in run.cells():
+        name = names.get(cell.observation_id)
+        if name is not None and folder.status() == "done":
+            attack = f"{cell.attack.label}/{cell.prior.label}" if cell.prior else cell.attack.label
+            cells.setdefault(attack, {})[name] = cell, folder
+    chosen = [attack for attack in cells if label in (None, attack, attack.split("/")[0])]
+    if len(chosen) > 1:
+        raise LeaderboardError(f"{run.path}: name one attack with --attack; there are: {', '.join(chosen)}")
+    if not chosen:
+        there = ", ".join(cells) or "none"
+        raise LeaderboardError(
+            f"{run.path}: no done cells of attack {label or '(any)'} on {observations.index.protocol}; "
+            f"attacks that have some: {there}"
+        )
+    its = cells[chosen[0]]
+    first, _ = next(iter(its.values()))
+    return Attempts(first.attack, first.prior, {name: _of_cell(*one) for name, one in its.items()})
+
+
+def _of_cell(cell: Cell, folder: CellFolder) -> Attempt:
+    row, tensors = row_of(cell, folder), read_tensors(folder.reconstruction)
+    assert row.gradient_evaluations is not None
+    assert row.seconds is not None
+    scores = {metric: getattr(row, metric) for metric in METRICS}
+    return Attempt(
+        images=tensors["images"],
+        labels=tensors["labels"],
+        gradient_evaluations=row.gradient_evaluations,
+        seconds=row.seconds,
+        seed=cell.attack_seed,
+        metrics={metric: value for metric, value in scores.items() if value is not None},
+    )
+
+
+def _some(attempts: Attempts, path: Path, observations: ObservationSet) -> Attempts:
+    if not attempts.by_name:
+        raise LeaderboardError(f"{path}: nothing of {observations.index.protocol} has been answered yet")
+    return attempts

@@ -1,0 +1,164 @@
+"""Reading a submission, which anybody may have written: nothing in it is trusted, and nothing of it
+runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from leaderboard.errors import LeaderboardError
+from leaderboard.submission.reconstruction import MOST_BYTES as MOST_IMAGE_BYTES
+from leaderboard.submission.reconstruction import Answer, read_answer
+from leaderboard.submission.schema import SOURCE, Result, ResultsFile, SubmissionFile
+from leaderboard.submission.yaml_file import parse_yaml
+from leaderboard.text import first_error
+from tasks.errors import one_line
+
+MOST_TEXT_BYTES = 1 << 20
+MOST_RESULTS_BYTES = 16 << 20
+MOST_FILES = 10_010
+
+
+@dataclass(frozen=True)
+class SubmissionFolder:
+    """The files of a submission.
+
+    `submission.yaml` says what it is, `results.json` what is claimed, `reconstructions/NAME.safetensors`
+    is the answer to each observation, and `attack.py`, where there is one, the attack, for reruns.
+    """
+
+    path: Path
+
+    @property
+    def source(self) -> Path:
+        """The attack's own file, which may not be there."""
+        return self.path / SOURCE
+
+    def reconstruction(self, name: str) -> Path:
+        """The file of an observation's reconstruction."""
+        return self.path / "reconstructions" / f"{name}.safetensors"
+
+    @cached_property
+    def file(self) -> SubmissionFile:
+        """The content of `submission.yaml`.
+
+        Raises:
+            LeaderboardError: anything wrong with it.
+        """
+        path = self.path / "submission.yaml"
+        try:
+            found = SubmissionFile.model_validate(parse_yaml(self._text(path, MOST_TEXT_BYTES), str(path)))
+        except ValidationError as error:
+            raise LeaderboardError(f"{path}: {first_error(error)}") from error
+        own_file = found.rerun is not None and found.rerun.attack.use.startswith(SOURCE)
+        if own_file != self.source.is_file():
+            raise LeaderboardError(
+                f"{path}: rerun.attack names a class of {SOURCE} just where that file is there"
+            )
+        return found
+
+    @cached_property
+    def results(self) -> dict[str, Result]:
+        """The content of `results.json`.
+
+        Raises:
+            LeaderboardError: anything wrong with it.
+        """
+        path = self.path / "results.json"
+        text = self._text(path, MOST_RESULTS_BYTES)
+        try:
+            return ResultsFile.model_validate(json.loads(text)).results
+        except ValidationError as error:
+            raise LeaderboardError(f"{path}: {first_error(error)}") from error
+        except ValueError as error:
+            raise LeaderboardError(f"{path}: not JSON ({one_line(error)[:200]})") from error
+        except RecursionError as error:
+            raise LeaderboardError(f"{path}: nested too deeply") from error
+
+    def check_files(self) -> None:
+        """Whether there is what belongs there, and nothing else.
+
+        Raises:
+            LeaderboardError: a link, a special file, a file too many, or one that is missing.
+        """
+        _check_kind(self.path, stat.S_ISDIR, "a submission's folder")
+        wanted = {"submission.yaml", "results.json", "reconstructions"}
+        found = self._names(self.path)
+        odd = sorted(found - wanted - {SOURCE})
+        if odd:
+            raise LeaderboardError(f"{self.path}: {_shown(odd[0])} does not belong into a submission")
+        missing = sorted(wanted - found)
+        if missing:
+            raise LeaderboardError(f"{self.path}: there is no {missing[0]} in it")
+        if SOURCE in found:
+            _check_kind(self.source, stat.S_ISREG, "a file")
+            self._text(self.source, MOST_TEXT_BYTES)
+        _check_kind(self.path / "reconstructions", stat.S_ISDIR, "a folder")
+        files = {f"{name}.safetensors" for name in self.results}
+        there = self._names(self.path / "reconstructions")
+        for name in sorted(there ^ files):
+            where = "is not in results.json" if name in there else "is missing"
+            raise LeaderboardError(f"{self.path}: reconstructions/{_shown(name)} {where}")
+
+    def answer(self, name: str, images: int, size: int) -> Answer:
+        """The reconstruction of an observation.
+
+        Args:
+            name: of the observation.
+            images, size: how many images of how many pixels are expected.
+
+        Raises:
+            LeaderboardError: it is not such a reconstruction.
+        """
+        path = self.reconstruction(name)
+        _check_kind(path, stat.S_ISREG, "a file")
+        _check_size(path, MOST_IMAGE_BYTES)
+        return read_answer(path, images, size)
+
+    def _names(self, folder: Path) -> set[str]:
+        names: set[str] = set()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    names.add(entry.name)
+                    if len(names) > MOST_FILES:
+                        raise LeaderboardError(f"{folder}: more than {MOST_FILES} files")
+        except OSError as error:
+            raise LeaderboardError(f"{folder}: cannot be read ({one_line(error)})") from error
+        return names
+
+    def _text(self, path: Path, most: int) -> str:
+        _check_kind(path, stat.S_ISREG, "a file")
+        _check_size(path, most)
+        try:
+            return path.read_bytes().decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise LeaderboardError(f"{path}: not a readable text file ({one_line(error)})") from error
+
+
+def _check_kind(path: Path, is_kind: Any, kind: str) -> None:
+    """Before a file is opened: that it is one, here, and no link to elsewhere, no pipe, no device."""
+    try:
+        mode = path.lstat().st_mode
+    except (OSError, ValueError) as error:
+        raise LeaderboardError(f"{path}: {kind} is expected, and there is none") from error
+    if not is_kind(mode):
+        raise LeaderboardError(f"{path}: {kind} is expected, not a link or anything else")
+
+
+def _check_size(path: Path, most: int) -> None:
+    size = path.stat().st_size
+    if size > most:
+        raise LeaderboardError(f"{path}: {size} bytes; at most {most} are read")
+
+
+def _shown(name: str) -> str:
+    """A file name that a stranger chose, safe to print."""
+    return ascii(name)[:80]

@@ -1,0 +1,140 @@
+"""What a challenger says of an attack."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from leaderboard.text import Address, Line, Short, Slug, Strict, VersionText
+
+FORMAT: Literal["gifd-bench/submission/1"] = "gifd-bench/submission/1"
+# Where the attack's own file lies in a submission, and what its class is called by.
+SOURCE = "attack.py"
+
+
+def _date(value: str) -> str:
+    try:
+        date.fromisoformat(value)
+    except ValueError as error:
+        raise PydanticCustomError("date", "not a date such as 2026-01-31") from error
+    return value
+
+
+Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_date)]
+
+
+class PriorAbout(Strict):
+    """A generative prior, and what it had seen before it was used.
+
+    Attributes:
+        training_data: every dataset that it was trained on.
+    """
+
+    name: Short
+    training_data: Line
+
+
+class About(Strict):
+    """What the board says of an attack; a challenger writes it, in YAML.
+
+    Attributes:
+        attack: its name; one name, version and date is one entry.
+        version: of its code, such as "1.2"; in quotes, for YAML takes 1.10 for a number.
+        date: of the submission.
+        authors: of the attack.
+        description: in a sentence or two.
+        paper, code: where to read more; null where there is nothing.
+        licence: of the code, as SPDX names it.
+        threat_model: what the attack uses besides the observation file.
+        prior: null for an attack without one.
+        hardware: what the seconds were measured on.
+    """
+
+    attack: Slug
+    version: VersionText
+    date: Date
+    authors: Annotated[list[Short], Field(min_length=1, max_length=50)]
+    description: Line
+    paper: Address | None = None
+    code: Address | None = None
+    licence: Short
+    threat_model: Line
+    prior: PriorAbout | None = None
+    hardware: Line
+
+
+def _use(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_]+|attack\.py:[A-Za-z_][A-Za-z0-9_]*", value):
+        raise PydanticCustomError("use", "a registered name or attack.py:CLASS is expected")
+    return value
+
+
+class Use(Strict):
+    """A component as runs record it: its name, what it is called, and every option."""
+
+    use: Annotated[str, Field(max_length=100), AfterValidator(_use)]
+    label: Short
+    options: dict[str, Any]
+
+
+class Rerun(Strict):
+    """How to attack an observation again; for attacks of this project or of a file in the submission.
+
+    Attributes:
+        attack: a registered one, or `attack.py:CLASS` in the submission.
+        prior: a registered one, or null.
+    """
+
+    attack: Use
+    prior: Use | None = None
+
+
+class SubmissionFile(Strict):
+    """`submission.yaml`.
+
+    Attributes:
+        protocol: its key.
+        about: see there.
+        rerun: null where it cannot be run here.
+    """
+
+    format: Literal["gifd-bench/submission/1"]
+    protocol: Annotated[str, Field(pattern=r"^[a-z0-9-]+-v[0-9]+$", max_length=60)]
+    about: About
+    rerun: Rerun | None = None
+
+
+class Result(Strict):
+    """What is claimed of one reconstruction.
+
+    Attributes:
+        sha256: of the reconstruction's file.
+        observation: SHA-256 of the observation file that was attacked, and its fingerprint, by which it is
+            known where the file was made on another machine; both stand in the set's index.
+        gradient_evaluations: spent, over all restarts.
+        matching_loss: `cosine` distance of the update to the gradient at these images and labels.
+        seconds: of wall time; null where it was not measured.
+        seed: of the attack's randomness, for a rerun; null where there is none.
+        metrics: claimed values, means over the images; compared, never shown.
+    """
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    observation: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    fingerprint: Annotated[list[float], Field(min_length=16, max_length=16)]
+    gradient_evaluations: Annotated[int, Field(ge=1, le=10**12)]
+    matching_loss: Annotated[float, Field(ge=-1e12, le=1e12)]
+    seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    metrics: dict[Annotated[str, Field(max_length=40)], float] = Field(default_factory=dict)
+
+
+class ResultsFile(Strict):
+    """`results.json`: a result for every observation that was attacked, by its name."""
+
+    results: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[0-9]{3,6}$")], Result], Field(min_length=1, max_length=10_000)
+    ]

@@ -1,0 +1,106 @@
+"""Writing a submission of a run, by the same rules as anyone's is read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from torch import Tensor
+
+from benchmark.matrix.component import Component
+from benchmark.results.files import make_folder, write_json, write_tensors, write_text
+from leaderboard.errors import LeaderboardError
+from leaderboard.matching import UpdateDistance
+from leaderboard.observation_set import ObservationSet, checksum
+from leaderboard.submission.attempts import Attempt, Attempts
+from leaderboard.submission.folder import SubmissionFolder
+from leaderboard.submission.schema import (
+    FORMAT,
+    SOURCE,
+    About,
+    Rerun,
+    Result,
+    SubmissionFile,
+    Use,
+)
+
+
+def write_submission(
+    attempts: Attempts, observations: ObservationSet, about: About, output: Path
+) -> SubmissionFolder:
+    """Write a submission.
+
+    Args:
+        attempts: of one attack.
+        observations: what it attacked.
+        about: what the board says of it.
+        output: a folder that is not there yet.
+
+    Raises:
+        LeaderboardError: the folder is there.
+    """
+    if output.exists():
+        raise LeaderboardError(f"{output}: is there already; choose another --output")
+    make_folder(output.parent)
+    source, attack = _own_file(attempts.attack)
+    prior = _use(attempts.prior) if attempts.prior else None
+    file = SubmissionFile(
+        format=FORMAT,
+        protocol=observations.index.protocol,
+        about=about,
+        rerun=Rerun(attack=_use(attack), prior=prior),
+    )
+    # Renamed when it is whole.
+    with tempfile.TemporaryDirectory(dir=output.parent) as partial:
+        folder = SubmissionFolder(Path(partial) / "submission")
+        make_folder(folder.path / "reconstructions")
+        if source is not None:
+            shutil.copyfile(source, folder.source)
+        results = {
+            name: _result(folder, name, attempt, observations) for name, attempt in attempts.by_name.items()
+        }
+        write_json(folder.path / "results.json", {"results": results})
+        text = yaml.safe_dump(file.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+        write_text(folder.path / "submission.yaml", text)
+        folder.path.replace(output)
+    return SubmissionFolder(output)
+
+
+def _result(
+    folder: SubmissionFolder, name: str, attempt: Attempt, observations: ObservationSet
+) -> Mapping[str, object]:
+    path = folder.reconstruction(name)
+    tensors: dict[str, Tensor] = {"images": attempt.images, "labels": attempt.labels}
+    write_tensors(path, tensors)
+    item = observations.index.observations[name]
+    distance = UpdateDistance(observations.load(name))
+    result = Result(
+        sha256=checksum(path),
+        observation=item.sha256,
+        fingerprint=item.fingerprint,
+        gradient_evaluations=attempt.gradient_evaluations,
+        matching_loss=distance(attempt.images, attempt.labels),
+        seconds=attempt.seconds,
+        seed=attempt.seed,
+        metrics=dict(attempt.metrics),
+    )
+    return result.model_dump(mode="json")
+
+
+def _own_file(attack: Component) -> tuple[Path | None, Component]:
+    """The file of an attack that has one, and the component as it is called in a submission."""
+    path, colon, name = attack.name.rpartition(":")
+    if not (colon and path.endswith(".py")):
+        return None, attack
+    return Path(path), Component(attack.kind, f"{SOURCE}:{name}", name.lower(), attack.options)
+
+
+def _use(component: Component) -> Use:
+    # Through JSON: what is not of its types would be no YAML either.
+    options = json.loads(json.dumps(dict(component.options)))
+    label = component.label.rpartition(":")[2]
+    return Use(use=component.name, label=label, options=options)

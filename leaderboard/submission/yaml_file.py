@@ -1,0 +1,58 @@
+"""Reading YAML that a stranger wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from leaderboard.errors import LeaderboardError
+from tasks.errors import one_line
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without tags, anchors, aliases and repeated keys, and with dates left as text.
+
+    Aliases of aliases would make a short file stand for more than any memory holds.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed")
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if getattr(event, "anchor", None) is not None:
+            raise yaml.YAMLError("anchors are not allowed")
+        if getattr(event, "tag", None) is not None:
+            raise yaml.YAMLError("tags are not allowed")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        if len(set(map(str, keys))) < len(keys):
+            raise yaml.YAMLError("a key is there twice")
+        return super().construct_mapping(node, deep)
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """Plain YAML values.
+
+    Raises:
+        LeaderboardError: not such YAML.
+    """
+    loader: Any = None
+    try:
+        loader = _PlainLoader(text)
+        return loader.get_single_data()
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
+        raise LeaderboardError(f"{name}: not plain YAML ({one_line(error)[:200]})") from error
+    except RecursionError as error:
+        raise LeaderboardError(f"{name}: nested too deeply") from error
+    finally:
+        if loader is not None:
+            loader.dispose()

@@ -1,0 +1,220 @@
+"""The checks of a submission that cost no attack, each under a name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from benchmark.inversion.reconstruction import Reconstruction
+from benchmark.scoring.scorer import score
+from leaderboard.errors import LeaderboardError
+from leaderboard.fingerprint import is_same
+from leaderboard.matching import UpdateDistance
+from leaderboard.observation_set import Index, checksum
+from leaderboard.protocol import Protocol
+from leaderboard.reference import Reference
+from leaderboard.submission.folder import SubmissionFolder
+from leaderboard.submission.reconstruction import Answer
+from leaderboard.submission.schema import Result
+from leaderboard.verification.closeness import suspicion
+from leaderboard.verification.report import Check, Score, Verdict
+
+# Machines differ in last bits: of a matching loss near 0 as much as of a large one.
+LOSS_TOLERANCE = 1e-5
+RELATIVE_TOLERANCE = 1e-3
+EXAMPLES = 3
+
+
+class Failed(Exception):
+    """A check failed; what comes after it would mean nothing."""
+
+    def __init__(self, check: Check) -> None:
+        super().__init__(check.detail)
+        self.check = check
+
+
+def check_files(submission: SubmissionFolder, protocol: Protocol) -> Check:
+    """Everything that belongs into a submission is there, well-formed, and nothing else.
+
+    Raises:
+        Failed: it is not.
+    """
+    try:
+        found = submission.file.protocol
+        if found != protocol.key:
+            raise LeaderboardError(f"of protocol {found}, not {protocol.key}")
+        submission.check_files()
+    except LeaderboardError as error:
+        raise Failed(Check(name="files", verdict=Verdict.FAILED, detail=str(error))) from error
+    return Check(name="files", verdict=Verdict.PASSED, detail=f"{len(submission.results)} reconstructions")
+
+
+def check_observations(results: Mapping[str, Result], index: Index) -> Check:
+    """What was attacked are the observations of the protocol.
+
+    Raises:
+        Failed: an observation that there is not, or a file that is not the published one.
+    """
+    wrong = []
+    for name, result in results.items():
+        item = index.observations.get(name)
+        if item is None:
+            wrong.append(f"there is no observation {name}")
+        elif result.observation != item.sha256 and not is_same(result.fingerprint, item.fingerprint):
+            wrong.append(f"{name}: another observation was attacked")
+    return _all("observations", wrong, "all are the protocol's")
+
+
+def check_checksums(submission: SubmissionFolder) -> Check:
+    """The reconstructions are those that the results speak of.
+
+    Raises:
+        Failed: one is not.
+    """
+    wrong = [
+        f"{name}: the reconstruction is not the one that results.json speaks of"
+        for name, result in submission.results.items()
+        if checksum(submission.reconstruction(name)) != result.sha256
+    ]
+    return _all("checksums", wrong, "all agree")
+
+
+def read_answers(submission: SubmissionFolder, index: Index) -> dict[str, Answer]:
+    """Every reconstruction: images in [0, 1] of the right shape, labels of the victim's classes.
+
+    Raises:
+        Failed: one is not.
+    """
+    answers, wrong = {}, []
+    for name in submission.results:
+        item = index.observations[name]
+        try:
+            answers[name] = submission.answer(name, item.images, item.size)
+            if int(answers[name].labels.max()) >= item.classes:
+                raise LeaderboardError(f"{name}: labels must be below {item.classes}")
+        except LeaderboardError as error:
+            wrong.append(str(error))
+    _all("images", wrong, "")
+    return answers
+
+
+def check_complete(results: Mapping[str, Result], index: Index) -> Check:
+    """Every observation is answered; otherwise the entry is shown without a rank."""
+    missing = sorted(index.observations.keys() - results.keys())
+    if not missing:
+        return Check(name="complete", verdict=Verdict.PASSED, detail=f"all {len(results)} observations")
+    detail = f"{len(missing)} of {len(index.observations)} observations are not answered: {_some(missing)}"
+    return Check(name="complete", verdict=Verdict.NOTED, detail=detail)
+
+
+def check_budget(results: Mapping[str, Result], most: int) -> Check:
+    """No more gradient evaluations than the protocol grants.
+
+    Raises:
+        Failed: more on some observation.
+    """
+    wrong = [
+        f"{name}: {result.gradient_evaluations:,} gradient evaluations of {most:,}"
+        for name, result in results.items()
+        if result.gradient_evaluations > most
+    ]
+    return _all("budget", wrong, f"at most {most:,} gradient evaluations")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An answer, computed anew.
+
+    Attributes:
+        score: its numbers.
+        suspicion: why a person should look at it, or null.
+    """
+
+    score: Score
+    suspicion: str | None
+
+
+def judge(answer: Answer, name: str, result: Result, reference: Reference) -> Judged:
+    """Every metric of an answer, and its matching loss."""
+    observation, truth = reference.observations.load(name), reference.truths[name]
+    item = reference.observations.index.observations[name]
+    distance = UpdateDistance(observation)
+    loss = distance(answer.images, answer.labels)
+    its = Reconstruction(
+        images=answer.images,
+        labels=answer.labels,
+        matching_loss=loss,
+        gradient_evaluations=result.gradient_evaluations,
+        stages=(),
+        curve=answer.images.new_zeros(0),
+    )
+    scores = score(its, truth, observation)
+    order = scores.assignment
+    return Judged(
+        score=Score(
+            task=item.task,
+            defense=item.defense,
+            metrics=scores.per_image,
+            matching_loss=loss,
+            gradient_evaluations=result.gradient_evaluations,
+            seconds=result.seconds,
+        ),
+        suspicion=suspicion(answer.images[order], answer.labels[order], truth, distance),
+    )
+
+
+def check_matching_loss(results: Mapping[str, Result], scores: Mapping[str, Score]) -> Check:
+    """The victim's gradient at the submitted images and labels is as far from the update as is claimed.
+
+    Raises:
+        Failed: it is not.
+    """
+    wrong = [
+        f"{name}: claimed {results[name].matching_loss:.6g}, found {found.matching_loss:.6g}"
+        for name, found in scores.items()
+        if not _close(results[name].matching_loss, found.matching_loss, LOSS_TOLERANCE)
+    ]
+    return _all("matching_loss", wrong, "all as claimed")
+
+
+def check_metrics(results: Mapping[str, Result], scores: Mapping[str, Score]) -> Check:
+    """Metrics that are claimed are what is found here; a claim of what cannot be had here is left out.
+
+    Raises:
+        Failed: they are not.
+    """
+    wrong, compared = [], 0
+    for name, result in results.items():
+        for metric, claimed in result.metrics.items():
+            found = scores[name].metrics.get(metric)
+            if found is None:
+                continue
+            compared += 1
+            mean = sum(found) / len(found)
+            if not _close(claimed, mean, RELATIVE_TOLERANCE):
+                wrong.append(f"{name}: {metric} claimed {claimed:.6g}, found {mean:.6g}")
+    return _all("metrics", wrong, f"{compared} claims, all as found" if compared else "none is claimed")
+
+
+def check_closeness(judged: Mapping[str, Judged]) -> Check:
+    """No reconstruction is closer to the truth than its matching loss allows; see `closeness`."""
+    odd = [f"{name}: {its.suspicion}" for name, its in judged.items() if its.suspicion is not None]
+    if odd:
+        return Check(name="closeness", verdict=Verdict.FLAGGED, detail=_some(odd))
+    detail = "none is closer than its matching loss allows"
+    return Check(name="closeness", verdict=Verdict.PASSED, detail=detail)
+
+
+def _close(claimed: float, found: float, least: float) -> bool:
+    return abs(claimed - found) <= max(least, RELATIVE_TOLERANCE * abs(found))
+
+
+def _all(name: str, wrong: list[str], detail: str) -> Check:
+    if wrong:
+        raise Failed(Check(name=name, verdict=Verdict.FAILED, detail=_some(wrong)))
+    return Check(name=name, verdict=Verdict.PASSED, detail=detail)
+
+
+def _some(many: list[str]) -> str:
+    more = len(many) - EXAMPLES
+    return "; ".join(many[:EXAMPLES]) + (f"; and {more} more" if more > 0 else "")

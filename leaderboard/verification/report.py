@@ -1,0 +1,132 @@
+"""What a verification found, as it is kept beside a submission."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from benchmark.results.files import read_json, write_json
+from leaderboard.errors import LeaderboardError
+from leaderboard.text import Strict, first_error
+
+FORMAT: Literal["gifd-bench/verification/1"] = "gifd-bench/verification/1"
+# Of the metrics' code: a new one re-scores every entry.
+SCORING_VERSION = 1
+
+
+class Verdict(str, Enum):
+    """Of one check: what is noted costs the rank, a flag asks for a person, a failure rejects, and what
+    was not asked for is skipped."""
+
+    PASSED = "passed"
+    NOTED = "noted"
+    FLAGGED = "flagged"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Standing(str, Enum):
+    """Of a submission: `self-reported` passed every check but was not attacked again."""
+
+    VERIFIED = "verified"
+    SELF_REPORTED = "self-reported"
+    FLAGGED = "flagged"
+    REJECTED = "rejected"
+
+
+class _Kept(Strict):
+    # Read back from JSON, enumerations are text.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Check(_Kept):
+    """One check.
+
+    Attributes:
+        name: of the check, such as `matching_loss`.
+        detail: one line; what was found, and where.
+    """
+
+    name: str
+    verdict: Verdict
+    detail: str
+
+
+class Score(_Kept):
+    """One observation's answer, scored.
+
+    Attributes:
+        task, defense: of the observation.
+        metrics: metric name to one value a private image, in the truth's order; null where it could not be
+        had.
+        matching_loss: recomputed; see `leaderboard.matching`.
+        gradient_evaluations, seconds: as claimed, or as a rerun counted them.
+    """
+
+    task: str
+    defense: str
+    metrics: dict[str, list[float] | None]
+    matching_loss: float
+    gradient_evaluations: int
+    seconds: float | None
+
+
+class Verification(_Kept):
+    """`verification.json`.
+
+    Attributes:
+        protocol: its key.
+        scoring: `SCORING_VERSION` of the scores.
+        checks: in the order in which they were made.
+        complete: whether every observation of the protocol was answered; otherwise it is shown, not ranked.
+        rerun: how many observations were attacked again.
+        scores: by observation; empty where a check failed before they were computed.
+    """
+
+    format: Literal["gifd-bench/verification/1"] = FORMAT
+    protocol: str
+    scoring: int
+    checks: Annotated[list[Check], Field(min_length=1)]
+    complete: bool
+    rerun: int
+    scores: dict[str, Score]
+
+    @property
+    def standing(self) -> Standing:
+        """What the checks come to."""
+        verdicts = {check.verdict for check in self.checks}
+        if Verdict.FAILED in verdicts:
+            return Standing.REJECTED
+        if Verdict.FLAGGED in verdicts:
+            return Standing.FLAGGED
+        return Standing.VERIFIED if self.rerun else Standing.SELF_REPORTED
+
+    def problems(self) -> Sequence[Check]:
+        """Checks that failed or ask for a person, the worst first."""
+        return [
+            check
+            for verdict in (Verdict.FAILED, Verdict.FLAGGED)
+            for check in self.checks
+            if check.verdict is verdict
+        ]
+
+
+def write_verification(path: Path, verification: Verification) -> None:
+    """Keep a verification."""
+    write_json(path, verification.model_dump(mode="json"))
+
+
+def read_verification(path: Path) -> Verification:
+    """Read a verification back.
+
+    Raises:
+        LeaderboardError: it is damaged.
+    """
+    try:
+        return Verification.model_validate(read_json(path))
+    except ValidationError as error:
+        raise LeaderboardError(f"{path}: {first_error(error)}") from error

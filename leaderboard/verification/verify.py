@@ -1,0 +1,58 @@
+"""Verifying a submission from beginning to end."""
+
+from __future__ import annotations
+
+from leaderboard.protocol import Protocol
+from leaderboard.reference import Reference
+from leaderboard.submission.folder import SubmissionFolder
+from leaderboard.verification import checks
+from leaderboard.verification.report import SCORING_VERSION, Check, Score, Verdict, Verification
+from leaderboard.verification.rerun import Again, check_rerun
+
+
+def verify(
+    submission: SubmissionFolder, protocol: Protocol, reference: Reference, again: Again = Again()
+) -> Verification:
+    """Check a submission and score it; nothing of it runs here.
+
+    Args:
+        submission: not trusted.
+        protocol: see there.
+        reference: the verifier's own observations and truths.
+        again: how many observations to attack again.
+
+    Raises:
+        RerunRefused: a rerun is asked for and there is no sandbox.
+    """
+    made: list[Check] = []
+    scores: dict[str, Score] = {}
+    complete = False
+    try:
+        index = reference.observations.index
+        made.append(checks.check_files(submission, protocol))
+        results = submission.results
+        made.append(checks.check_observations(results, index))
+        made.append(checks.check_checksums(submission))
+        answers = checks.read_answers(submission, index)
+        made.append(Check(name="images", verdict=Verdict.PASSED, detail="all in [0, 1]"))
+        made.append(checks.check_complete(results, index))
+        complete = made[-1].verdict is Verdict.PASSED
+        made.append(checks.check_budget(results, index.gradient_evaluations))
+        judged = {
+            name: checks.judge(answer, name, results[name], reference) for name, answer in answers.items()
+        }
+        scores = {name: its.score for name, its in judged.items()}
+        made.append(checks.check_matching_loss(results, scores))
+        made.append(checks.check_metrics(results, scores))
+        made.append(checks.check_closeness(judged))
+        made.append(check_rerun(submission, answers, reference, again))
+    except checks.Failed as failure:
+        made.append(failure.check)
+    return Verification(
+        protocol=protocol.key,
+        scoring=SCORING_VERSION,
+        checks=made,
+        complete=complete,
+        rerun=again.count if made[-1].name == "rerun" and made[-1].verdict is Verdict.PASSED else 0,
+        scores=scores,
+    )
