@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmark.matrix.round import Round
 from benchmark.results.files import make_folder, read_json, read_tensors, write_json, write_tensors
@@ -60,39 +62,60 @@ def export(
     for folder in folders:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise LeaderboardError(f"{folder}: is there already; choose a folder of its own")
-    for folder in folders:
-        make_folder(folder)
+    with ExitStack() as partial:
+        # Made beside and renamed, so that an export that fails or is interrupted leaves nothing.
+        made = [_beside(folder, partial) for folder in folders]
+        rounds = protocol.rounds if secret is None else _blind(protocol.rounds, secret)
+        items = _play(rounds, made[0], TruthFolder(made[1]) if truths else None, secret is not None)
+        index = _index(protocol, items, secret is not None)
+        published = published_index(protocol) if secret is None else None
+        if published is not None:
+            check_published(index, published)
+        write_json(ObservationSet(made[0]).index_file, index.model_dump())
+        for folder, its in zip(folders, made, strict=True):
+            its.replace(folder)
+    return ObservationSet(output)
+
+
+def _beside(folder: Path, partial: ExitStack) -> Path:
+    """A new folder on the same disk, which is gone at the end if it is still there."""
+    make_folder(folder.parent)
+    temporary = partial.enter_context(TemporaryDirectory(prefix=".export-", dir=folder.parent))
+    made = Path(temporary) / folder.name
+    make_folder(made)
+    return made
+
+
+def _play(
+    rounds: dict[str, Round], output: Path, truths: TruthFolder | None, blind: bool
+) -> dict[str, Item]:
+    """Write the observation of every round, and its truth; the index's items."""
     tasks: dict[str, Task] = {}
-    items: dict[str, Item] = {}
-    rounds = protocol.rounds if secret is None else _blind(protocol.rounds, secret)
-    published = published_index(protocol) if secret is None else None
+    items = {}
     for name, one in rounds.items():
         key = repr(one.task)
         if key not in tasks:
             tasks[key] = one.task.build()
-        task = tasks[key]
-        observation, truth = one.play(task)
+        observation, truth = one.play(tasks[key])
         path = output / f"{name}.safetensors"
         save_observation(observation, path)
-        items[name] = item_of(path, observation, one, blind=secret is not None)
+        items[name] = item_of(path, observation, one, blind)
         if truths:
-            TruthFolder(truths).write(name, truth)
-    index = Index(
+            truths.write(name, truth)
+    return items
+
+
+def _index(protocol: Protocol, items: dict[str, Item], blind: bool) -> Index:
+    return Index(
         format=FORMAT,
         protocol=protocol.key,
-        blind=secret is not None,
+        blind=blind,
         title=protocol.file.title,
         description=protocol.file.description,
         gradient_evaluations=protocol.file.budget.gradient_evaluations,
         metrics=protocol.file.metrics,
         observations=items,
     )
-    if published is not None:
-        check_published(index, published)
-    made = ObservationSet(output)
-    # Last: a folder without an index is no set.
-    write_json(made.index_file, index.model_dump())
-    return made
 
 
 def published_index(protocol: Protocol) -> Index | None:

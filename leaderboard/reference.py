@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.matrix.component import canonical
 from benchmark.matrix.round import short_hash
-from benchmark.results.files import make_folder
 from leaderboard.errors import LeaderboardError
 from leaderboard.export import TruthFolder, check_published, export, published_index
 from leaderboard.observation_set import ObservationSet
@@ -93,9 +91,5 @@ def _cached(protocol: Protocol) -> Path:
     rounds = canonical({name: one.observation_id for name, one in protocol.rounds.items()})
     folder = cache / "gifd-bench" / "leaderboard" / f"{protocol.key}-{short_hash(rounds)}"
     if not (folder / "index.json").is_file():
-        make_folder(folder.parent)
-        # Made beside it and renamed, so that an interrupted export leaves no half of a set.
-        with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
-            made = export(protocol, Path(partial) / "set", None).path
-            made.replace(folder)
+        export(protocol, folder, None)
     return folder

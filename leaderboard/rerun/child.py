@@ -1,0 +1,124 @@
+"""The program inside of the sandbox: one attack on one observation.
+
+It is run as a file of its own, beside the packages that attacks are made of; nothing of the leaderboard is
+there. What it writes to its standard output is a byte, `READY`, and then the answer as safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.inversion.reconstruction import Reconstruction
+    from tasks.observation import Observation
+
+FOLDER = Path("/sandbox")
+PACKAGES = FOLDER / "packages"
+PROGRAM = FOLDER / "child.py"
+OBSERVATION = FOLDER / "observation.safetensors"
+SOURCE = FOLDER / "attack.py"
+WEIGHTS = FOLDER / "weights"
+TEMPORARY = Path("/tmp")
+
+# From here on the submitted code runs; what goes wrong before is not its fault.
+READY = b"+"
+# The exit status where the last line of standard error says what the attack did.
+SAID = 70
+OPEN_FILES = 64
+SPARE_SECONDS = 5
+
+
+def main() -> None:
+    """Run the order that is the one argument."""
+    order = json.loads(sys.argv[1])
+    answer_fd = os.dup(1)
+    # What the attack prints is no part of the answer.
+    os.dup2(2, 1)
+    observation = _prepare(order)
+    os.write(answer_fd, READY)
+    try:
+        answer = _as_bytes(_attack(order, observation))
+        with os.fdopen(answer_fd, "wb") as file:
+            file.write(answer)
+    except BaseException as error:
+        sys.stderr.write(f"\nraised {type(error).__name__}: {' '.join(str(error).split())}\n")
+        sys.stderr.flush()
+        os._exit(SAID)
+    # Without what the attack may have put off to the end of the process.
+    os._exit(0)
+
+
+def _prepare(order: dict[str, Any]) -> Observation:
+    """Import all that is needed, and only then limit what this process may use."""
+    sys.path.insert(0, str(PACKAGES))
+    # Nothing can be written, so that a place must be named for the search of one not to fail; and timm does
+    # without wandb where it is missing, which makes a folder when it is imported.
+    tempfile.tempdir = str(TEMPORARY)
+    sys.modules["wandb"] = None  # type: ignore[assignment]
+    import pytorch_lightning as pl
+    import torch
+
+    import benchmark.invert
+    import benchmark.matrix.component  # noqa: F401
+    from tasks.observation_file import load_observation
+
+    observation = load_observation(OBSERVATION)
+    torch.set_num_threads(1)
+    pl.seed_everything(0, verbose=False)
+    _limit(order["memory_bytes"], order["seconds"])
+    return observation
+
+
+def _limit(memory_bytes: int, seconds: float) -> None:
+    """Set the limits of this process, which it cannot raise again.
+
+    Memory is limited as address space, the one limit that shared mappings count in, too; most of what torch
+    maps is its own code, hence the limit on what is added. Wall time is watched outside; the limit on CPU
+    time is a second net.
+    """
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    cpu_seconds = math.ceil(time.process_time() + seconds) + SPARE_SECONDS
+    for kind, value in (
+        (resource.RLIMIT_AS, mapped + memory_bytes),
+        (resource.RLIMIT_CPU, cpu_seconds),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(kind, (value, value))
+
+
+def _attack(order: dict[str, Any], observation: Observation) -> Reconstruction:
+    from benchmark.invert import invert
+    from benchmark.matrix.component import Component
+
+    # Before the submitted code is imported: a file that is no generator never meets it.
+    prior = Component.from_config("prior", order["prior"]).build() if order["prior"] else None
+    attack = Component.from_config("attack", order["attack"]).build()
+    return invert(attack, observation, prior, order["seed"], accelerator="cpu")
+
+
+def _as_bytes(answer: Reconstruction) -> bytes:
+    import torch
+    from safetensors.torch import save
+
+    return save(
+        {
+            "images": answer.images.detach().cpu().contiguous(),
+            "labels": answer.labels.detach().cpu().contiguous(),
+            "matching_loss": torch.tensor(answer.matching_loss, dtype=torch.float64),
+            "gradient_evaluations": torch.tensor(answer.gradient_evaluations, dtype=torch.int64),
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""Why there is no answer from a rerun."""
+
+from __future__ import annotations
+
+from leaderboard.errors import LeaderboardError
+
+
+class RerunRefused(LeaderboardError):
+    """Nothing of the submission has run: there is no sandbox here; the message says what to do."""
+
+
+class RerunFailed(LeaderboardError):
+    """The submitted attack gave no valid answer; the message says in one line what it did."""

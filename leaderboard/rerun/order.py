@@ -1,0 +1,54 @@
+"""What is run again, and within which limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leaderboard.errors import LeaderboardError
+
+
+@dataclass(frozen=True)
+class RerunLimits:
+    """What the submitted attack may use.
+
+    Attributes:
+        seconds: of wall time, from the import of the submitted class to its end.
+        memory_gib: of address space, in GiB, over what Python and the libraries have mapped before.
+    """
+
+    seconds: float = 600.0
+    memory_gib: float = 4.0
+
+    def __post_init__(self) -> None:
+        for name in ("seconds", "memory_gib"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise LeaderboardError(f"rerun: {name} must be positive, not {value}")
+
+    @property
+    def memory_bytes(self) -> int:
+        """The same in bytes."""
+        return int(self.memory_gib * 2**30)
+
+
+@dataclass(frozen=True)
+class Order:
+    """An attack on one observation, as the submission had it.
+
+    Attributes:
+        attack: as `benchmark.matrix.component.Component.config` gives it; a submitted file is called
+            `attack.py` here, so that `use` is then `attack.py:Class`.
+        prior: likewise, or null. Files that its options name are shown to the attack: whoever makes the
+            order takes their paths from this machine's settings, never from the submission.
+        seed: of the attack.
+        source: the submitted file, where there is one.
+    """
+
+    attack: Mapping[str, Any]
+    prior: Mapping[str, Any] | None
+    seed: int
+    source: Path | None = None

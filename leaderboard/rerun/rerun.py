@@ -1,0 +1,96 @@
+"""Attacking an observation again with the submitted class."""
+
+from __future__ import annotations
+
+import os
+import signal
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from leaderboard.rerun import child, seccomp
+from leaderboard.rerun.answer import Answer, most_bytes, read_answer
+from leaderboard.rerun.errors import RerunFailed, RerunRefused
+from leaderboard.rerun.order import Order, RerunLimits
+from leaderboard.rerun.process import STARTUP_SECONDS, Transcript, watch
+from leaderboard.rerun.sandbox import Sandbox
+from tasks.observation_file import load_observation
+
+MOST_CHARACTERS = 400
+# A shell's way to say by which signal a program was ended, which is also bubblewrap's.
+SIGNALLED = 128
+
+
+def attack_again(observation: Path, order: Order, limits: RerunLimits = RerunLimits()) -> Answer:
+    """Run an attack in a process that holds the observation and nothing else.
+
+    The process sees, read-only, Python with its installed packages, this project's packages but the
+    leaderboard, the observation, the submitted file, and the prior's weights. It sees no private images, no
+    network, and no other process; it can write no file and start no process or thread; its memory and time
+    are limited. It runs on one CPU core.
+
+    What this cannot rule out: the submitted class runs in one process with the harness that counts for it,
+    and may change the count of gradient evaluations and the matching loss there.
+
+    Args:
+        observation: a file that `tasks.save_observation` wrote: one's own, not the submission's.
+        order: what to run.
+        limits: of what it may use.
+
+    Raises:
+        RerunRefused: there is no working bubblewrap; nothing of the submission has run.
+        RerunFailed: the attack gave no valid answer.
+        TaskError: the observation is wrong.
+    """
+    target = load_observation(observation)
+    with _as_file(seccomp.program()) as filter_fd:
+        command = Sandbox(observation, order, limits).command(filter_fd)
+        heard = watch(command, [filter_fd], child.READY, limits.seconds, most_bytes(target))
+    if heard.started is None:
+        raise RerunRefused(f"rerun: the sandbox did not start ({_why_not_started(heard)})")
+    if heard.flooded:
+        raise RerunFailed(f"the attack wrote more than an answer has ({most_bytes(target)} bytes)")
+    if heard.late:
+        raise RerunFailed(f"the attack ran past its {limits.seconds:g} s")
+    if heard.status != 0:
+        raise RerunFailed(f"the attack {_what_it_did(heard)}")
+    return read_answer(bytes(heard.answer), target, heard.seconds)
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[int]:
+    """The descriptor of a file in memory, at its start."""
+    descriptor = os.memfd_create("seccomp")
+    try:
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _why_not_started(heard: Transcript) -> str:
+    if heard.late:
+        return f"not ready after {STARTUP_SECONDS:g} s"
+    said = _last_line(heard.said)
+    if said.startswith("bwrap:"):
+        return f"{said}; needed are bubblewrap 0.5 or newer and a kernel that lets users make namespaces"
+    return said or f"status {heard.status}"
+
+
+def _what_it_did(heard: Transcript) -> str:
+    said = _last_line(heard.said)
+    if heard.status == child.SAID:
+        return said or "said nothing"
+    number = heard.status - SIGNALLED
+    name = signal.Signals(number).name if number in set(signal.Signals) else None
+    how = f"was ended by {name}" if name else f"ended with status {heard.status}"
+    return f"{how}: {said}" if said else how
+
+
+def _last_line(text: bytearray) -> str:
+    """The last line of a stranger's text, short and without characters that do something."""
+    lines = text.decode("utf-8", "replace").strip().splitlines() or [""]
+    shown = "".join(c if not unicodedata.category(c).startswith("C") else " " for c in lines[-1])
+    return " ".join(shown.split())[:MOST_CHARACTERS]

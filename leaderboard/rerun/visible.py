@@ -1,0 +1,102 @@
+"""What of this machine the sandbox shows: what Python needs to start, and the packages that run an attack.
+
+Everything is read-only. Not shown are home, the data folder, caches, what lies beside these packages, and,
+inside of what is shown, the photographs that are private images of the `photos` dataset.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from leaderboard.rerun.errors import RerunRefused
+from tasks.datasets.photos import PHOTOGRAPHS
+from tasks.datasets.root import VARIABLE
+
+PACKAGES = ("benchmark", "tasks", "priors", "configs")
+SYSTEM = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
+# Of each prefix of Python; `local` is where Debian's own Python has what pip installs.
+OF_PREFIX = ("lib", "lib64", "local/lib", "pyvenv.cfg")
+# Below a folder of installed packages: private images, and the leaderboard with what lies beside it.
+HIDDEN = (*sorted({package.replace(".", "/") for _, package, _ in PHOTOGRAPHS}), "leaderboard")
+
+
+@dataclass(frozen=True)
+class View:
+    """What is where in the sandbox.
+
+    Attributes:
+        links: targets of symbolic links, by path.
+        files: files and folders of this machine, by path in the sandbox.
+        empty: folders below those that are shown empty instead.
+    """
+
+    links: dict[Path, str]
+    files: dict[Path, Path]
+    empty: tuple[Path, ...]
+
+    def arguments(self) -> list[str]:
+        """As options of bubblewrap; an outer folder comes before what lies in it."""
+        found: list[str] = []
+        for path in sorted(self.files, key=_depth):
+            found += ["--ro-bind", str(self.files[path]), str(path)]
+        for path in sorted(self.links, key=_depth):
+            found += ["--symlink", self.links[path], str(path)]
+        for path in sorted(self.empty, key=_depth):
+            found += ["--tmpfs", str(path), "--remount-ro", str(path)]
+        return found
+
+
+def python_view(packages: Path) -> View:
+    """The interpreter that runs this, its libraries, and this project's packages below `packages`."""
+    links: dict[Path, str] = {}
+    executable = Path(sys.executable)
+    while executable.is_symlink():
+        links[executable] = str(executable.readlink())
+        executable = Path(os.path.normpath(executable.parent / executable.readlink()))
+    prefixes = dict.fromkeys((Path(sys.prefix), Path(sys.base_prefix), executable.parent.parent))
+    wanted = [Path(path) for path in SYSTEM]
+    wanted += [prefix / name for prefix in prefixes for name in OF_PREFIX]
+    files = {executable: executable}
+    for path in wanted:
+        # A link stays one: as a folder, `lib64` would be a second way into `lib`, with nothing hidden.
+        if path.is_symlink():
+            links[path] = str(path.readlink())
+        elif path.exists():
+            files[path] = path
+    empty = tuple(_hidden([path for path in files if path.is_dir()]))
+    return View(links, files | {packages / name: package_folder(name) for name in PACKAGES}, empty)
+
+
+def package_folder(name: str) -> Path:
+    """Where a package of this project lies.
+
+    Raises:
+        RerunRefused: not in a folder.
+    """
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise RerunRefused(f"rerun: package {name} is not installed as a folder")
+    return Path(spec.origin).resolve().parent
+
+
+def _hidden(folders: Iterable[Path]) -> Iterable[Path]:
+    used = {Path(entry).resolve() for entry in sys.path if entry}
+    data = os.environ.get(VARIABLE)
+    for folder in folders:
+        if data and Path(data).resolve().is_relative_to(folder.resolve()):
+            yield folder / Path(data).resolve().relative_to(folder.resolve())
+        # Debian calls them python3/dist-packages, all others python3.x/site-packages.
+        for site in folder.glob("python*/*-packages"):
+            if site.resolve() in used:
+                yield from (site / name for name in HIDDEN if (site / name).is_dir())
+            else:
+                yield site
+
+
+def _depth(path: Path) -> int:
+    return len(path.parts)

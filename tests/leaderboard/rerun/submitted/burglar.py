@@ -1,0 +1,105 @@
+"""An attack that tries every way out of the sandbox that we could think of, and says how each ended."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.attacks.ig import IG
+from tasks.datasets import Photos
+from tasks.datasets.photos import PHOTOGRAPHS
+
+NEW_USER_NAMESPACE = 0x10000000
+MEBIBYTE = 1 << 20
+
+
+class Burglar(IG):
+    """Args:
+    data: a folder that holds secret.txt.
+    port: where the test listens.
+    secret: a word that the environment of the test holds.
+    """
+
+    def __init__(self, data: str, port: int, secret: str) -> None:
+        super().__init__(1)
+        self.data, self.port, self.secret = Path(data), port, secret
+        acts: dict[str, Callable[[], object]] = {
+            "data": lambda: (self.data / "secret.txt").read_text(),
+            "beside": lambda: list(self.data.parent.iterdir()),
+            "variable": lambda: os.environ["GIFD_BENCH_DATA"],
+            "environ": self.find_secret,
+            "skimage": lambda: Photos(32).image(0),
+            "sklearn": lambda: Photos(32).image(5),
+            "walk": find_photographs,
+            "board": lambda: __import__("leaderboard"),
+            "folder": list_folder,
+            "connect": lambda: socket.create_connection(("127.0.0.1", self.port), 2),
+            "send": lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 9)),
+            "fork": os.fork,
+            "spawn": lambda: subprocess.run(["/proc/self/exe", "-c", ""]),
+            "thread": lambda: threading.Thread(target=print).start(),
+            "unshare": lambda: system_call("unshare", NEW_USER_NAMESPACE),
+            "write": write_anywhere,
+            "kernel": lambda: os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY),
+            "memfd": lambda: os.memfd_create("x"),
+            "shm": lambda: system_call("shmget", 0, MEBIBYTE, 0o1600),
+            "limits": lambda: resource.setrlimit(resource.RLIMIT_AS, (-1, -1)),
+        }
+        raise RuntimeError(" ".join(f"{name}={ending(act)}" for name, act in acts.items()))
+
+    def find_secret(self) -> None:
+        """Any process here whose environment has it."""
+        for file in Path("/proc").glob("[0-9]*/environ"):
+            if self.secret.encode() in file.read_bytes():
+                return
+        raise LookupError
+
+
+def ending(act: Callable[[], object]) -> str:
+    """The name of the error, in short, or that there was none."""
+    try:
+        act()
+    except Exception as error:
+        return type(error).__name__.removesuffix("Error")
+    return "DONE"
+
+
+def find_photographs() -> None:
+    names = {file for _, _, file in PHOTOGRAPHS} | {"secret.txt"}
+    for folder, _, files in os.walk("/"):
+        if not folder.startswith("/proc") and names & set(files):
+            return
+    raise LookupError
+
+
+def list_folder() -> None:
+    names = {path.name for path in Path().iterdir()}
+    if names <= {"packages", "child.py", "observation.safetensors", "attack.py"}:
+        raise LookupError
+
+
+def write_anywhere() -> None:
+    mounts = [Path(line.split()[1]) for line in Path("/proc/self/mounts").read_text().splitlines()]
+    more = [Path(place) for place in ("/tmp", "/dev/shm", "/sandbox", "/sandbox/packages/benchmark")]
+    for place in [path / "x" for path in (*mounts, *more) if path.is_dir()] + [
+        path for path in (*mounts, Path("/sandbox/attack.py")) if path.is_file()
+    ]:
+        try:
+            os.close(os.open(place, os.O_WRONLY | os.O_CREAT))
+        except OSError:
+            continue
+        return
+    raise LookupError
+
+
+def system_call(name: str, *arguments: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))

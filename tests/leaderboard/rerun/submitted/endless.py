@@ -1,0 +1,20 @@
+"""An attack that never ends, hears no signal, and closes all that it could be heard by."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from benchmark.attacks.ig import IG
+
+
+class Endless(IG):
+    """No options."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+            signal.signal(number, signal.SIG_IGN)
+        os.closerange(0, 64)
+        while True:
+            pass

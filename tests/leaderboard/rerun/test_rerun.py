@@ -1,0 +1,195 @@
+"""Whole reruns: each starts Python and torch in a sandbox, which takes seconds."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.inversion.reconstruction import Reconstruction
+from benchmark.invert import invert
+from benchmark.matrix.component import Component
+from leaderboard.rerun import Answer, Order, RerunFailed, RerunLimits, RerunRefused, attack_again
+from priors.generators.resnet import ResNetPrior
+from priors.weights_file import save_generator
+from tasks import Observation, save_observation
+from tests.conftest import make_round
+
+SUBMITTED = Path(__file__).parent / "submitted"
+QUICK = RerunLimits(seconds=60, memory_gib=1.0)
+
+
+def order_of(module: str, name: str, prior: dict[str, Any] | None = None, **options: Any) -> Order:
+    """A class of a file in `SUBMITTED`."""
+    attack = {"use": f"attack.py:{name}", "label": module, "options": options}
+    return Order(attack, prior, seed=3, source=SUBMITTED / f"{module}.py")
+
+
+def assert_same(answer: Answer, here: Reconstruction) -> None:
+    assert torch.equal(answer.images, here.images)
+    assert torch.equal(answer.labels, here.labels)
+    assert answer.matching_loss == here.matching_loss
+    assert answer.gradient_evaluations == here.gradient_evaluations
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_rerun_of_a_registered_attack_with_a_prior_from_a_file_gives_the_same_bytes_as_one_here(
+    observation: Observation, observation_file: Path, tiny_prior: ResNetPrior, tmp_path: Path
+) -> None:
+    weights = tmp_path / "generator.safetensors"
+    save_generator(weights, tiny_prior.generator)
+    attack = Component("attack", "gifd", "gifd", {}).with_options({"iterations": [1, 1, 1, 1, 1]})
+    prior = Component("prior", "generator_file", "mine", {"weights": str(weights)})
+    answer = attack_again(observation_file, Order(attack.config(), prior.config(), 3), QUICK)
+    assert_same(answer, invert(attack.build(), observation, prior.build(), 3, accelerator="cpu"))
+    assert 0 < answer.seconds < QUICK.seconds
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_rerun_of_a_submitted_file_gives_the_same_bytes_as_one_here(
+    observation: Observation, observation_file: Path
+) -> None:
+    options = {"weight": 0.2, "iterations": 3}
+    answer = attack_again(observation_file, order_of("honest", "Smooth", **options), QUICK)
+    here = Component("attack", f"{SUBMITTED}/honest.py:Smooth", "honest", options).build()
+    try:
+        assert_same(answer, invert(here, observation, None, 3, accelerator="cpu"))
+    finally:
+        torch.set_num_threads(1)
+
+
+# What each act of `submitted/burglar.py` must end with.
+ENDINGS = {
+    "data": "FileNotFound",
+    "beside": "FileNotFound",
+    "variable": "Key",
+    "environ": "Lookup",
+    "skimage": "FileNotFound",
+    "sklearn": "FileNotFound",
+    "walk": "Lookup",
+    "board": "ModuleNotFound",
+    "folder": "Lookup",
+    "connect": "ConnectionRefused",
+    "send": "OS",
+    "fork": "Permission",
+    "spawn": "Permission",
+    "thread": "Runtime",
+    "unshare": "Permission",
+    "write": "Lookup",
+    "kernel": "OS",
+    "memfd": "Permission",
+    "shm": "Permission",
+    "limits": "Value",
+}
+
+
+@pytest.fixture(scope="module")
+def burglary(sandbox: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """How the acts ended, by name: nobody calls at the test's own door."""
+    folder = tmp_path_factory.mktemp("home")
+    data = folder / "data"
+    data.mkdir()
+    (data / "secret.txt").write_text("the private images")
+    save_observation(make_round()[0], folder / "it.safetensors")
+    with pytest.MonkeyPatch.context() as patch, socket.create_server(("127.0.0.1", 0)) as server:
+        patch.setenv("GIFD_BENCH_DATA", str(data))
+        patch.setenv("API_KEY", "xyzzy-1234")
+        port = server.getsockname()[1]
+        order = order_of("burglar", "Burglar", data=str(data), port=port, secret="xyzzy-1234")
+        with pytest.raises(RerunFailed) as failed:
+            attack_again(folder / "it.safetensors", order, QUICK)
+        assert str(failed.value).startswith("the attack raised RuntimeError: data=")
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    ended = dict(word.split("=") for word in str(failed.value).split() if "=" in word)
+    assert sorted(path.name for path in data.iterdir()) == ["secret.txt"]
+    return ended
+
+
+@pytest.mark.parametrize("act", ENDINGS)
+def test_a_submitted_class_gets_nowhere(burglary: dict[str, str], act: str) -> None:
+    assert burglary[act] == ENDINGS[act]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_class_that_fills_memory_fails_at_the_limit(observation_file: Path) -> None:
+    limits = RerunLimits(seconds=60, memory_gib=0.5)
+    with pytest.raises(RerunFailed, match=r"raised MemoryError: \d+ MiB shared, \d+ MiB own") as failed:
+        attack_again(observation_file, order_of("glutton", "Glutton"), limits)
+    for word in str(failed.value).split():
+        assert not word.isdigit() or 256 <= int(word) <= 512
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_class_that_never_ends_is_killed_with_all_that_belongs_to_it(
+    observation_file: Path,
+) -> None:
+    order = order_of("endless", "Endless")
+    began = time.monotonic()
+    with pytest.raises(RerunFailed, match="ran past its 1 s"):
+        attack_again(observation_file, order, RerunLimits(seconds=1))
+    assert time.monotonic() - began < 60
+    deadline = time.monotonic() + 10
+    while _processes_naming(str(observation_file)):
+        assert time.monotonic() < deadline, "something still runs"
+        time.sleep(0.05)
+
+
+def _processes_naming(text: str) -> list[int]:
+    """Processes whose command line has this text: bubblewrap's own, which end with what they hold."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if text.encode() in file.read_bytes():
+                found.append(int(file.parent.name))
+        except OSError:
+            continue
+    return [number for number in found if number != os.getpid()]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_answer_that_the_class_wrote_itself_is_checked_like_any(observation_file: Path) -> None:
+    with pytest.raises(RerunFailed, match=r"no valid answer: images are not numbers in \[0, 1\]"):
+        attack_again(observation_file, order_of("forger", "Forger"), QUICK)
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_file_that_is_no_generator_does_not_meet_the_class_that_asked_for_it(
+    observation_file: Path, tmp_path: Path
+) -> None:
+    truth = tmp_path / "truth.safetensors"
+    truth.write_bytes(b"private")
+    prior = {"use": "generator_file", "label": "mine", "options": {"weights": str(truth)}}
+    with pytest.raises(RerunFailed, match=r"the attack raised PriorError: .*truth\.safetensors"):
+        attack_again(observation_file, order_of("forger", "Forger", prior), QUICK)
+
+
+def test_without_bubblewrap_nothing_runs(observation_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RerunRefused, match="install bubblewrap"):
+        attack_again(observation_file, order_of("forger", "Forger"), QUICK)
+
+
+def test_a_bubblewrap_that_may_make_no_namespaces_is_refused_with_its_own_words(
+    observation_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = tmp_path / "bwrap"
+    fake.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RerunRefused, match=r"uid map: Permission denied; .* lets users make namespaces"):
+        attack_again(observation_file, order_of("forger", "Forger"), QUICK)
+
+
+def test_a_source_that_is_a_link_is_not_followed(observation_file: Path, tmp_path: Path) -> None:
+    link = tmp_path / "attack.py"
+    link.symlink_to("/etc/passwd")
+    attack = {"use": "attack.py:A", "label": "a", "options": {}}
+    with pytest.raises((RerunFailed, RerunRefused), match=r"no plain file|install bubblewrap"):
+        attack_again(observation_file, Order(attack, None, 0, link), QUICK)
