@@ -73,5 +73,5 @@ def _command(name: str, added: Mapping[str, EntryPoint]) -> Callable[[list[str]]
     if name in added:
         command: Callable[[list[str]], int] = added[name].load()
         return command
-    command = import_module(f"benchmark.commands.{COMMANDS[name][0]}").run
-    return command
+    own: Callable[[list[str]], int] = import_module(f"benchmark.commands.{COMMANDS[name][0]}").run
+    return own

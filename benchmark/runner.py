@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import signal
 import traceback
@@ -128,6 +129,9 @@ class Runner:
                     self.display.end(cell.title, "failed")
                 else:
                     self._run_cell(matrix.name, cell, folder)
+                    # An attack and its Trainer refer to each other, and hold victim and observation: with
+                    # large ones, Python would be out of memory before it looked for such cycles itself.
+                    gc.collect()
                 left -= 1
 
     def _run_cell(self, matrix: str, cell: Cell, folder: CellFolder) -> None:

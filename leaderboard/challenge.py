@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,3 +99,4 @@ def run_challenge(
         observation = observations.load(name)
         its_seed = stream(seed, "attack", number)
         auditor.run(observations.file(name), observation, prior, its_seed, answer, display, stop)
+        gc.collect()  # As the benchmark's runner does after every cell.

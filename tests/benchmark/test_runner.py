@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import weakref
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,8 @@ from benchmark.results.output_folder import first_difference
 from benchmark.results.rows import rows_of
 from benchmark.results.run_folder import RunFolder
 from priors import PriorError
-from tasks import TaskError, Truth
+from tasks import Observation, TaskError, Truth
+from tasks.observation_file import load_observation
 from tests.benchmark.helpers import reconstructions, run, tiny_matrix
 
 
@@ -207,3 +210,27 @@ def test_a_victim_is_trained_once_and_its_training_is_shown(
     assert display.ended == ["done"] * 4
     assert [title for title in display.begun if "training" in title] == ["photos: training the victim"]
     assert not any("training" in title for title in run(matrix, tmp_path / "again").begun)
+
+
+def test_what_a_cell_held_is_freed_when_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[Observation]] = []
+    most = 0
+
+    def load(path: Path, imports: Set[str]) -> Observation:
+        nonlocal most
+        observation = load_observation(path, imports)
+        held.append(weakref.ref(observation))
+        most = max(most, sum(one() is not None for one in held))
+        return observation
+
+    monkeypatch.setattr("benchmark.runner.load_observation", load)
+    # Python's own search for cycles would come too late in a short test only by chance.
+    gc.disable()
+    try:
+        run(tiny_matrix(tmp_path), tmp_path / "out")
+    finally:
+        gc.enable()
+    assert len(held) == 4
+    assert most == 1
