@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Set
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,11 @@ FORMAT = "gifd-bench/observation/2"
 
 
 def save_observation(observation: Observation, path: Path) -> None:
-    """Write the file; it appears whole or not at all."""
+    """Write the file; it appears whole or not at all.
+
+    Raises:
+        TaskError: it cannot be written; what was there before is there still.
+    """
     tensors = {f"update/{name}": value.contiguous() for name, value in observation.update.items()}
     # Copies, because a state dict may hold one tensor under two names.
     tensors |= {f"weights/{name}": value.clone() for name, value in observation.weights.items()}
@@ -52,9 +58,18 @@ def save_observation(observation: Observation, path: Path) -> None:
         "client": asdict(observation.client) if observation.client else None,
         "defenses": None if known is None else [asdict(defense) for defense in known],
     }
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    save_file(tensors, partial, metadata={"format": FORMAT, "observation": json.dumps(facts)})
-    partial.replace(path)
+    # Another machine on the same disk may write the same file, with the same process id.
+    partial = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, metadata={"format": FORMAT, "observation": json.dumps(facts)})
+        with partial.open("rb") as file:
+            # Renamed before its content is on the disk, a file can be empty after a power cut.
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise TaskError(f"{path}: cannot be written ({one_line(error)})") from error
 
 
 def load_observation(path: Path, imports: Set[str] = frozenset()) -> Observation:

@@ -115,6 +115,10 @@ class Attack(pl.LightningModule, ABC):
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler | None]:
         """An optimizer of `self.searched`, and its learning rate by iteration; null keeps it constant."""
 
+    def fixed_labels(self) -> Tensor:
+        """The labels that the whole search goes by: (B,) int64, granted or else inferred."""
+        return infer_labels(self.observation, self.label_rule)
+
     def targets(self) -> Tensor:
         """The labels that go with the rendered images: (B,) int64, or (B, classes) probabilities where they
         are searched too."""
@@ -187,7 +191,7 @@ class Attack(pl.LightningModule, ABC):
         if self.needs_prior and prior is None:
             raise BenchmarkError(f"attack {type(self).__name__} needs a prior")
         self.observation, self.seed = observation, seed
-        self.labels = infer_labels(observation, self.label_rule)
+        self.labels = self.fixed_labels()
         # In a tuple, so that the prior is no submodule: it is not searched and not checkpointed.
         self._prior = (prior,)
         self.progress = Progress()

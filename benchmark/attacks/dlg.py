@@ -21,7 +21,7 @@ class DLG(PixelSearch):
     Zhu et al., "Deep leakage from gradients", NeurIPS 2019, algorithm 1: no regulariser, and no box while
     it searches. Each image has logits of its own, whose softmax is its label; one vector for a whole
     batch, as in a later release, would be no image's label. Labels that the threat model grants are not
-    searched.
+    searched; those that it does not are not inferred, so that any model will do.
 
     L-BFGS without a line search may run off; a restart that does keeps what it had found before.
 
@@ -61,12 +61,16 @@ class DLG(PixelSearch):
         self.evaluations = evaluations
         self.history = history
 
+    def fixed_labels(self) -> Tensor:
+        # Labels that are searched are not inferred first, which some models and updates do not allow.
+        return torch.empty(0, dtype=torch.int64) if self._searches_labels() else super().fixed_labels()
+
     def stages(self) -> tuple[Stage, ...]:
         return (Stage("pixels", self.steps),)
 
     def begin(self, stage: int) -> Mapping[str, Tensor]:
         start = dict(super().begin(stage))
-        if self.searches_labels and self.observation.labels is None:
+        if self._searches_labels():
             shape = (self.observation.batch_size, self.observation.model.num_classes)
             start["logits"] = torch.randn(shape, generator=self.generator).to(self.device)
         return start
@@ -98,3 +102,6 @@ class DLG(PixelSearch):
     def objective(self) -> tuple[Tensor, Tensor]:
         images = self.client.denormalise(self.searched["inputs"])
         return self.offered, self.match(images, self.targets()).objective
+
+    def _searches_labels(self) -> bool:
+        return self.searches_labels and self.observation.labels is None

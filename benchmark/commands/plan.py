@@ -6,12 +6,12 @@ import argparse
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.commands.durations import duration
 from benchmark.matrix.cell import Cell
 from benchmark.matrix.config import Matrix, load_matrix
 from benchmark.matrix.files import find_config, read_yaml
@@ -158,7 +158,7 @@ def _costs(loads: Sequence[Load]) -> Table:
             f"{load.cells:,}",
             "?" if load.evaluations is None else f"{load.evaluations:,}",
             "?" if load.seconds is None else f"{1000 * load.seconds:.3g}",
-            "?" if load.total_seconds is None else _duration(load.total_seconds),
+            "?" if load.total_seconds is None else duration(load.total_seconds),
         )
     return table
 
@@ -173,7 +173,7 @@ def _print_totals(console: Console, loads: Sequence[Load], measured: bool) -> No
     timed = sum(s for s in seconds if s is not None)
     untimed = sum(load.cells for load in loads if load.total_seconds is None)
     if timed:
-        lines.append(f"time: about {_duration(timed)}, one cell after the other")
+        lines.append(f"time: about {duration(timed)}, one cell after the other")
         if untimed:
             lines[1] += f", and that of {untimed:,} cells of which nothing is known"
     else:
@@ -199,14 +199,3 @@ def _print_needs(console: Console, wanted: Sequence[Need]) -> int:
 
 def _print_line(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    """Two units at most, such as `3 h 5 min`."""
-    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-    left = max(1, round(seconds))
-    for (name, size), (smaller, small) in pairwise(units):
-        if left >= size:
-            rest = left % size // small
-            return f"{left // size:,} {name}" + (f" {rest} {smaller}" if rest else "")
-    return f"{left} s"

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from benchmark.commands.durations import duration
 from benchmark.launch.status import Running, Status
 
 WORDS = ("queued", "running", "silent", "done", "failed", "skipped")
@@ -57,7 +58,7 @@ def _bar(status: Status, rate: float) -> Table:
         ProgressBar(total=max(1, status.cells), completed=status.ended, width=30),
         _words(status),
         f"{60 * rate:.1f} cells/min" if rate else "",
-        f"{_time(left)} left" if left is not None and status.ended < status.cells else "",
+        f"{duration(left)} left" if left is not None and status.ended < status.cells else "",
     )
     return grid
 
@@ -77,12 +78,6 @@ def _running(running: tuple[Running, ...]) -> Table:
             f"{its.iteration}/{its.iterations or '?'}",
             f"{its.rate:.1f} it/s" if its.rate else "",
             Text(where),
-            f"silent for {_time(its.silent)}" if its.silent > 60 else "",
+            f"silent for {duration(its.silent)}" if its.silent > 60 else "",
         )
     return grid
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"

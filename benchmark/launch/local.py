@@ -5,17 +5,57 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from benchmark.errors import BenchmarkError
 from benchmark.launch.status import Status, StatusReader
-from benchmark.launch.worker import INTERRUPTED, USER_ERROR, WorkerSettings
+from benchmark.launch.worker import USER_ERROR, WorkerSettings
 from benchmark.results.run_folder import RunFolder
 
 POLL = 0.5
+# Bytes of a worker's standard error that are looked at when it has ended.
+TAIL = 4096
+
+
+class Worker:
+    """A process that runs cells.
+
+    Its standard error goes to a file: a pipe that nobody reads until the end blocks whoever fills it.
+
+    Args:
+        command: see `WorkerSettings.command`.
+        threads: of its numerical libraries.
+    """
+
+    def __init__(self, command: list[str], threads: int) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed in end()
+        self.process = subprocess.Popen(
+            command,
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)},
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            # Ctrl-C is for the launcher alone, which then asks its workers to stop.
+            start_new_session=True,
+        )
+
+    def end(self) -> str:
+        """Look at one that has ended, once.
+
+        Returns:
+            The last line that it wrote on standard error; empty where it wrote nothing.
+
+        Raises:
+            BenchmarkError: it says that the user's input is at fault.
+        """
+        with self._errors as errors:
+            errors.seek(max(0, errors.seek(0, os.SEEK_END) - TAIL))
+            line = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+        if self.process.returncode == USER_ERROR:
+            raise BenchmarkError(line.removeprefix("gifd-bench: ") or "a worker ended without a word")
+        return line
 
 
 class LocalLauncher:
@@ -30,7 +70,8 @@ class LocalLauncher:
         if jobs < 1:
             raise BenchmarkError(f"--jobs must be at least 1, not {jobs}")
         self.jobs = jobs
-        self.settings = replace(settings, threads=settings.threads or max(1, processors() // jobs))
+        self.threads = settings.threads or max(1, processors() // jobs)
+        self.settings = replace(settings, threads=self.threads)
 
     def run(self, run: RunFolder, show: Callable[[Status], None], stop: Callable[[], bool]) -> bool:
         """Run every cell.
@@ -47,7 +88,7 @@ class LocalLauncher:
             BenchmarkError: a worker says that the user's input is at fault, or none can be started.
         """
         reader = StatusReader(run)
-        workers: list[subprocess.Popen[str]] = []
+        workers: list[Worker] = []
         fruitless = 0
         try:
             while True:
@@ -56,33 +97,24 @@ class LocalLauncher:
                 if stop():
                     return status.ended == status.cells
                 ended_before = status.ended
-                for worker in [w for w in workers if w.poll() is not None]:
+                for worker in [w for w in workers if w.process.poll() is not None]:
                     workers.remove(worker)
-                    _check(worker)
-                    fruitless = 0 if worker.returncode == 0 else fruitless + 1
-                if fruitless > 20 * self.jobs:
-                    raise BenchmarkError("workers die again and again; see log.txt in the cells' folders")
+                    said = worker.end()
+                    fruitless = 0 if worker.process.returncode == 0 else fruitless + 1
+                    if fruitless > 20 * self.jobs:
+                        raise BenchmarkError(
+                            "workers die again and again; see log.txt in the cells' folders; the last one "
+                            f"said: {said or 'nothing'}"
+                        )
                 left = status.cells - ended_before
                 if not left and not workers:
                     return True
                 while left and len(workers) < min(self.jobs, left):
-                    workers.append(self._start(run.path))
+                    workers.append(Worker(self.settings.command(run.path), self.threads))
                 time.sleep(POLL)
         finally:
             _end(workers)
             show(reader.read())
-
-    def _start(self, folder: Path) -> subprocess.Popen[str]:
-        threads = str(self.settings.threads)
-        return subprocess.Popen(
-            self.settings.command(folder),
-            env={**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            # Ctrl-C is for the launcher alone, which then asks its workers to stop.
-            start_new_session=True,
-        )
 
 
 def processors() -> int:
@@ -90,25 +122,17 @@ def processors() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _check(worker: subprocess.Popen[str]) -> None:
-    """Whether a worker that has ended says that the user's input is at fault."""
-    if worker.returncode == USER_ERROR:
-        assert worker.stderr is not None
-        lines = worker.stderr.read().strip().splitlines() or ["a worker ended without a word"]
-        raise BenchmarkError(lines[-1].removeprefix("gifd-bench: "))
-
-
-def _end(workers: list[subprocess.Popen[str]]) -> None:
+def _end(workers: list[Worker]) -> None:
     """Ask the workers to stop, and wait for their checkpoints."""
-    for worker in workers:
-        if worker.poll() is None:
-            worker.send_signal(signal.SIGTERM)
-    for worker in workers:
+    processes = [worker.process for worker in workers]
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    for process in processes:
         try:
-            worker.wait(timeout=60)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
-            worker.kill()
-            worker.wait()
-    interrupted = [w for w in workers if w.returncode not in (0, INTERRUPTED, -signal.SIGTERM)]
-    for worker in interrupted:
-        _check(worker)
+            process.kill()
+            process.wait()
+    for worker in workers:
+        worker.end()

@@ -14,6 +14,7 @@ from benchmark.report.comparison import comparison_tables
 from benchmark.report.facts import axes_of, circumstances_of
 from benchmark.report.pictures import Gallery
 from benchmark.report.plots import Plots
+from benchmark.report.reconstructions import read_curve
 from benchmark.report.summary import shown_metrics, summaries_of
 from benchmark.results.files import make_folder, write_text
 from benchmark.results.rows import STATUSES, Row
@@ -82,7 +83,7 @@ def write_report(run: RunFolder, rows: list[Row]) -> None:
         summaries=summaries,
         tasks=list(dict.fromkeys(row.task for row in rows)),
         comparisons=comparison_tables(rows, [m for m in metrics if m.name in COMPARED]),
-        plots=Plots(summaries).all(metrics),
+        plots=Plots(summaries, lambda row: read_curve(run.cell(row.cell).reconstruction)).all(metrics),
         sections=Gallery(run, assets / "images", f"{ASSETS}/images").sections(rows),
         failures=_failures(rows),
         rows=rows,

@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-from torch import Tensor
-
 from benchmark.errors import BenchmarkError
 from benchmark.matrix.component import Component
-from benchmark.results.files import written_whole
+from benchmark.report.reconstructions import read_stages
+from benchmark.report.strips import Strip, StripFolder
 from benchmark.results.rows import Row
 from benchmark.results.run_folder import RunFolder
 from tasks.errors import TaskError
-
-# Up to here images are enlarged, and their pixels shown as they are.
-SMALL = 64
-
-
-@dataclass(frozen=True)
-class Strip:
-    """The images of a batch below each other, in one file: thousands of small files are hard on a shared
-    file system.
-
-    Attributes:
-        source: relative to the page.
-        size: height and width of one image.
-    """
-
-    source: str
-    count: int
-    size: tuple[int, int]
-
-    def style(self, image: int) -> str:
-        """The CSS that shows one of them."""
-        height, width = self.size
-        place = 100 * image / max(1, self.count - 1)
-        scaling = "pixelated" if max(self.size) <= SMALL else "auto"
-        return (
-            f"aspect-ratio: {width} / {height}; object-position: 0 {place:.6g}%; image-rendering: {scaling}"
-        )
 
 
 @dataclass(frozen=True)
@@ -58,11 +29,29 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class StageStrip:
+    """What one attack had found of a private image by the end of each of its stages, side by side.
+
+    Attributes:
+        stages: the name of each, and how good it was.
+        note: what is to be known of that.
+    """
+
+    attack: str
+    strip: Strip
+    image: int
+    stages: tuple[tuple[str, str], ...]
+    note: str
+
+
+@dataclass(frozen=True)
 class Line:
-    """One private image: the truth, then the answer of every attack."""
+    """One private image: the truth, then the answer of every attack; and of the attacks with several
+    stages, the way there."""
 
     heading: str
     pictures: tuple[Picture, ...]
+    stages: tuple[StageStrip, ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ class Gallery:
     """
 
     def __init__(self, run: RunFolder, folder: Path, url: str) -> None:
-        self._run, self._folder, self._url = run, folder, url
+        self._run, self._strips = run, StripFolder(folder, url)
         self._names: dict[str, tuple[str, ...]] = {}
 
     def sections(self, rows: Sequence[Row]) -> list[Section]:
@@ -112,10 +101,15 @@ class Gallery:
             return []
         truth = self._run.truth(first)
         count = len(truth.labels)
-        strip = self._strip(
-            f"truth-{first.observation_id}", count, self._run.observation(first), lambda: truth.images
+        strip = self._strips.strip(
+            f"truth-{first.observation_id}",
+            count,
+            1,
+            self._run.observation(first),
+            lambda: truth.images[:, None],
         )
         answers = [self._answers(row, count) for row in rows]
+        stages = [self._stages(row, count) for row in rows if len(row.detail.stages) > 1]
         names = self._class_names(first.task.dataset)
         heading = f"target {first.target}, seed {first.seed}"
         return [
@@ -125,6 +119,7 @@ class Gallery:
                     Picture("truth", (_class_name(names, label),), strip=strip, image=k),
                     *(pictures[k] for pictures in answers),
                 ),
+                tuple(strips[k] for strips in stages),
             )
             for k, label in enumerate(truth.labels.tolist())
         ]
@@ -136,20 +131,29 @@ class Gallery:
             return [Picture(name, (), row.status, name, note=row.reason or "")] * count
         folder = self._run.cell(row.cell)
         order = list(row.detail.assignment)
-        strip = self._strip(row.id, count, folder.reconstruction, lambda: folder.images()[order])
+        strip = self._strips.strip(
+            row.id, count, 1, folder.reconstruction, lambda: folder.images()[order, None]
+        )
         return [
             Picture(name, _scores(row, k), row.status, name, strip, k, note=row.reason or "")
             for k in range(count)
         ]
 
-    def _strip(self, name: str, count: int, source: Path, images: Callable[[], Tensor]) -> Strip:
-        """One file of so many images, made of `images()` unless it is there and newer than its source."""
-        path = self._folder / f"{name}.png"
-        if not path.is_file() or _changed(path) < _changed(source):
-            _write_strip(path, images())
-        with Image.open(path) as image:
-            width, height = image.size
-        return Strip(f"{self._url}/{name}.png", count, (height // count, width))
+    def _stages(self, row: Row, count: int) -> list[StageStrip]:
+        """What one attack had found by the end of each stage, in the truth's order."""
+        source, order = self._run.cell(row.cell).reconstruction, list(row.detail.assignment)
+        stages = row.detail.stages
+        strip = self._strips.strip(
+            f"{row.id}-stages",
+            count,
+            len(stages),
+            source,
+            lambda: read_stages(source, len(stages))[order],
+        )
+        captions = tuple((stage.name, f"{stage.psnr:.2f} dB") for stage in stages)
+        # Results keep no more of a stage.
+        note = "" if count == 1 else "PSNR: mean over the batch"
+        return [StageStrip(row.attack_name, strip, k, captions, note) for k in range(count)]
 
     def _class_names(self, dataset: Component) -> tuple[str, ...]:
         """The names of the classes; none where the data are not on this machine."""
@@ -160,19 +164,6 @@ class Gallery:
             except (TaskError, BenchmarkError):
                 self._names[key] = ()
         return self._names[key]
-
-
-def _changed(path: Path) -> int:
-    return path.stat().st_mtime_ns if path.is_file() else 0
-
-
-def _write_strip(path: Path, images: Tensor) -> None:
-    """Write images of shape (B, 3, H, W) in [0, 1] below each other."""
-    count, _, height, width = images.shape
-    pixels = (images * 255).round().byte().permute(0, 2, 3, 1).reshape(count * height, width, 3)
-    with written_whole(path) as partial:
-        # Little compression: the files are small, and there are many.
-        Image.fromarray(pixels.numpy()).save(partial, format="PNG", compress_level=1)
 
 
 def _class_name(names: Sequence[str], label: int) -> str:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import cycle
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
+import torch
+from torch import Tensor
 
 from benchmark.report.summary import Metric, Summary
 from benchmark.results.groups import Group
@@ -21,6 +25,12 @@ from benchmark.results.rows import Row
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 HEIGHT = 340
+# What the pointer says of a point.
+DB, LOSS = "%{y:.2f} dB", "%{y:.3g}"
+# Each tick in full: by itself plotly writes 5 for 0.05.
+LOG = MappingProxyType({"type": "log", "tickformat": "~g"})
+# Iterations that are drawn of a loss curve: it has thousands, and a page many curves.
+POINTS = 120
 # The PSNR of a stage is kept with four decimals.
 ROUNDING = 1e-3
 
@@ -46,17 +56,19 @@ class Plots:
 
     Args:
         summaries: of the whole run.
+        curve: gives the matching loss of every iterate of a cell that is done: (iterations,).
     """
 
-    def __init__(self, summaries: Sequence[Summary]) -> None:
+    def __init__(self, summaries: Sequence[Summary], curve: Callable[[Row], Tensor]) -> None:
         attacks = list(dict.fromkeys(s.group.attack for s in summaries))
         self._colours = dict(zip(attacks, cycle(COLOURS)))
         self._symbols = dict(zip(attacks, cycle(SYMBOLS)))
         self._summaries = summaries
+        self._curve = curve
 
     def all(self, metrics: Sequence[Metric]) -> list[Plot]:
         """Every figure of the run: of each task the metrics by defense, and of each of its defenses PSNR
-        against gradient evaluations and by stage."""
+        against gradient evaluations and by stage, and the loss curves."""
         return [plot for task in self._tasks() for plot in self._of_task(task, metrics)]
 
     def _tasks(self) -> list[str]:
@@ -78,6 +90,10 @@ class Plots:
             if stages:
                 heading = f"{task}, {defense}: PSNR by stage"
                 yield Plot(heading, task, defense, _spec(stages, "stage", "PSNR (dB)"))
+            losses = [trace for group in groups for trace in self._losses(group)]
+            if losses:
+                heading = f"{task}, {defense}: matching loss by iteration"
+                yield Plot(heading, task, defense, _spec(losses, "iteration", "matching loss", LOG))
 
     def _bars(self, summaries: Sequence[Summary], metric: Metric) -> Iterator[go.Bar]:
         for attack in dict.fromkeys(s.group.attack for s in summaries):
@@ -112,27 +128,38 @@ class Plots:
         """What was found by the end of every stage, and in the end, against what it had cost."""
         for rows in _alike(group):
             path = _mean_path(rows)
-            yield self._line(group, [x for x, _ in path], [y for _, y in path], len(rows))
+            yield self._line(group, [x for x, _ in path], [y for _, y in path], f"{DB} ({len(rows)} cells)")
 
     def _by_stage(self, group: Group) -> Iterator[go.Scatter]:
         for rows in _alike(group):
             names = [escape(stage.name) for stage in rows[0].detail.stages]
             if len(names) > 1:
                 psnr = [fmean(row.detail.stages[k].psnr for row in rows) for k in range(len(names))]
-                yield self._line(group, names, psnr, len(rows))
+                yield self._line(group, names, psnr, f"{DB} ({len(rows)} cells)")
+
+    def _losses(self, group: Group) -> Iterator[go.Scatter]:
+        for rows in _alike(group):
+            iterations, losses = mean_curve(map(self._curve, rows))
+            if any(loss is not None for loss in losses):
+                yield self._line(group, iterations, losses, f"{LOSS} ({len(rows)} cells)", "lines")
 
     def _line(
-        self, group: Group, x: Sequence[float] | Sequence[str], y: Sequence[float], cells: int
+        self,
+        group: Group,
+        x: Sequence[float] | Sequence[str],
+        y: Sequence[float | None],
+        hover: str,
+        mode: str = "lines+markers",
     ) -> go.Scatter:
         return go.Scatter(
             name=escape(group.attack),
             meta={"attack": group.attack},
             x=list(x),
             y=list(y),
-            mode="lines+markers",
+            mode=mode,
             line={"color": self._colours[group.attack], "width": 2},
             marker={"symbol": self._symbols[group.attack], "size": 8},
-            hovertemplate=f"%{{x}}: %{{y:.2f}} dB ({cells} cells)<extra>%{{fullData.name}}</extra>",
+            hovertemplate=f"%{{x}}: {hover}<extra>%{{fullData.name}}</extra>",
         )
 
 
@@ -162,6 +189,21 @@ def _mean_path(rows: Sequence[Row]) -> list[tuple[float, float]]:
     return points[:-1] if same else points
 
 
+def mean_curve(curves: Iterable[Tensor]) -> tuple[list[float], list[float | None]]:
+    """At most `POINTS` iterations, from the first, 1, to the last, and the mean loss at each: null where
+    that is not finite, or not positive, for which a logarithmic axis has no place.
+
+    Args:
+        curves: (iterations,) each, at least one.
+    """
+    count, total = 0, torch.zeros((), dtype=torch.float64)
+    for curve in curves:
+        chosen = torch.linspace(0, len(curve) - 1, min(len(curve), POINTS)).round().long()
+        count, total = count + 1, total + curve[chosen].double()
+    means = [float(f"{mean:.4g}") for mean in (total / count).tolist()]
+    return (chosen + 1).tolist(), [mean if 0 < mean < math.inf else None for mean in means]
+
+
 def _title(metric: Metric) -> str:
     unit = " (dB)" if metric.name == "psnr" else ""
     return f"{metric.heading}{unit} {metric.arrow}"
@@ -171,7 +213,9 @@ def _axis_title(text: str) -> dict[str, Any]:
     return {"text": text, "font": {"size": 13}, "standoff": 8}
 
 
-def _spec(traces: Sequence[Any], x: str, y: str) -> dict[str, Any]:
+def _spec(
+    traces: Sequence[Any], x: str, y: str, scale: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     # Colours of text and lines are the style sheet's, which knows light, dark and print.
     figure = go.Figure(
         data=traces,
@@ -187,7 +231,7 @@ def _spec(traces: Sequence[Any], x: str, y: str) -> dict[str, Any]:
             "barmode": "group",
             "dragmode": False,
             "xaxis": {"title": _axis_title(x), "zeroline": False, "automargin": True},
-            "yaxis": {"title": _axis_title(y), "zeroline": False},
+            "yaxis": {"title": _axis_title(y), "zeroline": False, "automargin": True, **scale},
         },
     )
     spec: dict[str, Any] = json.loads(figure.to_json())

@@ -66,10 +66,13 @@ def score(reconstruction: Reconstruction, truth: Truth, observation: Observation
         "psnr": psnr(images, truth.images).tolist(),
         "ssim": ssim(images, truth.images).tolist(),
         "mse": mse(images, truth.images).tolist(),
-        "feature_mse": feature_mse(images, truth.images, observation).tolist(),
         "label_accuracy": (labels == truth.labels).float().tolist(),
     }
     reasons = []
+    features = feature_mse(images, truth.images, observation)
+    per_image["feature_mse"] = None if features is None else features.tolist()
+    if features is None:
+        reasons.append(f"feature_mse: model '{observation.model.name}' has no linear layer")
     backbones: tuple[Backbone, ...] = ("alex", "vgg")
     for backbone in backbones:
         try:
@@ -104,12 +107,13 @@ def mse(images: Tensor, truths: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def feature_mse(images: Tensor, truths: Tensor, observation: Observation) -> Tensor:
-    """Mean squared difference of what enters the victim's last linear layer, for each pair."""
+def feature_mse(images: Tensor, truths: Tensor, observation: Observation) -> Tensor | None:
+    """Mean squared difference of what enters the victim's last linear layer, for each pair; null for a
+    victim that has none."""
     victim = observation.victim()
     layers = [module for module in victim.modules() if isinstance(module, nn.Linear)]
     if not layers:
-        raise ValueError(f"model '{observation.model.name}' has no linear layer")
+        return None
     seen: list[Tensor] = []
     handle = layers[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in (observation.mean, observation.std))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,6 +140,23 @@ def test_a_truncated_file(tmp_path_factory: pytest.TempPathFactory, keep: float)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
     expect(path, "damaged observation file")
+
+
+def test_what_cannot_be_written_is_one_line_and_what_was_there_stays(
+    path: Path, observation: Observation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", full)
+    for place in (path, path.parent / "no" / "folder.safetensors"):
+        with pytest.raises(TaskError, match="cannot be written") as error:
+            save_observation(observation, place)
+        assert str(error.value).startswith(f"{place}: ")
+        assert "\n" not in str(error.value)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_another_format(path: Path) -> None:

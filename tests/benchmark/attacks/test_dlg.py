@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,26 @@ from benchmark.attacks.dlg import DLG
 from benchmark.attacks.idlg import IDLG
 from benchmark.errors import BenchmarkError
 from benchmark.invert import invert
-from tasks import Observation, Task, TaskSettings
+from benchmark.scoring.scorer import score
+from tasks import Observation, Task, TaskError, TaskSettings
 from tasks.datasets import Photos
 from tasks.defenses import NoDefense
 from tasks.threat_model import ThreatModel
 from tests.conftest import make_round
+
+CONVOLUTIONS = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self, num_classes):
+        super().__init__(
+            nn.Conv2d(3, 4, 3),
+            nn.Sigmoid(),
+            nn.Conv2d(4, num_classes, 1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+"""
 
 
 class Record(Callback):
@@ -121,6 +137,25 @@ def test_granted_labels_are_not_searched() -> None:
     attack = DLG(iterations=1, evaluations=2)
     assert set(record(attack, observation).searched[0]) == {"inputs"}
     assert attack.targets().tolist() == [1]
+
+
+def test_labels_that_are_searched_are_not_inferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net_without_linear_layer.py").write_text(CONVOLUTIONS)
+    monkeypatch.syspath_prepend(tmp_path)
+    task = Task(Photos(8), "custom", {"path": "net_without_linear_layer:Net"}, TaskSettings(batch_size=2))
+    truth = task.truth(0)
+    observation = task.observe(truth, NoDefense(), model_seed=0, defense_seed=0)
+    with pytest.raises(TaskError, match="linear layer"):
+        invert(IDLG(iterations=1), observation, None, 0, accelerator="cpu")
+    attack = DLG(iterations=2, evaluations=2)
+    result = invert(attack, observation, None, 0, accelerator="cpu")
+    assert attack.observation is observation
+    assert result.label_probabilities is not None
+    assert result.label_probabilities.shape == (2, observation.model.num_classes)
+    assert bool(((result.labels >= 0) & (result.labels < observation.model.num_classes)).all())
+    scores = score(result, truth, observation)
+    assert scores.per_image["feature_mse"] is None
+    assert "feature_mse: model 'custom' has no linear layer" in scores.reasons
 
 
 def test_idlg_searches_pixels_alone_and_reads_one_label_or_counts_many() -> None:

@@ -28,7 +28,7 @@ AXES = {
     "cifar10": (1, 2, 1, 9, 10, True),
     "cifar100": (1, 1, 1, 5, 10, True),
     "defenses": (1, 5, 1, 8, 12, True),
-    "defenses_resnet18": (1, 5, 1, 8, 3, True),
+    "defenses_resnet18": (1, 5, 1, 5, 3, True),
     "demo": (1, 2, 1, 3, 3, False),
     "fedavg": (6, 1, 1, 4, 4, True),
     "ffhq": (1, 1, 1, 5, 10, True),

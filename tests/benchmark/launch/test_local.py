@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from benchmark.cli import run as cli
+from benchmark.errors import BenchmarkError
 from benchmark.launch.local import LocalLauncher
 from benchmark.launch.status import StatusReader
 from benchmark.launch.worker import WorkerSettings
@@ -25,6 +27,7 @@ from tests.benchmark.helpers import reconstructions, run, tiny_matrix, write_con
 SETTINGS = WorkerSettings(threads=1, checkpoint_seconds=0.1)
 
 BAD = '''
+import sys
 import time
 import torch
 from benchmark.attacks import IG
@@ -49,6 +52,12 @@ class Hangs(IG):
     """Hangs in an iteration."""
     def penalty(self, images):
         time.sleep(3600)
+
+class Chatty(IG):
+    """Writes more to standard error than a pipe holds."""
+    def penalty(self, images):
+        print("a warning\\n" * 2**14, file=sys.stderr)
+        return super().penalty(images)
 
 class Slow(IG):
     """Is slow."""
@@ -163,6 +172,47 @@ def test_what_goes_wrong_is_a_row_and_all_else_is_done(
     statuses = {row.attack: row.status for row in rows_of(RunFolder(tmp_path / "out"))}
     assert statuses["raises"] == "done"
     assert len(list((tmp_path / "out" / "cells").glob("*/result.1.json"))) == 5
+
+
+def test_a_worker_that_says_much_is_not_held_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.py").write_text(BAD)
+    attacks = {"chatty": {"use": "bad.py:Chatty", "iterations": 2}}
+    out = opened(tmp_path / "out", tmp_path, attacks=attacks, defenses={"none": None})
+    deadline = time.monotonic() + 60
+    assert LocalLauncher(1, SETTINGS).run(out, lambda _: None, lambda: time.monotonic() > deadline)
+    assert {folder.status() for _, folder in out.cells()} == {"done"}
+
+
+@dataclass(frozen=True)
+class Scripted(WorkerSettings):
+    """Workers that run a script instead of cells."""
+
+    script: str = ""
+
+    def command(self, folder: Path) -> list[str]:
+        return [sys.executable, "-c", self.script]
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (
+            "print('x' * 10**6, '\\ngifd-bench: no such prior', file=sys.stderr); sys.exit(2)",
+            "^no such prior$",
+        ),
+        ("sys.exit(2)", "^a worker ended without a word$"),
+        ("sys.stderr.write('libc.so: not found'); sys.exit(1)", "die again.*libc.so: not found$"),
+        ("os.kill(os.getpid(), 9)", "die again.*said: nothing$"),
+    ],
+)
+def test_the_last_that_workers_say_is_told(
+    script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.launch.local.POLL", 0.01)
+    launcher = LocalLauncher(1, Scripted(script=f"import os, sys; {script}"))
+    with pytest.raises(BenchmarkError, match=message):
+        launcher.run(opened(tmp_path / "out", tmp_path), lambda _: None, lambda: False)
 
 
 def test_ctrl_c_stops_all_workers_and_the_same_command_goes_on(tmp_path: Path) -> None:

@@ -23,10 +23,13 @@ SKIPPED, FAILED, PENDING = "skipped", "failed", "pending"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a cell is to have ended with: PSNR of each image, and of each stage."""
+    """What a cell is to have ended with: PSNR of each image and of each stage, and the loss curve.
+
+    The images of stage k are those of the truth, darkened to k + 1 parts of as many as there are stages."""
 
     psnr: tuple[float, ...]
     stages: tuple[float, ...] = ()
+    curve: tuple[float, ...] = (0.2, 0.1)
     lpips: tuple[float, ...] | None = None
 
 
@@ -62,10 +65,16 @@ def _reconstruction(images: Tensor, answer: Answer) -> Reconstruction:
     labels = torch.zeros(len(images), dtype=torch.int64)
     count = max(1, len(answer.stages))
     stages = tuple(
-        StageResult("latent" if k == 0 else f"{2 * 2**k}x{2 * 2**k}", images, labels, 0.1, 10 * (k + 1))
+        StageResult(
+            "latent" if k == 0 else f"{2 * 2**k}x{2 * 2**k}",
+            images * (k + 1) / count,
+            labels,
+            0.1,
+            10 * (k + 1),
+        )
         for k in range(count)
     )
-    return Reconstruction(images, labels, 0.1, 10 * count, stages, torch.tensor([0.2, 0.1]))
+    return Reconstruction(images, labels, 0.1, 10 * count, stages, torch.tensor(answer.curve))
 
 
 def _scores(answer: Answer) -> Scores:

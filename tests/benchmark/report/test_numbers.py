@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
 
 from benchmark.matrix.cell import Cell
 from benchmark.report.comparison import comparison_tables
 from benchmark.report.formats import TEXTS
-from benchmark.report.plots import Plots
+from benchmark.report.plots import POINTS, Plots, mean_curve
 from benchmark.report.summary import METRICS, Summary, shown_metrics, summaries_of
 from benchmark.results.rows import Row
 from benchmark.statistics import mean_interval
@@ -155,14 +162,20 @@ def test_markdown_escapes_what_would_end_a_cell(rows: list[Row]) -> None:
     assert r"| a\|b |" in TEXTS["markdown"](relabelled(rows, "a|b"))
 
 
+def plots_of(rows: list[Row], curve: Callable[[Row], Tensor] = lambda _: torch.tensor([0.2, 0.1])) -> Plots:
+    return Plots(summaries_of(rows), curve)
+
+
 def test_lines_go_through_what_every_stage_cost_and_reached(rows: list[Row]) -> None:
-    plots = Plots(summaries_of(rows)).all(METRICS[:1])
+    plots = plots_of(rows).all(METRICS[:1])
     assert [(plot.defense, plot.heading.split(": ")[1]) for plot in plots] == [
         (None, "PSNR by defense"),
         ("none", "PSNR against gradient evaluations"),
         ("none", "PSNR by stage"),
+        ("none", "matching loss by iteration"),
         ("noise", "PSNR against gradient evaluations"),
         ("noise", "PSNR by stage"),
+        ("noise", "matching loss by iteration"),
     ]
     ig, gifd = plots[1].spec["data"]
     assert (ig["x"], ig["y"]) == ([10], [13.5])
@@ -171,8 +184,46 @@ def test_lines_go_through_what_every_stage_cost_and_reached(rows: list[Row]) -> 
     assert (stages["x"], stages["y"]) == (["latent", "4x4"], [18.0, 20.0])
 
 
+def loss_traces(rows: list[Row], curve: Callable[[Row], Tensor]) -> list[dict[str, Any]]:
+    (plot,) = [p for p in plots_of(rows, curve).all(()) if p.defense == "none" and "loss" in p.heading]
+    assert plot.spec["layout"]["yaxis"]["type"] == "log"
+    traces: list[dict[str, Any]] = plot.spec["data"]
+    return traces
+
+
+def test_a_loss_curve_is_the_mean_over_the_cells(rows: list[Row]) -> None:
+    scale = {"ig": 1.0, "gifd": 10.0}
+
+    def curve(row: Row) -> Tensor:
+        return scale[row.attack] * (1 + row.target) * torch.tensor([4.0, 2.0, 1.0])
+
+    ig, gifd = loss_traces(rows, curve)
+    assert (ig["meta"], ig["x"], ig["y"]) == ({"attack": "ig"}, [1, 2, 3], [18.0, 9.0, 4.5])
+    assert gifd["y"] == [180.0, 90.0, 45.0]
+
+
+@given(length=st.integers(1, 5000))
+def test_a_long_curve_is_thinned_out_from_its_first_iteration_to_its_last(length: int) -> None:
+    iterations, losses = mean_curve([torch.arange(1.0, length + 1)] * 2)
+    assert len(iterations) == min(length, POINTS)
+    assert (iterations[0], iterations[-1]) == (1, length)
+    assert iterations == sorted(set(iterations))
+    assert losses == pytest.approx(iterations, rel=1e-3)
+
+
+def test_a_curve_has_a_gap_where_a_loss_is_no_number_or_has_no_logarithm(rows: list[Row]) -> None:
+    bad = [1.0, math.nan, math.inf, 0.0, 2.0]
+
+    def curve(row: Row) -> Tensor:
+        return torch.tensor(bad if row.target in (0, 1) else [1.0, 1.0, 1.0, 0.0, 2.0])
+
+    for trace in loss_traces(rows, curve):
+        assert trace["y"] == [1.0, None, None, None, 2.0]
+    assert not [p for p in plots_of(rows, lambda _: torch.zeros(3)).all(()) if "loss" in p.heading]
+
+
 def test_bars_have_the_intervals_of_the_table(rows: list[Row]) -> None:
-    (plot,) = [p for p in Plots(summaries_of(rows)).all(METRICS[:1]) if p.defense is None]
+    (plot,) = [p for p in plots_of(rows).all(METRICS[:1]) if p.defense is None]
     bar = plot.spec["data"][0]
     interval = by_name(summaries_of(rows))["none", "ig"].intervals["psnr"]
     assert interval is not None
@@ -183,7 +234,7 @@ def test_bars_have_the_intervals_of_the_table(rows: list[Row]) -> None:
 
 
 def test_labels_are_text_to_plotly_not_markup(rows: list[Row]) -> None:
-    plots = Plots(summaries_of(relabelled(rows, "<a href='http://x.example'>x</a>"))).all(METRICS[:1])
+    plots = plots_of(relabelled(rows, "<a href='http://x.example'>x</a>")).all(METRICS[:1])
     assert plots[0].spec["data"][0]["name"].startswith("&lt;a href=")
 
 
@@ -193,4 +244,4 @@ def test_a_run_with_nothing_done_has_tables_without_numbers(tmp_path: Path) -> N
         assert text(rows)
     summaries = summaries_of(rows)
     assert [s.missing for s in summaries] == ["1 pending"] * 4
-    assert Plots(summaries).all(METRICS) == []
+    assert plots_of(rows).all(METRICS) == []

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from benchmark.cli import run as cli
 from benchmark.matrix.cell import Cell
@@ -87,10 +88,68 @@ def test_pictures_are_in_the_order_of_the_truth(tmp_path: Path) -> None:
     assert "target 0, seed 0, image 2" in text
 
 
+def test_stages_are_side_by_side_in_the_order_of_the_truth(tmp_path: Path) -> None:
+    task = {"dataset": {"use": "photos", "size": 32}, "model": "convnet", "batch_size": 3}
+    matrix = tiny_matrix(tmp_path, tasks={"photos": task}, attacks={"gifd": {}}, defenses={"none": None})
+    run = finish(matrix, tmp_path / "out", lambda _: Answer((10.0, 11.0, 12.0), stages=(8.0, 9.0)))
+    (cell,) = matrix.cells()
+    file = run.cell(cell).result
+    file.write_text(json.dumps({**json.loads(file.read_text()), "assignment": [2, 0, 1]}))
+    write_report(run, rows_of(run))
+    with Image.open(run.report.parent / "report" / "images" / f"{cell.id}-stages.png") as image:
+        strip = np.asarray(image)
+    assert strip.shape == (3 * 32, 2 * 32, 3)
+    images = run.cell(cell).images()
+    for k, answer in enumerate([2, 0, 1]):
+        for stage in range(2):
+            expected = (images[answer] * (stage + 1) / 2 * 255).round().byte().permute(1, 2, 0).numpy()
+            assert (strip[32 * k : 32 * k + 32, 32 * stage : 32 * stage + 32] == expected).all()
+    text = run.report.read_text()
+    assert text.count('<details class="stages"') == 3
+    # Of a batch, a stage has one PSNR.
+    assert text.count("<li><b>4x4</b> 9.00 dB</li>") == text.count("PSNR: mean over the batch") == 3
+
+
+def test_only_attacks_of_several_stages_show_them(page: Path) -> None:
+    text = page.read_text()
+    assert text.count("<li><b>latent</b> 17.00 dB</li>") == text.count("<li><b>4x4</b> 18.00 dB</li>") == 2
+    assert text.count('alt="gifd (cifar10) at the end of each stage') == 5
+    assert 'alt="ig at the end' not in text
+    assert "mean over the batch" not in text
+
+
+def test_long_curves_of_many_cells_make_no_large_page(tmp_path: Path) -> None:
+    def size(curve: tuple[float, ...], targets: list[int]) -> int:
+        folder = tmp_path / f"{len(curve)}-{len(targets)}"
+        folder.mkdir()
+        matrix = tiny_matrix(folder, targets=targets, attacks={"ig": {}}, defenses={"none": None})
+        page = report(matrix, folder / "out", lambda _: Answer((10.0,), curve=curve))
+        return len(re.findall(r'id="specs">(.*?)</script>', page.read_text(), re.DOTALL)[0])
+
+    small = size((0.2, 0.1), [0])
+    assert size(tuple(1 / (k + 1) for k in range(20_000)), list(range(10))) < small + 3000
+
+
+def test_a_reconstruction_without_its_stages_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    matrix = tiny_matrix(tmp_path, attacks={"gifd": {}})
+    run = finish(matrix, tmp_path / "out", some_of_each)
+    file = run.cell(next(iter(matrix.cells()))).reconstruction
+    tensors = load_file(file)
+    del tensors["stage/01"]
+    save_file(tensors, file)
+    assert cli(["report", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "reconstruction.safetensors: damaged, or of another version" in error
+    assert error.count("\n") == 1
+
+
 def test_pictures_are_not_written_again_unless_the_result_is_newer(page: Path) -> None:
     run = RunFolder(page.parent)
     pictures = sorted((page.parent / "report" / "images").iterdir())
-    assert len(pictures) == 5 + 10  # truths of the observations that were attacked, and answers
+    # Truths of the observations that were attacked, answers, and the stages of GIFD's.
+    assert len(pictures) == 5 + 10 + 5
     before = [picture.stat().st_mtime_ns for picture in pictures]
     write_report(run, rows_of(run))
     assert [picture.stat().st_mtime_ns for picture in pictures] == before
@@ -152,7 +211,7 @@ def test_nothing_from_a_file_is_markup(tmp_path: Path) -> None:
 def test_in_a_browser_nothing_complains_and_nothing_leaves_the_disk(browser: Browser, page: Path) -> None:
     browser.open(page)
     drawn = plots_drawn(browser)
-    assert drawn == 7
+    assert drawn == 9
     assert browser.complaints() == []
     requests = browser.requests()
     assert len(requests) >= 4
@@ -228,8 +287,10 @@ def seen(browser: Browser, selector: str) -> int:
 
 def test_in_a_browser_filters_show_what_is_chosen(browser: Browser, page: Path) -> None:
     browser.open(page)
-    everything = {s: seen(browser, s) for s in ("#means tbody tr", "#images figure", "#cells tbody tr")}
-    assert everything == {"#means tbody tr": 4, "#images figure": 5 * 3, "#cells tbody tr": 16}
+    everything = {
+        s: seen(browser, s) for s in ("#means tbody tr", "#images .pictures figure", "#cells tbody tr")
+    }
+    assert everything == {"#means tbody tr": 4, "#images .pictures figure": 5 * 3, "#cells tbody tr": 16}
     choose(browser, "attack", "ig")
     assert seen(browser, "#means tbody tr") == 2
     assert seen(browser, "#cells tbody tr") == 8
@@ -243,6 +304,41 @@ def test_in_a_browser_filters_show_what_is_chosen(browser: Browser, page: Path) 
     assert {s: seen(browser, s) for s in everything} == everything
 
 
+def stage_pictures(browser: Browser) -> list[str]:
+    """Those that the browser has asked for."""
+    return [request for request in browser.requests() if "-stages.png" in request]
+
+
+def test_in_a_browser_stages_are_opened_by_keyboard_and_loaded_then(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    assert len(browser.driver.find_elements("css selector", "details.stages")) == 5
+    assert stage_pictures(browser) == []
+    browser.driver.find_element("css selector", "details.stages > summary").send_keys("\n")
+    image = browser.driver.find_element("css selector", "details.stages img")
+    deadline = time.monotonic() + 10
+    while not browser.run("return arguments[0].complete && arguments[0].naturalWidth", image):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert len(stage_pictures(browser)) == 1
+    width, height = browser.run(
+        "const b = arguments[0].getBoundingClientRect(); return [b.width, b.height]", image
+    )
+    assert width == pytest.approx(2 * height, abs=1)
+    # What may have to be scrolled takes the focus.
+    browser.driver.find_element("css selector", "details.stages > summary").send_keys("\t")
+    assert browser.run("return document.activeElement.contains(arguments[0])", image)
+    assert browser.run("return document.activeElement.tabIndex") == 0
+    assert browser.complaints() == []
+
+
+def test_in_a_browser_filters_reach_into_stages(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    choose(browser, "attack", "ig")
+    assert seen(browser, "details.stages") == 0
+    choose(browser, "attack", "gifd (cifar10)")
+    assert seen(browser, "details.stages") == 5
+
+
 def test_in_a_browser_filters_reach_into_plots(browser: Browser, page: Path) -> None:
     browser.open(page)
     plots_drawn(browser)
@@ -252,16 +348,25 @@ def test_in_a_browser_filters_reach_into_plots(browser: Browser, page: Path) -> 
         "const {data} = document.querySelector('.plot'); return data.map(t => [t.name, t.x])"
     )
     assert bars == [["ig", ["noise"]]]
-    # Three metrics by defense, and PSNR against evaluations; IG has one stage, so there is none by stage.
-    assert seen(browser, ".chart") == 4
+    # Three metrics by defense, PSNR against evaluations, and the loss; by stage there is none of IG.
+    assert seen(browser, ".chart") == 5
     assert browser.complaints() == []
 
 
+@pytest.fixture(scope="module")
+def wide_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With more stages than fit beside each other."""
+    folder = tmp_path_factory.mktemp("wide")
+    stages = tuple(float(k) for k in range(16))
+    return report(tiny_matrix(folder), folder / "out", lambda _: Answer((15.0,), stages))
+
+
+@pytest.mark.parametrize("name", ["page", "wide_page"])
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_in_a_browser_the_page_is_no_wider_than_its_window(
-    browser: Browser, page: Path, width: int
+    browser: Browser, request: pytest.FixtureRequest, name: str, width: int
 ) -> None:
-    browser.open(page, width)
+    browser.open(request.getfixturevalue(name), width)
     browser.run("document.querySelectorAll('details').forEach(e => { e.open = true })")
     plots_drawn(browser)
     assert browser.run("return document.documentElement.scrollWidth") <= width
