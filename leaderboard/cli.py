@@ -12,6 +12,7 @@ COMMANDS = {
     "submit": "make a submission from a run",
     "verify": "check a submission and score it",
     "accept": "add a verified submission to the entries",
+    "preview": "verify proposed submissions and build the board with them",
     "rescore": "score every entry again, from its images",
     "build": "write the board's pages",
     "serve": "build the board and show it on this machine",

@@ -67,7 +67,9 @@ class Entries:
     def of(self, protocol: str) -> Iterator[Entry]:
         """Entries of a protocol, in the order of their names."""
         for folder in sorted((self.path / protocol).glob("*/*/")):
-            yield Entry(folder)
+            # Hidden is what an acceptance that was killed has left.
+            if not folder.name.startswith("."):
+                yield Entry(folder)
 
     def protocols(self) -> list[str]:
         """Keys of the protocols that have entries."""

@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     submission = SubmissionFolder(options.submission)
     console = Console()
-    protocol, verification = verified(options, submission, console)
+    protocol, verification = verified(submission, console, options, options.observations, options.truths)
     show(console, protocol, verification)
     if verification.standing is Standing.REJECTED:
         return EXIT[verification.standing]

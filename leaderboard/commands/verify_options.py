@@ -18,10 +18,15 @@ from leaderboard.verification.verify import verify
 
 def add_verify_options(parser: argparse.ArgumentParser) -> None:
     """What is verified, against what, and how many observations are attacked again."""
-    limits = RerunLimits()
     parser.add_argument("submission", type=Path, help="its folder")
     parser.add_argument("--observations", type=Path, help="the exported set; made where it is not given")
     parser.add_argument("--truths", type=Path, help="the private images of a blind set")
+    add_rerun_options(parser)
+
+
+def add_rerun_options(parser: argparse.ArgumentParser) -> None:
+    """How many observations are attacked again, and what each may take."""
+    limits = RerunLimits()
     parser.add_argument("--rerun", type=int, default=0, metavar="N", help="attack N observations again")
     parser.add_argument("--rerun-seed", type=int, help="which ones; at random where it is not given")
     parser.add_argument("--seconds", type=float, default=limits.seconds, help="of each rerun")
@@ -29,15 +34,25 @@ def add_verify_options(parser: argparse.ArgumentParser) -> None:
 
 
 def verified(
-    options: argparse.Namespace, submission: SubmissionFolder, console: Console
+    submission: SubmissionFolder,
+    console: Console,
+    options: argparse.Namespace,
+    observations: Path | None = None,
+    truths: Path | None = None,
 ) -> tuple[Protocol, Verification]:
-    """The verification that the options ask for.
+    """Verify a submission, with the reruns that the options ask for.
+
+    Args:
+        submission: not trusted.
+        console: shows what goes on.
+        options: of `add_rerun_options`.
+        observations, truths: see `reference_of`.
 
     Raises:
         LeaderboardError: the submission cannot even be read, or there is nothing to hold it against.
     """
     protocol = find_protocol(submission.file.protocol)
-    reference = reference_of(protocol, options.observations, options.truths)
+    reference = reference_of(protocol, observations, truths)
     with console.status("verifying") as status:
         again = Again(
             count=options.rerun,

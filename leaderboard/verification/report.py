@@ -40,7 +40,7 @@ class Standing(str, Enum):
 
 class _Kept(Strict):
     # Read back from JSON, enumerations are text.
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", strict=False, frozen=True, allow_inf_nan=False)
 
 
 class Check(_Kept):

@@ -1,0 +1,211 @@
+"use strict";
+// Sortable tables, filters and plots. Without it the pages show everything but the plots.
+
+// The place of every row as the page came, which decides between equal values.
+const places = new Map([...document.querySelectorAll("tbody > tr")].map((row, place) => [row, place]));
+
+/** Sort a table by the column of a heading, the best of a metric first; what has no value stays at the end. */
+function sortBy(heading) {
+  const body = heading.closest("table").tBodies[0];
+  const before = heading.getAttribute("aria-sort");
+  const descending = before ? before === "ascending" : "descending" in heading.dataset;
+  for (const other of heading.parentElement.children) other.removeAttribute("aria-sort");
+  heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
+  const text = (row) => {
+    const cell = row.cells[heading.cellIndex];
+    return cell.dataset.value ?? cell.textContent.trim();
+  };
+  const compare = "number" in heading.dataset ? (a, b) => a - b : (a, b) => a.localeCompare(b);
+  const keyed = [...body.rows].map((row) => [text(row), row]);
+  keyed.sort(
+    ([a, one], [b, other]) =>
+      (a === "") - (b === "") ||
+      (a !== "" && (descending ? -1 : 1) * compare(a, b)) ||
+      places.get(one) - places.get(other),
+  );
+  body.append(...keyed.map(([, row]) => row));
+}
+
+for (const button of document.querySelectorAll("th > button"))
+  button.addEventListener("click", () => sortBy(button.parentElement));
+
+for (const region of document.querySelectorAll(".main-table")) {
+  const table = region.querySelector("table");
+  const fit = () => region.classList.toggle("fits", table.offsetWidth <= region.clientWidth);
+  new ResizeObserver(fit).observe(region);
+}
+
+const form = document.querySelector(".filters");
+const { points, budget } = JSON.parse(document.getElementById("points")?.textContent ?? "{}");
+const shown = new Set(points?.keys());
+
+/** Show the entries that the form asks for, in every table and plot. */
+function applyFilters() {
+  const words = form.querySelector("[data-search]").value.toLowerCase().split(/\s+/);
+  const choices = [...form.querySelectorAll("[data-filter]")];
+  const rows = [...document.querySelectorAll("#table tbody tr")];
+  shown.clear();
+  for (const { dataset } of rows)
+    if (
+      words.every((word) => dataset.text.includes(word)) &&
+      choices.every(({ value, dataset: { filter } }) => !value || dataset[filter] === value)
+    )
+      shown.add(Number(dataset.entry));
+  for (const row of document.querySelectorAll("tr[data-entry]")) row.hidden = !shown.has(Number(row.dataset.entry));
+  document.querySelector(".nothing").hidden = shown.size > 0;
+  form.querySelector(".shown").textContent =
+    shown.size === rows.length ? `${rows.length} entries` : `${shown.size} of ${rows.length} entries`;
+  document.querySelectorAll(".plot[data-drawn]").forEach(draw);
+}
+
+if (form) {
+  form.hidden = false;
+  form.addEventListener("input", applyFilters);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  // The fields are empty only after the event.
+  form.addEventListener("reset", () => setTimeout(applyFilters));
+  applyFilters();
+}
+
+// Okabe and Ito's blue and vermilion, told apart by the colour-blind too, and grey.
+const KINDS = [
+  { name: "without prior", colour: "#0072b2", is: (point) => point.ranked && !point.prior },
+  { name: "with prior", colour: "#d55e00", is: (point) => point.ranked && point.prior },
+  { name: "not ranked", colour: "#8a8f98", is: (point) => !point.ranked },
+];
+// More points than this are faint, for they cover each other.
+const MANY = 16;
+
+/** Round numbers within a range, for a logarithmic axis: 1, 2, 5, 10 ..., or powers of ten where these are many. */
+function ticks(low, high) {
+  const decades = [...Array(Math.ceil(high) - Math.floor(low) + 1).keys()].map((k) => 10 ** (k + Math.floor(low)));
+  const steps = high - low > 2 ? [1] : [1, 2, 5];
+  const found = decades.flatMap((decade) => steps.map((step) => step * decade));
+  return found.filter((tick) => Math.log10(tick) >= low && Math.log10(tick) <= high);
+}
+
+/** The points that have room for a name: none close by of one before it. They come best first. */
+function named(visible, metric) {
+  const place = (point) => [Math.log10(point.evaluations), point.metrics[metric][0]];
+  const spans = [0, 1].map((axis) => {
+    const values = visible.map((point) => place(point)[axis]);
+    return Math.max(...values) - Math.min(...values) || 1;
+  });
+  const kept = [];
+  for (const point of visible) {
+    const close = (other) => {
+      const [x, y] = place(other).map((value, axis) => Math.abs(value - place(point)[axis]) / spans[axis]);
+      return x < 0.2 && y < 0.06;
+    };
+    if (!kept.some(close)) kept.push(point);
+  }
+  return new Set(kept);
+}
+
+function traces(metric) {
+  const visible = points.filter((point, k) => shown.has(k) && point.evaluations && point.metrics[metric]);
+  const names = named(visible, metric);
+  const middle = Math.sqrt(budget * Math.min(budget, ...visible.map((point) => point.evaluations)));
+  return KINDS.flatMap((kind) => {
+    const found = visible.filter(kind.is);
+    if (!found.length) return [];
+    const of = (pick) => found.map((point) => pick(point.metrics[metric], point));
+    return [
+      {
+        type: "scatter",
+        name: kind.name,
+        mode: "markers+text",
+        x: of((_, point) => point.evaluations),
+        y: of(([mean]) => mean),
+        text: of((_, point) => (names.has(point) ? point.name : "")),
+        // Towards the middle, where there is room.
+        textposition: of((_, point) => (point.evaluations < middle ? "top right" : "top left")),
+        customdata: of(([, low, high], point) => [
+          `${point.name} ${point.version}`,
+          low === null ? "" : `${low.toPrecision(4)} – ${high.toPrecision(4)}`,
+          point.verified ? "verified" : "not verified",
+        ]),
+        error_y: {
+          type: "data",
+          array: of(([mean, , high]) => (high ?? mean) - mean),
+          arrayminus: of(([mean, low]) => mean - (low ?? mean)),
+          color: kind.colour,
+          thickness: 1,
+          width: 0,
+        },
+        opacity: visible.length > MANY ? 0.6 : 1,
+        marker: {
+          color: kind.colour,
+          size: 9,
+          symbol: of((_, point) => (point.verified ? "circle" : "circle-open")),
+          line: { width: 2, color: kind.colour },
+        },
+        hovertemplate:
+          "%{customdata[0]}<br>%{y:.4~g} (%{customdata[1]})<br>%{x:,} evaluations, %{customdata[2]}<extra></extra>",
+      },
+    ];
+  });
+}
+
+function draw(place) {
+  place.dataset.drawn = "";
+  // Colours of text and lines are the style sheet's, which knows light, dark and print.
+  const title = (text) => ({ text, font: { size: 12 }, standoff: 8 });
+  const data = traces(place.dataset.metric);
+  const spent = data.flatMap(({ x }) => x);
+  const low = Math.log10(Math.min(budget, ...spent)) - 0.12;
+  const high = Math.log10(Math.max(budget, ...spent)) + 0.12;
+  const layout = {
+    height: 360,
+    margin: { l: 52, r: 12, t: 8, b: 48 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: "system-ui, sans-serif", size: 12 },
+    legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 },
+    showlegend: true,
+    dragmode: false,
+    hovermode: "closest",
+    shapes: [
+      {
+        type: "line",
+        x0: budget,
+        x1: budget,
+        yref: "paper",
+        y0: 0,
+        y1: 1,
+        line: { dash: "dot", width: 1, color: "#8a8f98" },
+      },
+    ],
+    xaxis: {
+      type: "log",
+      title: title("gradient evaluations an observation"),
+      range: [low, high],
+      tickvals: ticks(low, high),
+      tickformat: ",",
+      zeroline: false,
+    },
+    yaxis: { title: title(place.dataset.heading), zeroline: false },
+  };
+  Plotly.react(place, data, layout, { responsive: true, displayModeBar: false });
+}
+
+// A plot is drawn when it comes near the window.
+const observer = new IntersectionObserver(
+  (seen) =>
+    seen.filter((one) => one.isIntersecting).forEach(({ target }) => {
+      observer.unobserve(target);
+      draw(target);
+    }),
+  { rootMargin: "400px" },
+);
+document.querySelectorAll(".plot").forEach((place) => observer.observe(place));
+addEventListener("beforeprint", () => document.querySelectorAll(".plot:not([data-drawn])").forEach(draw));
+
+/** What an address points at is seen, though it lies in a box that is closed. */
+function openTarget() {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const box = target && (target.closest("details") ?? target.querySelector("details.entry"));
+  if (box) box.open = true;
+}
+addEventListener("hashchange", openTarget);
+openTarget();

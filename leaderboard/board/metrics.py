@@ -1,0 +1,17 @@
+"""How metrics are called and written on the board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmark.report.summary import METRICS, Metric
+from leaderboard.protocol import LOWER_IS_BETTER
+
+_KNOWN = {metric.name: metric for metric in METRICS}
+
+
+def shown_as(names: Iterable[str]) -> list[Metric]:
+    """Metrics of a protocol; those that reports do not show go by their own names."""
+    return [
+        _KNOWN.get(name, Metric(name, name, ".4f", -1 if name in LOWER_IS_BETTER else 1)) for name in names
+    ]

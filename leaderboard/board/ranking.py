@@ -1,0 +1,257 @@
+"""Who is ahead of whom on a track, and who cannot be told apart.
+
+The rule: entries are walked down by their mean of the protocol's first metric. The first leads a group;
+every next one joins the group of the leader above it while the 95 % interval of its difference to that
+leader, paired over the private images, contains 0, and else leads a group of its own. A group shares one
+rank: 1 + the number of entries in the groups before it (1, 1, 3). All entries of a track answer the same
+observations, so that pairs exist; two intervals that overlap say less than the interval of the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import cached_property
+from statistics import fmean
+
+from benchmark.matrix.round import Round
+from benchmark.report.summary import Metric
+from benchmark.statistics import Interval, mean_interval
+from leaderboard.board.metrics import shown_as
+from leaderboard.entries import Entry
+from leaderboard.protocol import Protocol
+from leaderboard.verification.report import Score, Standing
+
+
+class Status(str, Enum):
+    """Of an entry in a table: why it has a rank, or why not."""
+
+    RANKED = "ranked"
+    SUPERSEDED = "superseded"
+    INCOMPLETE = "incomplete"
+    IN_QUESTION = "in question"
+    UNSCORED = "unscored"
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry in the table of its track.
+
+    Attributes:
+        rank: null unless the status is `RANKED`.
+        shared: whether another entry has the same rank.
+        intervals: metric to mean and interval over the private images; null where an answer lacks the
+            metric.
+        parts: axis (`defense` or `task`) to label to the same, for the axes with several labels.
+        gradient_evaluations, seconds: means over the observations; null where one is not known.
+    """
+
+    entry: Entry
+    status: Status
+    intervals: Mapping[str, Interval | None]
+    parts: Mapping[str, Mapping[str, Mapping[str, Interval | None]]]
+    gradient_evaluations: float | None
+    seconds: float | None
+    rank: int | None = None
+    shared: bool = False
+
+    @property
+    def age(self) -> tuple[str, tuple[int, ...]]:
+        """Date and version; that of a newer entry of an attack is greater."""
+        about = self.entry.about
+        return about.date, tuple(int(part) for part in about.version.split("."))
+
+
+@dataclass(frozen=True)
+class Track:
+    """A protocol and its entries, the ranked ones first.
+
+    Attributes:
+        axes: those of `defense` and `task` that have several labels, with the labels.
+    """
+
+    protocol: Protocol
+    rows: tuple[Row, ...]
+    axes: Mapping[str, tuple[str, ...]]
+
+    @property
+    def key(self) -> str:
+        """The protocol's."""
+        return self.protocol.key
+
+    @cached_property
+    def metrics(self) -> list[Metric]:
+        """The first one is ranked by."""
+        return shown_as(self.protocol.file.metrics)
+
+    @property
+    def ranked(self) -> list[Row]:
+        """The rows with a rank."""
+        return [row for row in self.rows if row.rank is not None]
+
+    @cached_property
+    def private_images(self) -> int:
+        """How many different ones; each may have been attacked several times."""
+        return len({unit for units in units_of(self.protocol).values() for unit in units})
+
+
+def track_of(protocol: Protocol, entries: Iterable[Entry]) -> Track:
+    """Rank the entries of a protocol.
+
+    Those that are incomplete, in question or superseded by a newer one of the same attack follow without a
+    rank, best first.
+    """
+    axes = _axes(protocol)
+    units = units_of(protocol)
+    found = [_row(entry, protocol, units, axes) for entry in entries]
+    found = _without_superseded(found)
+    first, sign = protocol.file.metrics[0], shown_as(protocol.file.metrics)[0].sign
+
+    def place(row: Row) -> tuple[int, float, str]:
+        interval = row.intervals[first]
+        mean = 0.0 if interval is None else interval.mean
+        return list(Status).index(row.status), -sign * mean, row.entry.key
+
+    found.sort(key=place)
+    ranked = [row for row in found if row.status is Status.RANKED]
+    every_unit = [unit for name in protocol.rounds for unit in units[name]]
+    values = [_values(row.entry.verification.scores, protocol.rounds, first) or [] for row in ranked]
+    ranks = shared_ranks(values, every_unit, sign)
+    with_rank = [
+        replace(row, rank=rank, shared=ranks.count(rank) > 1)
+        for row, rank in zip(ranked, ranks, strict=True)
+    ]
+    return Track(protocol, (*with_rank, *found[len(ranked) :]), axes)
+
+
+def shared_ranks(values: Sequence[Sequence[float]], units: Sequence[Hashable], sign: int) -> list[int]:
+    """The ranks that the rule of this module gives.
+
+    Args:
+        values: of each entry, aligned with `units`.
+        units: the private image that each value is of.
+        sign: 1 where more is better, -1 where less is.
+
+    Returns:
+        A rank for each entry, in the order given. With a single image nothing can be told apart: all are
+        first.
+    """
+    order = sorted(range(len(values)), key=lambda k: -sign * fmean(values[k]))
+    ranks = [0] * len(values)
+    leader: int | None = None
+    for position, k in enumerate(order):
+        if leader is None or _differ(values[leader], values[k], units):
+            leader = k
+            ranks[k] = position + 1
+        else:
+            ranks[k] = ranks[leader]
+    return ranks
+
+
+def units_of(protocol: Protocol) -> dict[str, list[Hashable]]:
+    """Which private images an observation is of: those that are attacked under several defenses, seeds or
+    victims are the same."""
+    return {name: _images_of(one) for name, one in protocol.rounds.items()}
+
+
+def _images_of(one: Round) -> list[Hashable]:
+    settings = one.task.settings
+    batch = repr(one.task.dataset), repr(settings.selection), settings.images, one.target
+    return [(*batch, k) for k in range(settings.images)]
+
+
+def _differ(first: Sequence[float], second: Sequence[float], units: Sequence[Hashable]) -> bool:
+    difference = mean_interval([a - b for a, b in zip(first, second, strict=True)], units)
+    if difference.low is None or difference.high is None:
+        return False
+    return not difference.low <= 0 <= difference.high
+
+
+def _axes(protocol: Protocol) -> dict[str, tuple[str, ...]]:
+    rounds = protocol.rounds.values()
+    labels = {
+        "defense": tuple(dict.fromkeys(one.defense.label for one in rounds)),
+        "task": tuple(dict.fromkeys(one.task.label for one in rounds)),
+    }
+    return {axis: found for axis, found in labels.items() if len(found) > 1}
+
+
+def _row(
+    entry: Entry,
+    protocol: Protocol,
+    units: Mapping[str, Sequence[Hashable]],
+    axes: Mapping[str, Sequence[str]],
+) -> Row:
+    scores, metrics = entry.verification.scores, protocol.file.metrics
+    labels = {
+        "defense": {name: one.defense.label for name, one in protocol.rounds.items()},
+        "task": {name: one.task.label for name, one in protocol.rounds.items()},
+    }
+
+    def intervals(names: Iterable[str]) -> dict[str, Interval | None]:
+        answered = [name for name in names if name in scores]
+        return {metric: _interval(scores, answered, metric, units) for metric in metrics}
+
+    overall = intervals(protocol.rounds)
+    answered = [score for name, score in scores.items() if name in protocol.rounds]
+    return Row(
+        entry,
+        _status(entry, overall[metrics[0]]),
+        overall,
+        {
+            axis: {
+                label: intervals([name for name, found in labels[axis].items() if found == label])
+                for label in wanted
+            }
+            for axis, wanted in axes.items()
+        },
+        _mean([score.gradient_evaluations for score in answered]),
+        _mean([score.seconds for score in answered]),
+    )
+
+
+def _status(entry: Entry, first: Interval | None) -> Status:
+    if entry.verification.standing not in (Standing.VERIFIED, Standing.SELF_REPORTED):
+        return Status.IN_QUESTION
+    if not entry.verification.complete:
+        return Status.INCOMPLETE
+    return Status.UNSCORED if first is None else Status.RANKED
+
+
+def _without_superseded(rows: Sequence[Row]) -> list[Row]:
+    """Of every attack, the newest entry that can be ranked is."""
+    newest: dict[str, Row] = {}
+    for row in rows:
+        attack = row.entry.about.attack
+        if row.status is Status.RANKED and (attack not in newest or row.age > newest[attack].age):
+            newest[attack] = row
+    return [
+        replace(row, status=Status.SUPERSEDED)
+        if row.status is Status.RANKED and newest[row.entry.about.attack] is not row
+        else row
+        for row in rows
+    ]
+
+
+def _interval(
+    scores: Mapping[str, Score],
+    names: Sequence[str],
+    metric: str,
+    units: Mapping[str, Sequence[Hashable]],
+) -> Interval | None:
+    values = _values(scores, names, metric)
+    if not values:
+        return None
+    return mean_interval(values, [unit for name in names for unit in units[name]])
+
+
+def _values(scores: Mapping[str, Score], names: Iterable[str], metric: str) -> list[float] | None:
+    """One value an image, observation by observation; null where one has none."""
+    found = [scores[name].metrics.get(metric) for name in names]
+    return None if None in found else [value for values in found for value in values or ()]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None

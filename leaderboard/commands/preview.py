@@ -1,0 +1,85 @@
+"""`gifd-bench leaderboard preview`: verify proposed submissions and build the board with them."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmark.errors import BenchmarkError
+from benchmark.results.files import write_text
+from benchmark.user_errors import USER_ERRORS
+from leaderboard.board import build_board
+from leaderboard.commands.verify import EXIT, show
+from leaderboard.commands.verify_options import add_rerun_options, verified
+from leaderboard.entries import Entries, bundled_entries
+from leaderboard.submission.folder import SubmissionFolder
+from leaderboard.verification.report import Standing, Verification
+
+UNVERIFIABLE = 2
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is the worst of `verify` over the submissions."""
+    parser = argparse.ArgumentParser(
+        prog="gifd-bench leaderboard preview",
+        description="Verify every submission in a folder, and build the board as it would be with those "
+        "that are not rejected. The entries themselves stay as they are.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("submissions", type=Path, help="folder with a folder for each submission")
+    parser.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the board, not there yet")
+    add_rerun_options(parser)
+    options = parser.parse_args(arguments)
+    if options.output.exists():
+        raise BenchmarkError(f"{options.output}: is there already; choose another --output")
+    console = Console()
+    statuses, lines = [0], []
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary) / "entries"
+        if options.entries.is_dir():
+            shutil.copytree(options.entries, copy)
+        entries = Entries(copy)
+        for folder in _submissions(options.submissions):
+            status, line = _propose(SubmissionFolder(folder), options, entries, console)
+            statuses.append(status)
+            lines.append(f"    {folder.name}: {line}")
+        build_board(entries, options.output)
+    # Indented: whatever a submission is called, it is shown as text.
+    write_text(options.output / "summary.md", "Submissions:\n\n" + "\n".join(lines or ["    none"]) + "\n")
+    console.print(f"{options.output / 'index.html'}", markup=False, soft_wrap=True)
+    return max(statuses)
+
+
+def _propose(
+    submission: SubmissionFolder, options: argparse.Namespace, entries: Entries, console: Console
+) -> tuple[int, str]:
+    """The exit status that one submission alone would have, and a line about it."""
+    console.rule(ascii(submission.path.name))
+    try:
+        protocol, verification = verified(submission, console, options)
+        show(console, protocol, verification)
+        if verification.standing is not Standing.REJECTED:
+            entries.add(submission, verification)
+    except USER_ERRORS as error:
+        console.print(str(error), markup=False)
+        return UNVERIFIABLE, f"cannot be verified here: {error}"
+    return EXIT[verification.standing], _line(verification)
+
+
+def _line(verification: Verification) -> str:
+    problems = "; ".join(f"{check.name}: {check.detail}" for check in verification.problems())
+    return f"{verification.standing.value}{': ' if problems else ''}{problems}"
+
+
+def _submissions(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        raise BenchmarkError(f"{folder}: a folder of submissions is expected")
+    for path in sorted(folder.iterdir()):
+        if path.name != "README.md":
+            yield path

@@ -1,0 +1,84 @@
+"""`build` and `serve`."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaderboard.commands import build, serve
+from leaderboard.errors import LeaderboardError
+from leaderboard.protocol import find_protocol
+from tests.leaderboard.board.helpers import write_entry
+
+
+@pytest.fixture
+def entries(tmp_path: Path) -> Path:
+    write_entry(tmp_path / "entries", find_protocol("photos-v1"), attack="mine")
+    return tmp_path / "entries"
+
+
+def test_build_writes_all_tracks_and_prints_where(
+    tmp_path: Path, entries: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'board' / 'index.html'}\n"
+    text = (tmp_path / "board" / "index.html").read_text()
+    for track in ("photos-v1", "cifar10-v1", "cifar10-defended-v1"):
+        assert f'href="{track}.html"' in text
+    assert "the private images" in text
+
+
+def test_entries_that_are_not_there_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(LeaderboardError, match="no such folder of entries"):
+        build.run([f"--output={tmp_path / 'board'}", f"--entries={tmp_path / 'none'}"])
+    assert not (tmp_path / "board").exists()
+
+
+def test_entries_of_an_unknown_protocol_are_one_line(tmp_path: Path, entries: Path) -> None:
+    (entries / "other-v7").mkdir()
+    with pytest.raises(LeaderboardError, match="other-v7: no such protocol"):
+        build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"])
+
+
+def test_serve_shows_the_board_to_this_machine_until_it_is_interrupted(
+    entries: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+
+    def one_request(server: Any) -> None:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        host, port = server.server_address
+        with urllib.request.urlopen(f"http://{host}:{port}/photos-v1.html", timeout=20) as answer:
+            seen.extend((host, answer.read().decode()))
+        thread.join()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serve.ThreadingHTTPServer, "serve_forever", one_request)
+    assert serve.run([f"--entries={entries}", "--port=0"]) == 0
+    host, page = seen
+    assert host == "127.0.0.1"
+    assert "attacks/mine.html" in page
+    printed = capsys.readouterr()
+    assert printed.out.startswith("http://127.0.0.1:")
+    assert printed.err == ""
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path, entries: Path) -> None:
+    build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(LeaderboardError, match=rf"port {port} cannot be used .*--port"):
+            serve.run([f"--directory={tmp_path / 'board'}", f"--port={port}"])
+
+
+def test_serve_shows_nothing_but_boards(tmp_path: Path) -> None:
+    with pytest.raises(LeaderboardError, match="no board"):
+        serve.run([f"--directory={tmp_path}"])

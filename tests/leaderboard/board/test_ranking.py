@@ -1,0 +1,164 @@
+"""Who has which rank, and who has none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmark.statistics import mean_interval
+from leaderboard.board.ranking import Row, Status, Track, shared_ranks, track_of, units_of
+from leaderboard.entries import Entries
+from leaderboard.protocol import Protocol, read_protocol
+from leaderboard.verification.report import Check, Verdict
+from tests.leaderboard.board.helpers import small_board, write_entry, write_protocol
+
+
+@pytest.fixture
+def protocol(tmp_path: Path) -> Protocol:
+    return read_protocol(write_protocol(tmp_path))
+
+
+def ranked(track: Track) -> list[tuple[str, int | None]]:
+    return [(row.entry.about.attack, row.rank) for row in track.rows]
+
+
+def rows_by_key(track: Track) -> dict[str, Row]:
+    return {row.entry.key: row for row in track.rows}
+
+
+def test_the_better_mean_is_first_and_those_that_cannot_be_told_apart_share_a_rank(
+    tmp_path: Path, protocol: Protocol
+) -> None:
+    track = track_of(protocol, small_board(tmp_path, protocol).of(protocol.key))
+    assert ranked(track)[:5] == [("first", 1), ("also-first", 1), ("third", 3), ("fourth", 4), ("last", 5)]
+    assert [row.shared for row in track.rows[:5]] == [True, True, False, False, False]
+
+
+def test_a_small_difference_that_is_the_same_on_every_image_is_told_apart() -> None:
+    """The two intervals overlap widely; that of the difference does not contain 0."""
+    best = [10.0, 20.0, 30.0, 40.0]
+    assert shared_ranks([best, [value - 0.1 for value in best]], range(4), 1) == [1, 2]
+
+
+def test_a_group_is_of_those_close_to_its_leader_not_to_each_other() -> None:
+    # Each is close to the next; the third is not to the first.
+    values = [[10.0, 11.0, 12.0], [9.0, 11.5, 11.0], [8.0, 9.5, 11.5]]
+    assert mean_interval([a - b for a, b in zip(values[1], values[2], strict=True)]).low == -0.5
+    assert shared_ranks(values, range(3), 1) == [1, 1, 3]
+
+
+def test_where_less_is_better_the_least_is_first() -> None:
+    assert shared_ranks([[0.5, 0.6], [0.1, 0.2], [0.3, 0.4]], range(2), -1) == [3, 1, 2]
+
+
+def test_with_one_image_nothing_is_told_apart() -> None:
+    assert shared_ranks([[1.0, 1.5], [30.0, 31.0]], ["one", "one"], 1) == [1, 1]
+
+
+def test_no_entries_have_no_ranks() -> None:
+    assert shared_ranks([], [0, 1], 1) == []
+
+
+SCORES = st.lists(st.lists(st.integers(0, 40), min_size=4, max_size=4), min_size=1, max_size=6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SCORES, st.randoms(use_true_random=False))
+def test_ranks_follow_the_rule(scores: list[list[int]], random: object) -> None:
+    values = [[float(value) for value in entry] for entry in scores]
+    ranks = shared_ranks(values, range(4), 1)
+    # The rule once more, written out: place by place, the leader being whoever opened the group.
+    order = sorted(range(len(values)), key=lambda k: -sum(values[k]))
+    expected: dict[int, int] = {}
+    leader = order[0]
+    for position, k in enumerate(order):
+        differences = [a - b for a, b in zip(values[leader], values[k], strict=True)]
+        interval = mean_interval(differences)
+        assert interval.low is not None
+        assert interval.high is not None
+        if interval.low > 0 or interval.high < 0:
+            leader = k
+        expected[k] = position + 1 if leader == k else expected[leader]
+    assert ranks == [expected[k] for k in range(len(values))]
+    assert min(ranks) == 1
+    for rank in ranks:
+        assert rank == 1 + sum(other < rank for other in ranks)
+    assert shared_ranks([[-value for value in entry] for entry in values], range(4), -1) == ranks
+
+
+def test_who_is_not_ranked_is_listed_below_with_the_reason(tmp_path: Path, protocol: Protocol) -> None:
+    track = track_of(protocol, small_board(tmp_path, protocol).of(protocol.key))
+    assert ranked(track)[5:] == [("third", None), ("partial", None), ("first", None), ("odd", None)]
+    assert [row.status for row in track.rows[5:]] == [
+        Status.SUPERSEDED,
+        Status.INCOMPLETE,
+        Status.INCOMPLETE,
+        Status.IN_QUESTION,
+    ]
+
+
+def test_the_newest_version_is_ranked_as_numbers_not_as_text(tmp_path: Path, protocol: Protocol) -> None:
+    for version in ("1.9", "1.10", "1.2"):
+        write_entry(tmp_path, protocol, attack="one", version=version)
+    rows = rows_by_key(track_of(protocol, Entries(tmp_path).of(protocol.key)))
+    assert rows["one/1.10_2026-01-31"].rank == 1
+    assert rows["one/1.9_2026-01-31"].status is Status.SUPERSEDED
+
+
+def test_a_newer_version_that_cannot_be_ranked_supersedes_nothing(
+    tmp_path: Path, protocol: Protocol
+) -> None:
+    failed = Check(name="budget", verdict=Verdict.FAILED, detail="too many")
+    write_entry(tmp_path, protocol, attack="one", version="1")
+    write_entry(tmp_path, protocol, attack="one", version="2", only=["000"])
+    write_entry(tmp_path, protocol, attack="one", version="3", checks=[failed])
+    rows = rows_by_key(track_of(protocol, Entries(tmp_path).of(protocol.key)))
+    assert rows["one/1_2026-01-31"].rank == 1
+    assert rows["one/3_2026-01-31"].status is Status.IN_QUESTION
+
+
+def test_a_metric_that_one_answer_lacks_has_no_mean(tmp_path: Path, protocol: Protocol) -> None:
+    write_entry(tmp_path, protocol)
+    (row,) = track_of(protocol, Entries(tmp_path).of(protocol.key)).rows
+    assert row.intervals["lpips_vgg"] is None
+    assert row.parts["defense"]["noise"]["lpips_vgg"] is None
+
+
+def test_without_the_metric_that_ranks_there_is_no_rank(tmp_path: Path) -> None:
+    protocol = read_protocol(write_protocol(tmp_path, metrics=["lpips_vgg", "psnr"]))
+    write_entry(tmp_path, protocol, attack="a")
+    write_entry(tmp_path, protocol, attack="b", metrics={"lpips_vgg": 0.4})
+    write_entry(tmp_path, protocol, attack="c", metrics={"lpips_vgg": 0.2})
+    track = track_of(protocol, Entries(tmp_path).of(protocol.key))
+    assert ranked(track) == [("c", 1), ("b", 2), ("a", None)]
+    assert track.rows[-1].status is Status.UNSCORED
+
+
+def test_an_image_under_two_defenses_is_one_private_image(protocol: Protocol) -> None:
+    units = units_of(protocol)
+    assert len(units) == 6
+    assert len({unit for found in units.values() for unit in found}) == 3
+
+
+def test_means_are_over_all_observations_and_over_those_of_each_defense(
+    tmp_path: Path, protocol: Protocol
+) -> None:
+    psnr = {"none": [10.0, 20.0, 30.0], "noise": [1.0, 2.0, 3.0]}
+    left = {label: list(values) for label, values in psnr.items()}
+    write_entry(tmp_path, protocol, [left[one.defense.label].pop(0) for one in protocol.rounds.values()])
+    (row,) = track_of(protocol, Entries(tmp_path).of(protocol.key)).rows
+    assert row.intervals["psnr"] is not None
+    assert row.intervals["psnr"].mean == 11.0
+    assert row.intervals["psnr"].n == 3
+    for label, values in psnr.items():
+        assert row.parts["defense"][label]["psnr"] == mean_interval(values)
+    assert list(row.parts) == ["defense"]
+
+
+def test_a_time_that_is_not_known_has_no_mean(tmp_path: Path, protocol: Protocol) -> None:
+    write_entry(tmp_path, protocol, seconds=None, evaluations=7)
+    (row,) = track_of(protocol, Entries(tmp_path).of(protocol.key)).rows
+    assert (row.seconds, row.gradient_evaluations) == (None, 7)
