@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tasks import Observation, save_observation
+from tests.leaderboard.sandbox import sandbox_missing
 
 
 @pytest.fixture(scope="session")
 def sandbox() -> None:
     """Skips the test where bubblewrap is missing or may make no namespaces."""
-    bubblewrap = shutil.which("bwrap")
-    if bubblewrap is None:
-        pytest.skip("bubblewrap is not installed")
-    command = [bubblewrap, "--unshare-all", "--ro-bind", "/", "/", "true"]
-    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("bubblewrap can make no namespaces here")
+    reason = sandbox_missing()
+    if reason is not None:
+        pytest.skip(reason)
 
 
 @pytest.fixture

@@ -1,0 +1,76 @@
+"""One honest submission, made by the commands; each test gets a copy."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from leaderboard import cli
+from leaderboard.protocol import Protocol, read_protocol
+from leaderboard.reference import Reference, reference_of
+from tests.leaderboard.helpers import ITERATIONS, Tampered, write_about, write_protocol
+
+# Also for these tests: whether bubblewrap works here.
+from tests.leaderboard.rerun.conftest import sandbox
+
+__all__ = ["sandbox"]
+
+
+@dataclass(frozen=True)
+class Honest:
+    """What the commands made."""
+
+    folder: Path
+
+    @property
+    def protocol(self) -> Path:
+        return self.folder / "tiny.yaml"
+
+    @property
+    def observations(self) -> Path:
+        return self.folder / "observations"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def submission(self) -> Path:
+        return self.folder / "submission"
+
+
+@pytest.fixture(scope="session")
+def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
+    made = Honest(tmp_path_factory.mktemp("honest"))
+    write_protocol(made.folder)
+    about = write_about(made.folder)
+    observations, run = str(made.observations), str(made.run)
+    options = [f"--attack.iterations={ITERATIONS}", "--attack.total_variation=1e-6"]
+    for command in (
+        ["export", str(made.protocol), "--output", observations],
+        ["attack", observations, "--attack", "ig", "--output", run, *options],
+        ["submit", run, "--protocol", str(made.protocol), "--about", str(about)]
+        + ["--observations", observations, "--output", str(made.submission)],
+    ):
+        assert cli.run(command) == 0
+    return made
+
+
+@pytest.fixture(scope="session")
+def protocol(honest: Honest) -> Protocol:
+    return read_protocol(honest.protocol)
+
+
+@pytest.fixture(scope="session")
+def reference(honest: Honest, protocol: Protocol) -> Reference:
+    return reference_of(protocol, honest.observations, None)
+
+
+@pytest.fixture
+def submission(honest: Honest, tmp_path: Path) -> Tampered:
+    copy = tmp_path / "submission"
+    shutil.copytree(honest.submission, copy)
+    return Tampered(copy)
