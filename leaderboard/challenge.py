@@ -18,6 +18,7 @@ from benchmark.results.audit_folder import AuditFolder
 from benchmark.results.files import make_folder, read_json, write_json
 from benchmark.results.output_folder import is_new
 from leaderboard.errors import LeaderboardError
+from leaderboard.fingerprint import is_same
 from leaderboard.observation_set import ObservationSet
 
 FORMAT = "gifd-bench/challenge/1"
@@ -48,6 +49,9 @@ class ChallengeFolder:
             "format": FORMAT,
             "protocol": observations.index.protocol,
             "observations": {name: item.sha256 for name, item in observations.index.observations.items()},
+            "fingerprints": {
+                name: item.fingerprint for name, item in observations.index.observations.items()
+            },
             "attack": auditor.attack.config(),
             "prior": auditor.prior.config() if auditor.prior else None,
             "seed": seed,
@@ -55,6 +59,29 @@ class ChallengeFolder:
         if is_new(self.path, self.record, self._read, wanted, "a challenge", "another challenge"):
             make_folder(self.path)
             write_json(self.record, wanted)
+
+    def check_attacked(self, observations: ObservationSet) -> None:
+        """Whether it is this set that was attacked.
+
+        Raises:
+            LeaderboardError: it is another, or the record is damaged.
+        """
+        content, index = self._read(), observations.index
+        try:
+            protocol, attacked = content["protocol"], content["fingerprints"]
+            # As another export of the same observations, here or elsewhere, will do.
+            same = attacked.keys() == index.observations.keys() and all(
+                is_same(attacked[name], item.fingerprint) for name, item in index.observations.items()
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise LeaderboardError(f"{self.record}: damaged ({error!r})") from error
+        if protocol != index.protocol:
+            raise LeaderboardError(f"{self.path}: answers {protocol}, not {index.protocol}")
+        if not same:
+            raise LeaderboardError(
+                f"{self.path}: not the observations of {observations.path} were attacked; "
+                "give those that were with --observations"
+            )
 
     def auditor(self) -> Auditor:
         """The attack that answered.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from benchmark.errors import StorageError
 from benchmark.results.files import make_folder
 from leaderboard.errors import LeaderboardError
 from leaderboard.submission.folder import SubmissionFolder
@@ -18,6 +19,7 @@ from leaderboard.verification.report import (
     read_verification,
     write_verification,
 )
+from tasks.errors import one_line
 
 
 @dataclass(frozen=True)
@@ -66,21 +68,19 @@ class Entries:
 
     def of(self, protocol: str) -> Iterator[Entry]:
         """Entries of a protocol, in the order of their names."""
-        for folder in sorted((self.path / protocol).glob("*/*/")):
-            # Hidden is what an acceptance that was killed has left.
-            if not folder.name.startswith("."):
-                yield Entry(folder)
+        for attack in _folders(self.path / protocol):
+            yield from map(Entry, _folders(attack))
 
     def protocols(self) -> list[str]:
         """Keys of the protocols that have entries."""
-        return sorted(folder.name for folder in self.path.glob("*/") if folder.is_dir())
+        return [folder.name for folder in _folders(self.path)]
 
     def add(self, submission: SubmissionFolder, verification: Verification) -> Entry:
         """Accept a submission.
 
         Raises:
-            LeaderboardError: it was rejected or flagged, or there is an entry of this attack, version and
-            date.
+            LeaderboardError: it was rejected, or there is an entry of this attack, version and date.
+            StorageError: it cannot be written.
         """
         standing = verification.standing
         if standing is Standing.REJECTED:
@@ -95,12 +95,24 @@ class Entries:
             )
         partial = parent / f".{folder.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        make_folder(partial)
-        shutil.copytree(submission.path, partial / "submission", symlinks=True)
-        write_verification(partial / "verification.json", verification)
-        # Renamed when it is whole.
-        partial.rename(folder)
+        make_folder(partial / "submission" / "reconstructions")
+        try:
+            for file in submission.files():
+                # Its content alone: a stranger's permissions are not kept.
+                shutil.copyfile(
+                    submission.path / file, partial / "submission" / file, follow_symlinks=False
+                )
+            write_verification(partial / "verification.json", verification)
+            # Renamed when it is whole.
+            partial.rename(folder)
+        except OSError as error:
+            raise StorageError(f"{folder}: cannot be written ({one_line(error)})") from error
         return Entry(folder)
+
+
+def _folders(path: Path) -> list[Path]:
+    """By name; hidden is what an acceptance that was killed has left."""
+    return sorted(inner for inner in path.glob("*") if inner.is_dir() and not inner.name.startswith("."))
 
 
 def bundled_entries() -> Path:

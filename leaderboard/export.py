@@ -62,6 +62,8 @@ def export(
     for folder in folders:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise LeaderboardError(f"{folder}: is there already; choose a folder of its own")
+    if truths and truths.resolve().is_relative_to(output.resolve()):
+        raise LeaderboardError(f"{truths}: lies in {output}, which is handed out; keep it elsewhere")
     with ExitStack() as partial:
         # Made beside and renamed, so that an export that fails or is interrupted leaves nothing.
         made = [_beside(folder, partial) for folder in folders]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 MOST_CHARACTERS = 2000
+# More than any model has; each unknown key costs an error of its own, and there may be a million.
+MOST_KEYS = 64
+# Control, formatting (such as writing from right to left), surrogate, private and unassigned characters,
+# and the separators of lines and paragraphs.
+UNPRINTABLE = frozenset(["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"])
 
 
 class Strict(BaseModel):
@@ -16,14 +21,26 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > MOST_KEYS:
+            raise PydanticCustomError("keys", "more than {most} keys", {"most": MOST_KEYS})
+        return value
+
+
+def unprintable(text: str) -> str | None:
+    """The first character that is not printable."""
+    return next((character for character in text if unicodedata.category(character) in UNPRINTABLE), None)
+
 
 def _printable(value: str) -> str:
     """Refuse control characters and those that reorder the text around them, which hide what is written."""
-    for character in value:
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn"):
-            raise PydanticCustomError(
-                "printable", "character {code} is not printable", {"code": f"U+{ord(character):04X}"}
-            )
+    found = unprintable(value)
+    if found is not None:
+        raise PydanticCustomError(
+            "printable", "character {code} is not printable", {"code": f"U+{ord(found):04X}"}
+        )
     if value.strip() != value:
         raise PydanticCustomError("spaces", "no spaces are allowed at its ends")
     return value
@@ -49,8 +66,21 @@ Address = Annotated[
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def shown(text: object, most: int = 300) -> str:
+    """What a stranger may have written, safe to print: one short line, in which what is not printable is
+    written out as `\\u001b`."""
+    line = " ".join(str(text)[: 4 * most].split())
+    return "".join(map(_escaped, line))[:most]
+
+
+def _escaped(character: str) -> str:
+    if unicodedata.category(character) not in UNPRINTABLE:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
 def first_error(error: ValidationError) -> str:
     """The first thing that is wrong, in one line: where and what."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
-    return " ".join(f"{where}: {first['msg']}".split())[:300]
+    return shown(f"{where}: {first['msg']}")

@@ -67,6 +67,7 @@ def attempts_of(run: Path, observations: ObservationSet, label: str | None) -> A
 
 
 def _of_challenge(folder: ChallengeFolder, observations: ObservationSet) -> Attempts:
+    folder.check_attacked(observations)
     auditor, found = folder.auditor(), {}
     for name in observations.index.observations:
         audit = folder.answer(name)

@@ -18,10 +18,10 @@ from leaderboard.submission.reconstruction import MOST_BYTES as MOST_IMAGE_BYTES
 from leaderboard.submission.reconstruction import Answer, read_answer
 from leaderboard.submission.schema import SOURCE, Result, ResultsFile, SubmissionFile
 from leaderboard.submission.yaml_file import parse_yaml
-from leaderboard.text import first_error
-from tasks.errors import one_line
+from leaderboard.text import first_error, shown, unprintable
 
-MOST_TEXT_BYTES = 1 << 20
+MOST_YAML_BYTES = 1 << 18
+MOST_SOURCE_BYTES = 1 << 20
 MOST_RESULTS_BYTES = 16 << 20
 MOST_FILES = 10_010
 
@@ -41,6 +41,15 @@ class SubmissionFolder:
         """The attack's own file, which may not be there."""
         return self.path / SOURCE
 
+    def files(self) -> list[Path]:
+        """All that belongs to it, relative to its folder."""
+        own = [
+            Path("submission.yaml"),
+            Path("results.json"),
+            *([Path(SOURCE)] if self.source.exists() else []),
+        ]
+        return own + [self.reconstruction(name).relative_to(self.path) for name in self.results]
+
     def reconstruction(self, name: str) -> Path:
         """The file of an observation's reconstruction."""
         return self.path / "reconstructions" / f"{name}.safetensors"
@@ -52,9 +61,13 @@ class SubmissionFolder:
         Raises:
             LeaderboardError: anything wrong with it.
         """
+        if unprintable(self.path.name) is not None:
+            # It would be part of every message.
+            raise LeaderboardError(f"{_shown(self.path.name)}: a folder's name must be printable")
+        _check_kind(self.path, stat.S_ISDIR, "a submission's folder")
         path = self.path / "submission.yaml"
         try:
-            found = SubmissionFile.model_validate(parse_yaml(self._text(path, MOST_TEXT_BYTES), str(path)))
+            found = SubmissionFile.model_validate(parse_yaml(self._text(path, MOST_YAML_BYTES), str(path)))
         except ValidationError as error:
             raise LeaderboardError(f"{path}: {first_error(error)}") from error
         own_file = found.rerun is not None and found.rerun.attack.use.startswith(SOURCE)
@@ -74,11 +87,11 @@ class SubmissionFolder:
         path = self.path / "results.json"
         text = self._text(path, MOST_RESULTS_BYTES)
         try:
-            return ResultsFile.model_validate(json.loads(text)).results
+            return ResultsFile.model_validate(json.loads(text, object_pairs_hook=_mapping)).results
         except ValidationError as error:
             raise LeaderboardError(f"{path}: {first_error(error)}") from error
         except ValueError as error:
-            raise LeaderboardError(f"{path}: not JSON ({one_line(error)[:200]})") from error
+            raise LeaderboardError(f"{path}: not JSON ({shown(error, 200)})") from error
         except RecursionError as error:
             raise LeaderboardError(f"{path}: nested too deeply") from error
 
@@ -99,13 +112,15 @@ class SubmissionFolder:
             raise LeaderboardError(f"{self.path}: there is no {missing[0]} in it")
         if SOURCE in found:
             _check_kind(self.source, stat.S_ISREG, "a file")
-            self._text(self.source, MOST_TEXT_BYTES)
+            self._text(self.source, MOST_SOURCE_BYTES)
         _check_kind(self.path / "reconstructions", stat.S_ISDIR, "a folder")
         files = {f"{name}.safetensors" for name in self.results}
         there = self._names(self.path / "reconstructions")
         for name in sorted(there ^ files):
             where = "is not in results.json" if name in there else "is missing"
             raise LeaderboardError(f"{self.path}: reconstructions/{_shown(name)} {where}")
+        for name in sorted(self.results):
+            self._check_reconstruction(name)
 
     def answer(self, name: str, images: int, size: int) -> Answer:
         """The reconstruction of an observation.
@@ -117,10 +132,13 @@ class SubmissionFolder:
         Raises:
             LeaderboardError: it is not such a reconstruction.
         """
+        self._check_reconstruction(name)
+        return read_answer(self.reconstruction(name), images, size)
+
+    def _check_reconstruction(self, name: str) -> None:
         path = self.reconstruction(name)
         _check_kind(path, stat.S_ISREG, "a file")
         _check_size(path, MOST_IMAGE_BYTES)
-        return read_answer(path, images, size)
 
     def _names(self, folder: Path) -> set[str]:
         names: set[str] = set()
@@ -131,7 +149,7 @@ class SubmissionFolder:
                     if len(names) > MOST_FILES:
                         raise LeaderboardError(f"{folder}: more than {MOST_FILES} files")
         except OSError as error:
-            raise LeaderboardError(f"{folder}: cannot be read ({one_line(error)})") from error
+            raise LeaderboardError(f"{folder}: cannot be read ({shown(error)})") from error
         return names
 
     def _text(self, path: Path, most: int) -> str:
@@ -140,7 +158,15 @@ class SubmissionFolder:
         try:
             return path.read_bytes().decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise LeaderboardError(f"{path}: not a readable text file ({one_line(error)})") from error
+            raise LeaderboardError(f"{path}: not a readable text file ({shown(error)})") from error
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values under one key readers disagree on which is meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _check_kind(path: Path, is_kind: Any, kind: str) -> None:

@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from leaderboard.errors import LeaderboardError
-from tasks.errors import one_line
+from leaderboard.text import shown
 
 MOST_BYTES = 64 << 20
 IMAGE_TYPES = (torch.uint8, torch.float16, torch.float32, torch.float64)
@@ -55,12 +55,19 @@ def read_answer(path: Path, images: int, size: int) -> Answer:
                 if found != shape:
                     raise LeaderboardError(f"{path}: {name} of shape {found}, not {shape}")
             tensors = {name: file.get_tensor(name) for name in shapes}
-    except (SafetensorError, OSError, ValueError, TypeError, OverflowError) as error:
-        if isinstance(error, LeaderboardError):
-            raise
-        raise LeaderboardError(
-            f"{path}: not a readable safetensors file ({one_line(error)[:200]})"
-        ) from error
+    except LeaderboardError:
+        raise
+    # Besides its own error, the reader lets through what types and shapes that it does not know raise.
+    except (
+        SafetensorError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
+        raise LeaderboardError(f"{path}: not a readable safetensors file ({shown(error, 200)})") from error
     if tensors["labels"].dtype != torch.int64 or int(tensors["labels"].min()) < 0:
         raise LeaderboardError(f"{path}: labels must be int64, at least 0")
     return Answer(_unit_range(tensors["images"], path), tensors["labels"].clone())

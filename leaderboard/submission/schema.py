@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from leaderboard.text import Address, Line, Short, Slug, Strict, VersionText
+from leaderboard.text import Address, Line, Short, Slug, Strict, VersionText, unprintable
 
 FORMAT: Literal["gifd-bench/submission/1"] = "gifd-bench/submission/1"
 # Where the attack's own file lies in a submission, and what its class is called by.
 SOURCE = "attack.py"
+MOST_RESULTS = 10_000
+MOST_METRICS = 64
+# Of a component's options as JSON.
+MOST_OPTIONS = 20_000
 
 
 def _date(value: str) -> str:
@@ -24,7 +30,7 @@ def _date(value: str) -> str:
     return value
 
 
-Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_date)]
+Date = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_date)]
 
 
 class PriorAbout(Strict):
@@ -73,12 +79,40 @@ def _use(value: str) -> str:
     return value
 
 
+def _options(options: dict[str, Any]) -> dict[str, Any]:
+    _plain_value(options)
+    if len(json.dumps(options)) > MOST_OPTIONS:
+        raise PydanticCustomError("options", "more than {most} characters", {"most": MOST_OPTIONS})
+    return options
+
+
+def _plain_value(value: Any) -> None:
+    """Refuse what a command line or JSON could not hold."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise PydanticCustomError("options", "a key is no text")
+            _plain_value(key)
+            _plain_value(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _plain_value(inner)
+    elif isinstance(value, str):
+        if unprintable(value) is not None:
+            raise PydanticCustomError("options", "a text with characters that are not printable")
+    elif isinstance(value, int):
+        if abs(value) >= 1 << 63:
+            raise PydanticCustomError("options", "a number of more than 64 bits")
+    elif not (value is None or (isinstance(value, float) and math.isfinite(value))):
+        raise PydanticCustomError("options", "neither text, number, list, mapping nor null")
+
+
 class Use(Strict):
     """A component as runs record it: its name, what it is called, and every option."""
 
     use: Annotated[str, Field(max_length=100), AfterValidator(_use)]
     label: Short
-    options: dict[str, Any]
+    options: Annotated[dict[str, Any], AfterValidator(_options)]
 
 
 class Rerun(Strict):
@@ -108,6 +142,21 @@ class SubmissionFile(Strict):
     rerun: Rerun | None = None
 
 
+def _at_most(most: int) -> BeforeValidator:
+    """Refuse a mapping for its length before its values are looked at: each may be wrong in many ways."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > most:
+            raise PydanticCustomError("length", "more than {most} of them", {"most": most})
+        return value
+
+    return BeforeValidator(check)
+
+
+# Far more than a sketch's sums ever are; without a bound, distances of fingerprints could be infinite.
+Sum = Annotated[float, Field(ge=-1e12, le=1e12)]
+
+
 class Result(Strict):
     """What is claimed of one reconstruction.
 
@@ -124,17 +173,21 @@ class Result(Strict):
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     observation: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    fingerprint: Annotated[list[float], Field(min_length=16, max_length=16)]
+    fingerprint: Annotated[list[Sum], Field(min_length=16, max_length=16)]
     gradient_evaluations: Annotated[int, Field(ge=1, le=10**12)]
     matching_loss: Annotated[float, Field(ge=-1e12, le=1e12)]
     seconds: Annotated[float, Field(ge=0, le=1e9)] | None = None
     seed: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
-    metrics: dict[Annotated[str, Field(max_length=40)], float] = Field(default_factory=dict)
+    metrics: Annotated[dict[Annotated[str, Field(max_length=40)], float], _at_most(MOST_METRICS)] = Field(
+        default_factory=dict
+    )
 
 
 class ResultsFile(Strict):
     """`results.json`: a result for every observation that was attacked, by its name."""
 
     results: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[0-9]{3,6}$")], Result], Field(min_length=1, max_length=10_000)
+        dict[Annotated[str, Field(pattern=r"^[0-9]{3,6}$")], Result],
+        Field(min_length=1),
+        _at_most(MOST_RESULTS),
     ]

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 from torch import Tensor
 
+from benchmark.attacks import ATTACKS
 from benchmark.matrix.component import Component
 from benchmark.results.files import make_folder, write_json, write_tensors, write_text
 from leaderboard.errors import LeaderboardError
@@ -27,6 +29,7 @@ from leaderboard.submission.schema import (
     SubmissionFile,
     Use,
 )
+from leaderboard.text import first_error
 
 
 def write_submission(
@@ -41,19 +44,22 @@ def write_submission(
         output: a folder that is not there yet.
 
     Raises:
-        LeaderboardError: the folder is there.
+        LeaderboardError: the folder is there, the attack's own file is not, or an option is none that a
+            submission can hold.
     """
     if output.exists():
         raise LeaderboardError(f"{output}: is there already; choose another --output")
-    make_folder(output.parent)
     source, attack = _own_file(attempts.attack)
-    prior = _use(attempts.prior) if attempts.prior else None
-    file = SubmissionFile(
-        format=FORMAT,
-        protocol=observations.index.protocol,
-        about=about,
-        rerun=Rerun(attack=_use(attack), prior=prior),
-    )
+    try:
+        file = SubmissionFile(
+            format=FORMAT,
+            protocol=observations.index.protocol,
+            about=about,
+            rerun=_rerun(attack, attempts.prior) if source or attack.name in ATTACKS else None,
+        )
+    except ValidationError as error:
+        raise LeaderboardError(f"{output}: cannot be submitted: {first_error(error)}") from error
+    make_folder(output.parent)
     # Renamed when it is whole.
     with tempfile.TemporaryDirectory(dir=output.parent) as partial:
         folder = SubmissionFolder(Path(partial) / "submission")
@@ -96,11 +102,21 @@ def _own_file(attack: Component) -> tuple[Path | None, Component]:
     path, colon, name = attack.name.rpartition(":")
     if not (colon and path.endswith(".py")):
         return None, attack
+    if not Path(path).is_file():
+        raise LeaderboardError(f"{path}: the attack's file is not here; submit from where it was run")
     return Path(path), Component(attack.kind, f"{SOURCE}:{name}", name.lower(), attack.options)
+
+
+def _rerun(attack: Component, prior: Component | None) -> Rerun:
+    return Rerun(attack=_use(attack), prior=_use(prior) if prior else None)
 
 
 def _use(component: Component) -> Use:
     # Through JSON: what is not of its types would be no YAML either.
     options = json.loads(json.dumps(dict(component.options)))
+    if component.kind == "prior":
+        # Weights by the name of their file: where it lies is nobody's business.
+        paths = {key: value for key, value in component.arguments().items() if isinstance(value, Path)}
+        options |= {key: value.name for key, value in paths.items()}
     label = component.label.rpartition(":")[2]
     return Use(use=component.name, label=label, options=options)

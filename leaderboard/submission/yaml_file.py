@@ -7,7 +7,10 @@ from typing import Any
 import yaml
 
 from leaderboard.errors import LeaderboardError
-from tasks.errors import one_line
+from leaderboard.text import shown
+
+# A submission has dozens; reading a million takes minutes.
+MOST_NODES = 5000
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -16,7 +19,12 @@ class _PlainLoader(yaml.SafeLoader):
     Aliases of aliases would make a short file stand for more than any memory holds.
     """
 
+    nodes = 0
+
     def compose_node(self, parent: Any, index: Any) -> Any:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise yaml.YAMLError(f"more than {MOST_NODES} values")
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases are not allowed")
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -50,7 +58,7 @@ def parse_yaml(text: str, name: str) -> Any:
         loader = _PlainLoader(text)
         return loader.get_single_data()
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
-        raise LeaderboardError(f"{name}: not plain YAML ({one_line(error)[:200]})") from error
+        raise LeaderboardError(f"{name}: not plain YAML ({shown(error)})") from error
     except RecursionError as error:
         raise LeaderboardError(f"{name}: nested too deeply") from error
     finally:

@@ -16,6 +16,7 @@ from leaderboard.reference import Reference
 from leaderboard.submission.folder import SubmissionFolder
 from leaderboard.submission.reconstruction import Answer
 from leaderboard.submission.schema import Result
+from leaderboard.text import shown
 from leaderboard.verification.closeness import suspicion
 from leaderboard.verification.report import Check, Score, Verdict
 
@@ -23,6 +24,7 @@ from leaderboard.verification.report import Check, Score, Verdict
 LOSS_TOLERANCE = 1e-5
 RELATIVE_TOLERANCE = 1e-3
 EXAMPLES = 3
+MOST_CHARACTERS = 500
 
 
 class Failed(Exception):
@@ -45,7 +47,7 @@ def check_files(submission: SubmissionFolder, protocol: Protocol) -> Check:
             raise LeaderboardError(f"of protocol {found}, not {protocol.key}")
         submission.check_files()
     except LeaderboardError as error:
-        raise Failed(Check(name="files", verdict=Verdict.FAILED, detail=str(error))) from error
+        raise Failed(Check(name="files", verdict=Verdict.FAILED, detail=_detail(str(error)))) from error
     return Check(name="files", verdict=Verdict.PASSED, detail=f"{len(submission.results)} reconstructions")
 
 
@@ -217,4 +219,8 @@ def _all(name: str, wrong: list[str], detail: str) -> Check:
 
 def _some(many: list[str]) -> str:
     more = len(many) - EXAMPLES
-    return "; ".join(many[:EXAMPLES]) + (f"; and {more} more" if more > 0 else "")
+    return _detail("; ".join(many[:EXAMPLES])) + (f"; and {more} more" if more > 0 else "")
+
+
+def _detail(text: str) -> str:
+    return shown(text, MOST_CHARACTERS)

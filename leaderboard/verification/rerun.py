@@ -5,20 +5,26 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
+from benchmark.errors import BenchmarkError
+from benchmark.matrix.component import Component
 from benchmark.scoring.assignment import assign
 from benchmark.scoring.scorer import psnr
+from leaderboard.errors import LeaderboardError
 from leaderboard.reference import Reference
 from leaderboard.rerun import Order, RerunFailed, RerunLimits, attack_again
 from leaderboard.submission.folder import SubmissionFolder
 from leaderboard.submission.reconstruction import Answer
-from leaderboard.submission.schema import SOURCE
+from leaderboard.submission.schema import SOURCE, Use
+from leaderboard.text import shown
 from leaderboard.verification.report import Check, Verdict
 
-# The same attack with the same seed ends elsewhere on another machine, as last bits grow from step to
-# step; over # some observations its quality is the same.
+# The same attack with the same seed ends elsewhere on another machine, as last bits grow from step to step;
+# over some observations its quality is the same.
 MOST_LOSS_DB = 1.5
 
 
@@ -30,13 +36,24 @@ class Again:
         count: how many observations; 0 for none.
         seed: which ones.
         limits: of each.
+        weights: folder of this machine with the weights of priors, under the names that submissions call
+            them by; nothing else of this machine is shown for a name.
         progress: told the name of each observation before it is attacked.
     """
 
     count: int = 0
     seed: int | None = None
     limits: RerunLimits = RerunLimits()
+    weights: Path | None = None
     progress: Callable[[str], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise LeaderboardError(f"rerun: a number of observations is expected, not {self.count}")
+
+    def of(self, answers: Mapping[str, Answer]) -> int:
+        """How many there are to attack again."""
+        return min(self.count, len(answers))
 
 
 def check_rerun(
@@ -58,8 +75,13 @@ def check_rerun(
     order = submission.file.rerun
     if order is None:
         return check(Verdict.SKIPPED, "the submission has no attack that could run here")
-    names = sorted(answers)
-    chosen = sorted(random.Random(again.seed).sample(names, min(again.count, len(names))))
+    try:
+        prior = _prior(order.prior, again.weights) if order.prior else None
+    except _NoWeights as error:
+        return check(Verdict.SKIPPED, str(error))
+    except LeaderboardError as error:
+        return check(Verdict.FAILED, str(error))
+    chosen = sorted(random.Random(again.seed).sample(sorted(answers), again.of(answers)))
     submitted, found = [], []
     for name in chosen:
         again.progress(name)
@@ -68,7 +90,7 @@ def check_rerun(
             return check(Verdict.FAILED, f"{name}: without a seed it cannot be attacked again")
         its = Order(
             attack=order.attack.model_dump(),
-            prior=order.prior.model_dump() if order.prior else None,
+            prior=prior,
             seed=result.seed,
             source=submission.source if order.attack.use.startswith(SOURCE) else None,
         )
@@ -88,6 +110,33 @@ def check_rerun(
     claimed, mean = sum(submitted) / len(submitted), sum(found) / len(found)
     detail = f"{mean:.2f} dB over observations {', '.join(chosen)}, {claimed:.2f} dB were submitted"
     return check(Verdict.PASSED if mean >= claimed - MOST_LOSS_DB else Verdict.FAILED, detail)
+
+
+class _NoWeights(LeaderboardError):
+    """The weights of a prior are not on this machine."""
+
+
+def _prior(use: Use, weights: Path | None) -> dict[str, Any]:
+    """A submitted prior with its files where they are on this machine.
+
+    A path of the submission's own could be that of private images.
+
+    Raises:
+        LeaderboardError: there is no such prior, or it does not take these options.
+    """
+    prior = Component.from_config("prior", use.model_dump())
+    try:
+        arguments = prior.arguments()
+    except (BenchmarkError, TypeError) as error:
+        raise LeaderboardError(f"the prior's configuration is wrong: {shown(error)}") from error
+    options = dict(prior.options)
+    for option, value in arguments.items():
+        if isinstance(value, Path):
+            here = weights / value.name if weights and value.name not in ("", "..") else None
+            if here is None or not here.exists():
+                raise _NoWeights(f"the prior's weights '{shown(value.name, 80)}' are not here")
+            options[option] = str(here)
+    return {**prior.config(), "options": options}
 
 
 def _quality(images: Tensor, truth: Tensor) -> float:

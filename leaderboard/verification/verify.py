@@ -5,6 +5,7 @@ from __future__ import annotations
 from leaderboard.protocol import Protocol
 from leaderboard.reference import Reference
 from leaderboard.submission.folder import SubmissionFolder
+from leaderboard.submission.reconstruction import Answer
 from leaderboard.verification import checks
 from leaderboard.verification.report import SCORING_VERSION, Check, Score, Verdict, Verification
 from leaderboard.verification.rerun import Again, check_rerun
@@ -26,7 +27,7 @@ def verify(
     """
     made: list[Check] = []
     scores: dict[str, Score] = {}
-    complete = False
+    complete, answers = False, dict[str, Answer]()
     try:
         index = reference.observations.index
         made.append(checks.check_files(submission, protocol))
@@ -53,6 +54,6 @@ def verify(
         scoring=SCORING_VERSION,
         checks=made,
         complete=complete,
-        rerun=again.count if made[-1].name == "rerun" and made[-1].verdict is Verdict.PASSED else 0,
+        rerun=again.of(answers) if made[-1].name == "rerun" and made[-1].verdict is Verdict.PASSED else 0,
         scores=scores,
     )

@@ -49,11 +49,11 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
     about = write_about(made.folder)
     observations, run = str(made.observations), str(made.run)
     options = [f"--attack.iterations={ITERATIONS}", "--attack.total_variation=1e-6"]
+    submit = ["--observations", observations, "--output", str(made.submission)]
     for command in (
         ["export", str(made.protocol), "--output", observations],
         ["attack", observations, "--attack", "ig", "--output", run, *options],
-        ["submit", run, "--protocol", str(made.protocol), "--about", str(about)]
-        + ["--observations", observations, "--output", str(made.submission)],
+        ["submit", run, "--protocol", str(made.protocol), "--about", str(about), *submit],
     ):
         assert cli.run(command) == 0
     return made
@@ -74,3 +74,8 @@ def submission(honest: Honest, tmp_path: Path) -> Tampered:
     copy = tmp_path / "submission"
     shutil.copytree(honest.submission, copy)
     return Tampered(copy)
+
+
+@pytest.fixture(scope="session")
+def honest_protocol(honest: Honest) -> str:
+    return str(honest.protocol)

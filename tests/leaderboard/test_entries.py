@@ -1,0 +1,252 @@
+"""Entries: added whole, never changed; and scored again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.errors import StorageError
+from leaderboard import cli
+from leaderboard import entries as entries_module
+from leaderboard.entries import Entries, Entry
+from leaderboard.errors import LeaderboardError
+from leaderboard.protocol import Protocol
+from leaderboard.reference import Reference
+from leaderboard.submission.schema import SOURCE
+from leaderboard.verification import checks
+from leaderboard.verification.report import (
+    Check,
+    Score,
+    Standing,
+    Verdict,
+    Verification,
+    read_verification,
+    write_verification,
+)
+from leaderboard.verification.rescore import rescored
+from tests.leaderboard.helpers import Tampered, assert_one_line
+
+
+@pytest.fixture
+def entries(tmp_path: Path) -> Entries:
+    return Entries(tmp_path / "entries")
+
+
+@pytest.fixture
+def verification(submission: Tampered, protocol: Protocol, reference: Reference) -> Verification:
+    return submission.verify(protocol, reference)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def keys(entries: Entries) -> list[str]:
+    return [entry.key for entry in entries.of("tiny-v1")]
+
+
+def test_an_entry_is_the_submission_and_what_was_found(
+    submission: Tampered, entries: Entries, verification: Verification
+) -> None:
+    (submission.path / SOURCE).write_text("class Mine: pass\n")
+    submission.change_file(lambda file: file["rerun"]["attack"].update(use=f"{SOURCE}:Mine"))
+    for path in submission.path.rglob("*"):
+        path.chmod(0o4755)
+    entry = entries.add(submission.folder, verification)
+    assert entry.path == entries.path / "tiny-v1" / "somebody" / "1.0_2026-01-31"
+    assert content(entry.path / "submission") == content(submission.path)
+    assert entry.verification == verification == read_verification(entry.verification_file)
+    assert entry.about == submission.folder.file.about
+    assert entries.protocols() == ["tiny-v1"]
+    assert keys(entries) == ["somebody/1.0_2026-01-31"]
+    # A stranger's permissions are not kept.
+    assert not any(path.stat().st_mode & 0o4111 for path in entry.path.rglob("*") if path.is_file())
+    submission.path.rename(submission.path.with_name("gone"))
+    assert Entry(entry.path).submission.results.keys() == {"000", "001", "002"}
+
+
+def test_an_entry_is_never_changed(
+    submission: Tampered, entries: Entries, protocol: Protocol, reference: Reference
+) -> None:
+    entry = entries.add(submission.folder, submission.verify(protocol, reference))
+    before = content(entries.path)
+    submission.change_file(lambda file: file["about"].update(description="Better."))
+    with pytest.raises(LeaderboardError, match="entries are not changed, give another version"):
+        entries.add(submission.folder, submission.verify(protocol, reference))
+    assert content(entries.path) == before
+    submission.change_file(lambda file: file["about"].update(version="1.1"))
+    other = entries.add(submission.folder, submission.verify(protocol, reference))
+    assert keys(entries) == ["somebody/1.0_2026-01-31", "somebody/1.1_2026-01-31"]
+    assert other.about.description == "Better."
+    assert {key: value for key, value in content(entries.path).items() if "1.0_" in key} == before
+    assert entry.about.description != "Better."
+
+
+def test_what_is_rejected_is_no_entry(
+    submission: Tampered, entries: Entries, protocol: Protocol, reference: Reference
+) -> None:
+    submission.change_result("000", matching_loss=0.9)
+    with pytest.raises(LeaderboardError, match="matching_loss failed: 000: claimed") as refused:
+        entries.add(submission.folder, submission.verify(protocol, reference))
+    assert "\n" not in str(refused.value)
+    assert not entries.path.exists()
+    assert entries.protocols() == []
+    assert keys(entries) == []
+
+
+@pytest.mark.parametrize("moment", ["copyfile", "write_verification"])
+def test_an_acceptance_that_is_killed_leaves_nothing_that_shows(
+    moment: str,
+    submission: Tampered,
+    entries: Entries,
+    verification: Verification,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def kill(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil if moment == "copyfile" else entries_module, moment, kill)
+        with pytest.raises(KeyboardInterrupt):
+            entries.add(submission.folder, verification)
+    assert any(entries.path.rglob("*.partial"))
+    assert keys(entries) == []
+    # And does not stand in the way.
+    entries.add(submission.folder, verification)
+    assert keys(entries) == ["somebody/1.0_2026-01-31"]
+    assert not any(entries.path.rglob("*.partial"))
+
+
+def test_a_full_disk_is_one_line(
+    submission: Tampered, entries: Entries, verification: Verification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    with pytest.raises(StorageError, match="No space left") as failed:
+        entries.add(submission.folder, verification)
+    assert "\n" not in str(failed.value)
+    assert keys(entries) == []
+
+
+def test_what_else_lies_among_entries_is_none(
+    submission: Tampered, entries: Entries, verification: Verification
+) -> None:
+    entries.add(submission.folder, verification)
+    for path in ("README.md", "tiny-v1/README.md", "tiny-v1/somebody/.gitkeep", "tiny-v1/somebody/notes"):
+        (entries.path / path).write_text("")
+    for path in (".git", "tiny-v1/.cache/1.0_2026-01-31", "tiny-v1/somebody/.1.1_2026-01-31.partial"):
+        (entries.path / path).mkdir(parents=True)
+    assert entries.protocols() == ["tiny-v1"]
+    assert keys(entries) == ["somebody/1.0_2026-01-31"]
+    assert list(entries.of("another-v1")) == []
+
+
+def test_only_what_belongs_to_a_submission_becomes_part_of_an_entry(
+    submission: Tampered, entries: Entries, verification: Verification
+) -> None:
+    """Whatever has come into its folder since it was verified."""
+    (submission.path / "late").write_text("")
+    secret = submission.path.parent / "secret"
+    secret.write_text("a secret")
+    path = submission.folder.reconstruction("000")
+    path.unlink()
+    path.symlink_to(secret)
+    entry = entries.add(submission.folder, verification)
+    assert not (entry.path / "submission" / "late").exists()
+    assert entry.submission.reconstruction("000").readlink() == secret
+    assert not any(
+        b"a secret" in p.read_bytes() for p in entry.path.rglob("*") if not p.is_symlink() and p.is_file()
+    )
+
+
+def test_scoring_again_gives_the_same_and_keeps_the_rerun(
+    submission: Tampered, protocol: Protocol, reference: Reference, verification: Verification
+) -> None:
+    rerun = Check(name="rerun", verdict=Verdict.PASSED, detail="30.00 dB")
+    before = verification.model_copy(update={"checks": [*verification.checks[:-1], rerun], "rerun": 2})
+    stale = {
+        name: one.model_copy(update={"metrics": {"psnr": [0.0]}}) for name, one in before.scores.items()
+    }
+    after = rescored(submission.folder, protocol, reference, before.model_copy(update={"scores": stale}))
+    assert after == before
+    assert after.standing is Standing.VERIFIED
+
+
+def test_scoring_again_rejects_what_has_been_changed(
+    submission: Tampered, protocol: Protocol, reference: Reference, verification: Verification
+) -> None:
+    submission.replace("000", images=torch.zeros(1, 3, 16, 16))
+    after = rescored(submission.folder, protocol, reference, verification)
+    assert after.standing is Standing.REJECTED
+    assert after.problems()[0].name == "matching_loss"
+
+
+def test_the_command_scores_every_entry_again(
+    submission: Tampered,
+    entries: Entries,
+    verification: Verification,
+    honest_protocol: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    reference: Reference,
+) -> None:
+    monkeypatch.setattr("leaderboard.commands.rescore.reference_of", lambda *_: reference)
+    entry = entries.add(submission.folder, verification)
+    before = content(entry.path)
+    stale = {
+        name: Score(**{**one.model_dump(), "matching_loss": 0.5})
+        for name, one in verification.scores.items()
+    }
+    entry.keep(verification.model_copy(update={"scores": stale}))
+    assert content(entry.path) != before
+    assert cli.run(["rescore", honest_protocol, "--entries", str(entries.path)]) == 0
+    assert capsys.readouterr().out == "somebody/1.0_2026-01-31: self-reported\n"
+    assert content(entry.path) == before
+
+
+def test_a_damaged_verification_is_one_line(verification: Verification, tmp_path: Path) -> None:
+    path = tmp_path / "verification.json"
+    write_verification(path, verification)
+    assert read_verification(path) == verification
+    path.write_text(path.read_text().replace('"passed"', '"\\u001b[31mpassed"', 1))
+    with pytest.raises(LeaderboardError, match=r"checks\.0\.verdict") as failed:
+        read_verification(path)
+    assert_one_line(str(failed.value))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "rerun", "standing"),
+    [
+        ([Verdict.PASSED, Verdict.SKIPPED], 0, Standing.SELF_REPORTED),
+        ([Verdict.PASSED, Verdict.NOTED], 0, Standing.SELF_REPORTED),
+        ([Verdict.PASSED, Verdict.PASSED], 1, Standing.VERIFIED),
+        ([Verdict.FLAGGED, Verdict.PASSED], 1, Standing.FLAGGED),
+        ([Verdict.FLAGGED, Verdict.FAILED], 0, Standing.REJECTED),
+    ],
+)
+def test_the_worst_check_decides(verdicts: list[Verdict], rerun: int, standing: Standing) -> None:
+    made = [Check(name=verdict.value, verdict=verdict, detail="x") for verdict in verdicts]
+    found = Verification(protocol="a-v1", scoring=1, checks=made, complete=True, rerun=rerun, scores={})
+    assert found.standing is standing
+    assert all(check.verdict in (Verdict.FAILED, Verdict.FLAGGED) for check in found.problems())
+
+
+def test_few_examples_stand_for_many() -> None:
+    many = [f"{number:03d}" for number in range(10)]
+    assert checks._some(many) == "000; 001; 002; and 7 more"
+    assert len(checks._some(["x" * 10_000] * 9)) < 600
+
+
+def test_a_file_without_permissions_is_refused(
+    submission: Tampered, protocol: Protocol, reference: Reference
+) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("nothing is unreadable to root")
+    submission.folder.reconstruction("000").chmod(0)
+    assert submission.verify(protocol, reference).standing is Standing.REJECTED
