@@ -82,13 +82,13 @@ class Protocol:
 
 
 def find_protocol(name: str) -> Protocol:
-    """A protocol by its key, such as `photos-v1`, or by the path of its YAML file.
+    """A protocol by its key, such as `photos-v1`, or by the path of its `.yaml` file, which no key is.
 
     Raises:
         LeaderboardError: there is none, or it is wrong.
     """
     path = Path(name)
-    if not path.is_file():
+    if path.suffix != ".yaml" or not path.is_file():
         path = _bundled() / f"{name}.yaml"
         if not re.fullmatch(r"[a-z0-9-]+", name) or not path.is_file():
             known = ", ".join(protocol_keys())

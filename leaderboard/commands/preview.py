@@ -18,6 +18,7 @@ from leaderboard.commands.verify import EXIT, show
 from leaderboard.commands.verify_options import add_rerun_options, verified
 from leaderboard.entries import Entries, bundled_entries
 from leaderboard.submission.folder import SubmissionFolder
+from leaderboard.text import shown
 from leaderboard.verification.report import Standing, Verification
 
 UNVERIFIABLE = 2
@@ -48,7 +49,7 @@ def run(arguments: list[str]) -> int:
         for folder in _submissions(options.submissions):
             status, line = _propose(SubmissionFolder(folder), options, entries, console)
             statuses.append(status)
-            lines.append(f"    {folder.name}: {line}")
+            lines.append(f"    {shown(folder.name)}: {line}")
         build_board(entries, options.output)
     # Indented: whatever a submission is called, it is shown as text.
     write_text(options.output / "summary.md", "Submissions:\n\n" + "\n".join(lines or ["    none"]) + "\n")

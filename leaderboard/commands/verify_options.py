@@ -31,6 +31,7 @@ def add_rerun_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rerun-seed", type=int, help="which ones; at random where it is not given")
     parser.add_argument("--seconds", type=float, default=limits.seconds, help="of each rerun")
     parser.add_argument("--memory", type=float, default=limits.memory_gib, help="of each rerun, in GiB")
+    parser.add_argument("--weights", type=Path, help="folder with the weights files of priors, for reruns")
 
 
 def verified(
@@ -58,6 +59,7 @@ def verified(
             count=options.rerun,
             seed=options.rerun_seed,
             limits=RerunLimits(options.seconds, options.memory),
+            weights=options.weights,
             progress=lambda name: status.update(f"attacking observation {name} again"),
         )
         return protocol, verify(submission, protocol, reference, again)
