@@ -34,6 +34,8 @@ def run(arguments: list[str]) -> int:
     if verification.standing is Standing.FLAGGED and not options.looked_at:
         console.print("a person must look at it; then give --looked-at", markup=False)
         return EXIT[verification.standing]
+    if options.looked_at:
+        verification = verification.cleared({check.name for check in verification.problems()})
     entry = Entries(options.entries).add(submission, verification)
     console.print(f"accepted: {entry.path}", markup=False, soft_wrap=True)
     return 0

@@ -19,6 +19,7 @@ COLOURS = {
     Verdict.PASSED: "green",
     Verdict.NOTED: "yellow",
     Verdict.FLAGGED: "yellow",
+    Verdict.CLEARED: "green",
     Verdict.FAILED: "red",
     Verdict.SKIPPED: "dim",
 }

@@ -1,10 +1,11 @@
 """Is a reconstruction closer to the truth than its matching loss allows?
 
 An attack lowers the matching loss, so what is left of its error lies where the update hardly changes. An
-image that was made from the truth has an error of another kind: the truth with noise has the matching loss
-that any noise of its strength has. Over this project's attacks, images better than 25 dB had at most 0.76
-of the excess matching loss of noise as strong, and truths with noise, coarser grey levels or less light
-about 1.
+image that was made from the truth has an error of another kind: the truth with noise, or with fewer grey
+levels, has about the matching loss that any noise of its strength has. Over this project's attacks on 32x32
+images, those better than 25 dB had at most 0.76 of it, and a cosine of at most 0.92 with what a blur does.
+A truth that was darkened is not always found, nor one whose error was shaped with care: the rerun is for
+these.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ LEAST_PSNR = 25.0
 # 8-bit grey levels cost 58.9 dB: an attack may come closer, and then somebody should look.
 COPY_PSNR = 58.0
 MOST_RATIO = 0.85
-MOST_BLUR = 0.9
+MOST_BLUR = 0.95
 DRAWS = 8
 BLURS = (0.5, 0.8, 1.2, 2.0)
 

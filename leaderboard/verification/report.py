@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,12 +19,13 @@ SCORING_VERSION = 1
 
 
 class Verdict(str, Enum):
-    """Of one check: what is noted costs the rank, a flag asks for a person, a failure rejects, and what
-    was not asked for is skipped."""
+    """Of one check: what is noted costs the rank, a flag asks for a person, who may clear it, a failure
+    rejects, and what was not asked for is skipped."""
 
     PASSED = "passed"
     NOTED = "noted"
     FLAGGED = "flagged"
+    CLEARED = "cleared"
     FAILED = "failed"
     SKIPPED = "skipped"
 
@@ -104,6 +105,16 @@ class Verification(_Kept):
         if Verdict.FLAGGED in verdicts:
             return Standing.FLAGGED
         return Standing.VERIFIED if self.rerun else Standing.SELF_REPORTED
+
+    def cleared(self, names: Set[str]) -> Verification:
+        """The same after a person has looked at the flagged checks of these names."""
+        checks = [
+            check.model_copy(update={"verdict": Verdict.CLEARED})
+            if check.verdict is Verdict.FLAGGED and check.name in names
+            else check
+            for check in self.checks
+        ]
+        return self.model_copy(update={"checks": checks})
 
     def problems(self) -> Sequence[Check]:
         """Checks that failed or ask for a person, the worst first."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 from leaderboard.protocol import Protocol
 from leaderboard.reference import Reference
 from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.verification.report import Verification
+from leaderboard.verification.report import Verdict, Verification
 from leaderboard.verification.verify import verify
 
 
 def rescored(
     submission: SubmissionFolder, protocol: Protocol, reference: Reference, before: Verification
 ) -> Verification:
-    """A new verification, with the outcome of the old one's rerun, which no metric changes."""
+    """A new verification with what no metric changes of the old one: its rerun, and what was cleared."""
     fresh = verify(submission, protocol, reference)
     rerun = [check for check in before.checks if check.name == "rerun"]
     checks = [check for check in fresh.checks if check.name != "rerun"] + rerun
-    return fresh.model_copy(update={"checks": checks, "rerun": before.rerun})
+    cleared = {check.name for check in before.checks if check.verdict is Verdict.CLEARED}
+    return fresh.model_copy(update={"checks": checks, "rerun": before.rerun}).cleared(cleared)

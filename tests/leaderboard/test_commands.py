@@ -14,7 +14,7 @@ from leaderboard.commands import verify_options
 from leaderboard.entries import Entries
 from leaderboard.protocol import Protocol
 from leaderboard.reference import Reference
-from leaderboard.verification.report import read_verification
+from leaderboard.verification.report import Standing, read_verification
 from tests.leaderboard.conftest import Honest
 from tests.leaderboard.helpers import Tampered, assert_one_line, write_about, write_protocol
 
@@ -53,7 +53,12 @@ def test_the_exit_status_tells_what_is_to_be_done(
     assert "a person must look at it; then give --looked-at" in capsys.readouterr().out
     assert not entries.exists()
     assert cli.run([*accept, "--looked-at"]) == 0
-    assert [entry.key for entry in Entries(entries).of("tiny-v1")] == ["somebody/1.0_2026-01-31"]
+    (entry,) = Entries(entries).of("tiny-v1")
+    assert entry.key == "somebody/1.0_2026-01-31"
+    assert {check.name: check.verdict.value for check in entry.verification.checks}[
+        "closeness"
+    ] == "cleared"
+    assert entry.verification.standing is Standing.SELF_REPORTED
     submission.change_result("000", matching_loss=0.5)
     assert cli.run(["verify", str(submission.path)]) == 1
     assert cli.run([*accept, "--looked-at"]) == 1

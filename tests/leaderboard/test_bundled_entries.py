@@ -1,0 +1,39 @@
+"""The entries that come with the project."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmark.attacks import ATTACKS
+from leaderboard.entries import Entries, Entry, bundled_entries
+from leaderboard.export import published_index
+from leaderboard.observation_set import checksum
+from leaderboard.protocol import find_protocol
+from leaderboard.verification.report import SCORING_VERSION, Standing
+
+ENTRIES = Entries(bundled_entries())
+ALL = [entry for protocol in ENTRIES.protocols() for entry in ENTRIES.of(protocol)]
+
+
+@pytest.mark.parametrize("protocol", ["photos-v1", "cifar10-v1"])
+def test_every_attack_of_this_project_is_on_the_board(protocol: str) -> None:
+    reruns = [entry.submission.file.rerun for entry in ENTRIES.of(protocol)]
+    found = {rerun.attack.use for rerun in reruns if rerun}
+    assert found >= set(ATTACKS)
+
+
+@pytest.mark.parametrize("entry", ALL, ids=lambda entry: entry.key)
+def test_an_entry_is_what_was_verified(entry: Entry) -> None:
+    entry.submission.check_files()
+    protocol = find_protocol(entry.submission.file.protocol)
+    index = published_index(protocol)
+    assert index is not None
+    assert entry.path.parts[-3:] == (protocol.key, *entry.key.split("/"))
+    for name, result in entry.submission.results.items():
+        item = index.observations[name]
+        assert checksum(entry.submission.reconstruction(name)) == result.sha256
+        assert result.gradient_evaluations <= protocol.file.budget.gradient_evaluations
+        entry.submission.answer(name, item.images, item.size)
+    assert entry.verification.standing in (Standing.VERIFIED, Standing.SELF_REPORTED, Standing.FLAGGED)
+    assert entry.verification.scoring == SCORING_VERSION
+    assert entry.verification.complete
