@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from benchmark.matrix.component import canonical
 from benchmark.matrix.round import short_hash
+from benchmark.results.files import make_folder
 from leaderboard.errors import LeaderboardError
 from leaderboard.export import TruthFolder, check_published, export, published_index
 from leaderboard.observation_set import ObservationSet
@@ -90,6 +93,9 @@ def _cached(protocol: Protocol) -> Path:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     rounds = canonical({name: one.observation_id for name, one in protocol.rounds.items()})
     folder = cache / "gifd-bench" / "leaderboard" / f"{protocol.key}-{short_hash(rounds)}"
-    if not (folder / "index.json").is_file():
-        export(protocol, folder, None)
+    make_folder(folder.parent)
+    # Of two verifications that begin at once, one makes it and the other waits.
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "index.json").is_file():
+            export(protocol, folder, None)
     return folder
