@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from leaderboard.observation_set import ObservationSet
 from leaderboard.protocol import Protocol
 from tasks.errors import TaskError
 from tasks.task import Task
+from tasks.training import cache_folder
 from tasks.truth import Truth
 
 
@@ -90,9 +90,8 @@ def truths_at_hand(protocol: Protocol) -> dict[str, Truth] | None:
 
 def _cached(protocol: Protocol) -> Path:
     """A folder of the user's cache that holds the protocol's observations."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     rounds = canonical({name: one.observation_id for name, one in protocol.rounds.items()})
-    folder = cache / "gifd-bench" / "leaderboard" / f"{protocol.key}-{short_hash(rounds)}"
+    folder = cache_folder() / "leaderboard" / f"{protocol.key}-{short_hash(rounds)}"
     make_folder(folder.parent)
     # Of two verifications that begin at once, one makes it and the other waits.
     with FileLock(f"{folder}.lock"):

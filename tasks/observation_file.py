@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Set
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from tasks.batch_norm import Moments
 from tasks.client import ClientSettings, FedAvg
 from tasks.errors import TaskError, one_line
+from tasks.files import save_whole
 from tasks.models.spec import ModelSpec
 from tasks.observation import KnownDefense, Observation, check
 from tasks.threat_model import ThreatModel
@@ -58,18 +55,7 @@ def save_observation(observation: Observation, path: Path) -> None:
         "client": asdict(observation.client) if observation.client else None,
         "defenses": None if known is None else [asdict(defense) for defense in known],
     }
-    # Another machine on the same disk may write the same file, with the same process id.
-    partial = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, metadata={"format": FORMAT, "observation": json.dumps(facts)})
-        with partial.open("rb") as file:
-            # Renamed before its content is on the disk, a file can be empty after a power cut.
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise TaskError(f"{path}: cannot be written ({one_line(error)})") from error
+    save_whole(tensors, {"format": FORMAT, "observation": json.dumps(facts)}, path)
 
 
 def load_observation(path: Path, imports: Set[str] = frozenset()) -> Observation:

@@ -31,7 +31,9 @@ def run(arguments: list[str]) -> int:
     )
     add_training_options(parser)
     parser.add_argument(
-        "--cache", type=Path, help="folder; default: $GIFD_BENCH_CACHE, or else ~/.cache/gifd-bench"
+        "--cache",
+        type=Path,
+        help="folder; default: $GIFD_BENCH_CACHE, or else gifd-bench in the user's cache",
     )
     options, overrides = parser.parse_known_args(arguments)
     training = training_from(options, VictimTraining())

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from pytorch_lightning.callbacks import Callback
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from tasks.datasets.base import Dataset
 from tasks.errors import TaskError, one_line
+from tasks.files import save_whole
 from tasks.models.spec import ModelSpec
 from tasks.training.images import load_images
 from tasks.training.settings import VictimTraining
@@ -28,8 +28,10 @@ VARIABLE = "GIFD_BENCH_CACHE"
 
 
 def cache_folder(option: Path | None = None) -> Path:
-    """The folder given, else the environment's GIFD_BENCH_CACHE, else ~/.cache/gifd-bench."""
-    return option or Path(os.environ.get(VARIABLE) or Path.home() / ".cache" / "gifd-bench")
+    """The folder given, else the environment's GIFD_BENCH_CACHE, else gifd-bench in the user's cache:
+    XDG_CACHE_HOME, or ~/.cache."""
+    of_user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return option or Path(os.environ.get(VARIABLE) or of_user / "gifd-bench")
 
 
 def victim_file(
@@ -124,13 +126,9 @@ def _identity(
 def _save(path: Path, model: nn.Module, identity: str, results: Mapping[str, Any]) -> None:
     """Write one safetensors file; it appears whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     # Copies, because safetensors refuses tensors that share storage.
     state = {name: value.contiguous().clone() for name, value in model.state_dict().items()}
-    save_file(
-        state, partial, metadata={"format": FORMAT, "identity": identity, "results": json.dumps(results)}
-    )
-    partial.replace(path)
+    save_whole(state, {"format": FORMAT, "identity": identity, "results": json.dumps(results)}, path)
 
 
 def _load(path: Path, spec: ModelSpec, identity: str) -> nn.Module:

@@ -235,6 +235,7 @@ def test_the_cache_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) ->
     assert cache_folder(Path("/option")) == Path("/option")
     assert cache_folder() == Path("/somewhere")
     monkeypatch.delenv("GIFD_BENCH_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", "/me")
     assert cache_folder() == Path("/me/.cache/gifd-bench")
 

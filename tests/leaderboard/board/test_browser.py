@@ -14,23 +14,11 @@ from leaderboard.entries import Entries
 from leaderboard.protocol import Protocol, read_protocol
 from leaderboard.verification.report import Check, Verdict
 from tests.browser import Browser
-from tests.leaderboard.board.helpers import small_board, truths_of, write_entry, write_protocol
+from tests.leaderboard.board.helpers import small_board, write_entry, write_protocol
 
 WIDTHS = pytest.mark.parametrize("width", [390, 1280])
 MARKUP = '<script>window.hacked=1</script>"\'><img src=x onerror="window.hacked=1">{{ 7*7 }}</script><!--'
 PAGES = ("index.html", "small-v1.html", "attacks/first.html")
-
-
-@pytest.fixture(scope="module")
-def protocol(tmp_path_factory: pytest.TempPathFactory) -> Protocol:
-    return read_protocol(write_protocol(tmp_path_factory.mktemp("protocol")))
-
-
-@pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory, protocol: Protocol) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    entries = small_board(folder / "entries", protocol)
-    return write_board(entries, [protocol], folder / "board", truths_of).parent
 
 
 def visible(browser: Browser, table: str = "#table") -> list[str]:

@@ -20,19 +20,7 @@ from leaderboard.board.strips import Sprites
 from leaderboard.entries import Entries
 from leaderboard.errors import LeaderboardError
 from leaderboard.protocol import Protocol, read_protocol
-from tests.leaderboard.board.helpers import small_board, truths_of, write_entry, write_protocol
-
-
-@pytest.fixture(scope="module")
-def protocol(tmp_path_factory: pytest.TempPathFactory) -> Protocol:
-    return read_protocol(write_protocol(tmp_path_factory.mktemp("protocol")))
-
-
-@pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory, protocol: Protocol) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    entries = small_board(folder / "entries", protocol)
-    return write_board(entries, [protocol], folder / "board", truths_of).parent
+from tests.leaderboard.board.helpers import truths_of, write_entry, write_protocol
 
 
 def build(entries: Path, protocol: Protocol, output: Path) -> Path:
