@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.attacks.base import Attack
-from benchmark.display import Display, Listener
-from benchmark.errors import BenchmarkError
-from benchmark.invert import Checkpoint, invert
-from benchmark.matrix.component import Component
-from benchmark.matrix.resolve import Resolver
-from benchmark.results.audit_folder import AuditFolder
-from benchmark.runner import Limits
-from priors.base import Prior
-from tasks.observation import Observation
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.display import Display, Listener
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.invert import Checkpoint, invert
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.resolve import Resolver
+from gifd_bench.benchmark.results.audit_folder import AuditFolder
+from gifd_bench.benchmark.runner import Limits
+from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.observation import Observation
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, version
 
+from gifd_bench.common.errors import ExitStatus, UserError
+
 # Name of the command, its module below benchmark.commands, and its line in the help.
 COMMANDS = {
     "run": ("run", "run a matrix, or what is missing of it"),
@@ -28,7 +30,6 @@ COMMANDS = {
     "sample": ("sample", "write a grid of a prior's samples"),
     "train-prior": ("train_prior", "train a generative prior on your own images"),
 }
-USER_ERROR = 2
 # Packages that build on this one add commands of their own under this group of entry points.
 GROUP = "gifd_bench.commands"
 
@@ -56,12 +57,11 @@ def run(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     # torch takes seconds to import: `--help` and `--version` should not.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
-    errors = import_module("benchmark.user_errors").USER_ERRORS
     try:
         return int(_command(options.command, added)(options.arguments))
-    except errors as error:
+    except UserError as error:
         sys.stderr.write(f"gifd-bench: {error}\n")
-        return USER_ERROR
+        return ExitStatus.USER_ERROR
     except BrokenPipeError:
         # Whoever read our output has stopped: nothing is left to say.
         sys.stderr.close()
@@ -73,5 +73,7 @@ def _command(name: str, added: Mapping[str, EntryPoint]) -> Callable[[list[str]]
     if name in added:
         command: Callable[[list[str]], int] = added[name].load()
         return command
-    own: Callable[[list[str]], int] = import_module(f"benchmark.commands.{COMMANDS[name][0]}").run
+    own: Callable[[list[str]], int] = import_module(
+        f"gifd_bench.benchmark.commands.{COMMANDS[name][0]}"
+    ).run
     return own

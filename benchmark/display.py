@@ -8,7 +8,7 @@ from typing import Protocol
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.base import Attack
 
 
 class Display(Protocol):

@@ -1,11 +1,9 @@
-"""The one error of this package that is meant for a person to read."""
+"""The error of this room that is meant for a person to read."""
 
 from __future__ import annotations
 
+from gifd_bench.common.errors import UserError
 
-class BenchmarkError(ValueError):
+
+class BenchmarkError(UserError):
     """A configuration, folder or option is wrong; the message is one line that says what and where."""
-
-
-class StorageError(BenchmarkError):
-    """A file cannot be written: the disk is full, say, or the folder read-only."""

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from benchmark.attacks.base import Attack
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.results.files import written_whole
-from priors.base import Prior
-from tasks.observation import Observation
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.common.files import written_whole
+from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.observation import Observation
 
 
 class InversionInterrupted(Exception):

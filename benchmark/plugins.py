@@ -9,9 +9,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from benchmark.attacks.base import Attack
-from benchmark.errors import BenchmarkError
-from tasks.errors import one_line
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.common.errors import one_line
 
 GROUP = "gifd_bench.attacks"
 

@@ -10,27 +10,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 
-from benchmark.attacks.base import Attack
-from benchmark.display import Display, Listener, VictimListener
-from benchmark.errors import StorageError
-from benchmark.invert import Checkpoint, InversionInterrupted, invert
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.component import Component
-from benchmark.matrix.config import Matrix
-from benchmark.matrix.task import TaskConfig
-from benchmark.matrix.unmet import unmet
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.claims import DEATHS, claimed
-from benchmark.results.run_folder import RunFolder
-from benchmark.scoring.scorer import score
-from benchmark.time_limit import TimeLimit, ends_when_hung
-from benchmark.tracking.base import Tracker
-from benchmark.tracking.guarded import Guarded
-from priors.base import Prior
-from tasks.errors import one_line
-from tasks.observation import Observation
-from tasks.observation_file import load_observation
-from tasks.task import Task
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.display import Display, Listener, VictimListener
+from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.matrix.task import TaskConfig
+from gifd_bench.benchmark.matrix.unmet import unmet
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.claims import DEATHS, claimed
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.scorer import score
+from gifd_bench.benchmark.time_limit import TimeLimit, ends_when_hung
+from gifd_bench.benchmark.tracking.base import Tracker
+from gifd_bench.benchmark.tracking.guarded import Guarded
+from gifd_bench.common.errors import StorageError, one_line
+from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import load_observation
+from gifd_bench.tasks.task import Task
 
 
 @dataclass(frozen=True)

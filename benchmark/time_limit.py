@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.common.errors import ExitStatus
 
 # What an iteration may take beyond the limit before the process is ended.
 GRACE = 10.0
-HUNG = 75
 
 
 class TimeLimitExceeded(BenchmarkError):
@@ -55,7 +55,7 @@ def ends_when_hung(seconds: float | None, record: Callable[[str], None]) -> Iter
         if not done.wait(limit + GRACE):
             record(f"TimeLimitExceeded: it hung in an iteration beyond its time limit of {limit:g} s")
             # Nothing gentler stops a thread that does not come back to Python.
-            os._exit(HUNG)
+            os._exit(ExitStatus.HUNG)
 
     threading.Thread(target=watch, daemon=True).start()
     try:

@@ -4,8 +4,8 @@ What is submitted are reconstructions, not numbers: everything that the board sh
 them, by anyone who likes to.
 """
 
-from leaderboard.matching import UpdateDistance
-from leaderboard.observation_set import ObservationSet, checksum
-from leaderboard.submission.reconstruction import read_answer
+from gifd_bench.leaderboard.matching import UpdateDistance
+from gifd_bench.leaderboard.observation_set import ObservationSet, checksum
+from gifd_bench.leaderboard.submission.reconstruction import read_answer
 
 __all__ = ["ObservationSet", "UpdateDistance", "checksum", "read_answer"]

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from benchmark.audit import Auditor
-from benchmark.display import Display
-from benchmark.matrix.component import Component
-from benchmark.matrix.round import stream
-from benchmark.results.audit_folder import AuditFolder
-from benchmark.results.files import make_folder, read_json, write_json
-from benchmark.results.output_folder import is_new
-from leaderboard.errors import LeaderboardError
-from leaderboard.fingerprint import is_same
-from leaderboard.observation_set import ObservationSet
+from gifd_bench.benchmark.audit import Auditor
+from gifd_bench.benchmark.display import Display
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.results.audit_folder import AuditFolder
+from gifd_bench.benchmark.results.output_folder import is_new
+from gifd_bench.common.files import make_folder, read_json, write_json
+from gifd_bench.common.hashing import stream
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.fingerprint import is_same
+from gifd_bench.leaderboard.observation_set import ObservationSet
 
 FORMAT = "gifd-bench/challenge/1"
 

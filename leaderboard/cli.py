@@ -33,5 +33,5 @@ def run(arguments: list[str]) -> int:
         "arguments", nargs=argparse.REMAINDER, help="see `gifd-bench leaderboard COMMAND --help`"
     )
     options = parser.parse_args(arguments)
-    module = import_module(f"leaderboard.commands.{options.command}")
+    module = import_module(f"gifd_bench.leaderboard.commands.{options.command}")
     return int(module.run(options.arguments))

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from benchmark.errors import StorageError
-from benchmark.results.files import make_folder
-from leaderboard.errors import LeaderboardError
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.submission.schema import About
-from leaderboard.verification.report import (
+from gifd_bench.common.errors import StorageError, one_line
+from gifd_bench.common.files import make_folder
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.submission.schema import About
+from gifd_bench.leaderboard.verification.report import (
     Standing,
     Verification,
     read_verification,
     write_verification,
 )
-from tasks.errors import one_line
 
 
 @dataclass(frozen=True)
@@ -117,4 +116,4 @@ def _folders(path: Path) -> list[Path]:
 
 def bundled_entries() -> Path:
     """The folder of the entries that come with this package."""
-    return Path(__file__).parent / "entries"
+    return Path(__file__).resolve().parent / "entries"

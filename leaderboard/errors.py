@@ -1,9 +1,9 @@
-"""The error of this package that is meant for a person to read."""
+"""The error of this room that is meant for a person to read."""
 
 from __future__ import annotations
 
-from benchmark.errors import BenchmarkError
+from gifd_bench.common.errors import UserError
 
 
-class LeaderboardError(BenchmarkError):
+class LeaderboardError(UserError):
     """A protocol, submission or entry is wrong; the message is one line that says what and where."""

@@ -8,15 +8,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmark.matrix.round import Round
-from benchmark.results.files import make_folder, read_json, read_tensors, write_json, write_tensors
-from leaderboard.errors import LeaderboardError
-from leaderboard.observation_set import FORMAT, Index, Item, ObservationSet, item_of, same_observation
-from leaderboard.protocol import Protocol
-from tasks.observation_file import save_observation
-from tasks.selection import Selection
-from tasks.task import Task
-from tasks.truth import Truth
+from gifd_bench.benchmark.matrix.round import Round
+from gifd_bench.common.files import (
+    make_folder,
+    read_json,
+    read_tensors,
+    write_json,
+    write_tensors,
+)
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.observation_set import (
+    FORMAT,
+    Index,
+    Item,
+    ObservationSet,
+    item_of,
+    same_observation,
+)
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.tasks.observation_file import save_observation
+from gifd_bench.tasks.selection import Selection
+from gifd_bench.tasks.task import Task
+from gifd_bench.tasks.truth import Truth
 
 
 @dataclass(frozen=True)

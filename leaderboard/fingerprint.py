@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from tasks.observation import Observation
+from gifd_bench.tasks.observation import Observation
 
 BUCKETS = 16
 # Last bits of float32 sums move a sketch by about 1e-6 of its length; another image or victim by about 1.

@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from benchmark.inversion.simulation import SimulatedClient
-from tasks.observation import Observation
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.tasks.observation import Observation
 
 
 class UpdateDistance:

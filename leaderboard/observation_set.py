@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from benchmark.matrix.round import Round
-from benchmark.results.files import read_json
-from leaderboard.errors import LeaderboardError
-from leaderboard.fingerprint import BUCKETS, fingerprint, is_same
-from leaderboard.text import Line, Sha256, Strict, first_error
-from tasks.observation import Observation
-from tasks.observation_file import load_observation
+from gifd_bench.benchmark.matrix.round import Round
+from gifd_bench.common.files import read_json
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.fingerprint import BUCKETS, fingerprint, is_same
+from gifd_bench.leaderboard.text import Line, Sha256, Strict, first_error
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import load_observation
 
 FORMAT: Literal["gifd-bench/observation-set/1"] = "gifd-bench/observation-set/1"
 Name = Annotated[str, Field(pattern=r"^[0-9]{3,6}$")]
@@ -27,7 +27,7 @@ class Item(Strict):
 
     Attributes:
         sha256: of its file.
-        fingerprint: see `leaderboard.fingerprint`.
+        fingerprint: see `gifd_bench.leaderboard.fingerprint`.
         task, defense: their labels, for tables.
         images, size: how many images are asked for, and their height and width in pixels.
         classes: that the victim tells apart; labels are below.

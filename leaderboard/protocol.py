@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.files import read_yaml
-from benchmark.matrix.resolve import Resolver, labelled
-from benchmark.matrix.round import Round
-from benchmark.scoring.scorer import METRICS
-from leaderboard.errors import LeaderboardError
-from leaderboard.text import Line, Slug, Strict, first_error
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.files import read_yaml
+from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
+from gifd_bench.benchmark.matrix.round import Round
+from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.text import Line, Slug, Strict, first_error
 
 # Of which metrics less is better.
 LOWER_IS_BETTER = frozenset(["lpips_alex", "lpips_vgg", "mse", "feature_mse"])
@@ -142,4 +142,4 @@ def _rounds(file: ProtocolFile) -> list[Round]:
 
 
 def _bundled() -> Path:
-    return Path(str(resources.files("leaderboard"))) / "protocols"
+    return Path(str(resources.files("gifd_bench.leaderboard"))) / "protocols"

@@ -8,17 +8,16 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from benchmark.matrix.component import canonical
-from benchmark.matrix.round import short_hash
-from benchmark.results.files import make_folder
-from leaderboard.errors import LeaderboardError
-from leaderboard.export import TruthFolder, check_published, export, published_index
-from leaderboard.observation_set import ObservationSet
-from leaderboard.protocol import Protocol
-from tasks.errors import TaskError
-from tasks.task import Task
-from tasks.training import cache_folder
-from tasks.truth import Truth
+from gifd_bench.common.cache import cache_folder
+from gifd_bench.common.files import make_folder
+from gifd_bench.common.hashing import canonical, short_hash
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.export import TruthFolder, check_published, export, published_index
+from gifd_bench.leaderboard.observation_set import ObservationSet
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.task import Task
+from gifd_bench.tasks.truth import Truth
 
 
 @dataclass(frozen=True)

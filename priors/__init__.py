@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from priors.base import UNKNOWN_CLASS, Prior, State
-from priors.bundled import cifar10, from_file
-from priors.errors import PriorError
-from priors.generators.untrained import UntrainedPrior
-from priors.published import biggan, dcgan, stylegan2
+from gifd_bench.priors.base import UNKNOWN_CLASS, Prior, State
+from gifd_bench.priors.bundled import cifar10, from_file
+from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.generators.untrained import UntrainedPrior
+from gifd_bench.priors.published import biggan, dcgan, stylegan2
 
 PRIORS: dict[str, Callable[..., Prior]] = {
     "biggan": biggan,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from priors.base import Prior
-from priors.generators.resnet import ResNetPrior
-from priors.weights_file import load_generator
+from gifd_bench.priors.base import Prior
+from gifd_bench.priors.generators.resnet import ResNetPrior
+from gifd_bench.priors.weights_file import load_generator
 
 WEIGHTS = Path(__file__).parent / "weights"
 

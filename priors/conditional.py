@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from priors.base import UNKNOWN_CLASS, Prior, State
+from gifd_bench.priors.base import UNKNOWN_CLASS, Prior, State
 
 
 class ConditionalPrior(Prior):

@@ -1,7 +1,9 @@
-"""The one error of this package that is meant for a person to read."""
+"""The error of this room that is meant for a person to read."""
 
 from __future__ import annotations
 
+from gifd_bench.common.errors import UserError
 
-class PriorError(ValueError):
+
+class PriorError(UserError):
     """A prior's file or its use is wrong; the message is one line that says what and where."""

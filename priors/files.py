@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from priors.bundled import WEIGHTS
-from priors.errors import PriorError
-from priors.hub import Source
-from priors.published import BIGGAN_CONFIG, BIGGAN_WEIGHTS
+from gifd_bench.priors.bundled import WEIGHTS
+from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.hub import Source
+from gifd_bench.priors.published import BIGGAN_CONFIG, BIGGAN_WEIGHTS
 
 
 def absent_files(prior: str, arguments: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from priors.errors import PriorError
+from gifd_bench.priors.errors import PriorError
 
 
 @dataclass(frozen=True)

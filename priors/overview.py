@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
-from priors.base import Prior
-from priors.bundled import WEIGHTS, cifar10
-from priors.generators.biggan import BigGAN, BigGANConfig, BigGANPrior
-from priors.generators.dcgan import DCGAN, DCGANPrior
-from priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config, StyleGAN2Prior
-from priors.generators.untrained import UntrainedPrior
-from priors.published import imagenet_classes
+from gifd_bench.priors.base import Prior
+from gifd_bench.priors.bundled import WEIGHTS, cifar10
+from gifd_bench.priors.generators.biggan import BigGAN, BigGANConfig, BigGANPrior
+from gifd_bench.priors.generators.dcgan import DCGAN, DCGANPrior
+from gifd_bench.priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config, StyleGAN2Prior
+from gifd_bench.priors.generators.untrained import UntrainedPrior
+from gifd_bench.priors.published import imagenet_classes
 
 BRING = "file or hub"
 # Multiples of the channel width that the blocks of the published BigGAN-deep go through, by image size.

@@ -11,12 +11,12 @@ from typing import Any
 from timm.data.imagenet_info import ImageNetInfo
 from torch import Tensor
 
-from priors.errors import PriorError
-from priors.generators.biggan import BigGAN, BigGANConfig, BigGANPrior, fold, published_shapes
-from priors.generators.dcgan import DCGAN, DCGANPrior
-from priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config, StyleGAN2Prior
-from priors.hub import Source
-from priors.tensor_files import check_tensors, read_generator, read_state_dict
+from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.generators.biggan import BigGAN, BigGANConfig, BigGANPrior, fold, published_shapes
+from gifd_bench.priors.generators.dcgan import DCGAN, DCGANPrior
+from gifd_bench.priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config, StyleGAN2Prior
+from gifd_bench.priors.hub import Source
+from gifd_bench.priors.tensor_files import check_tensors, read_generator, read_state_dict
 
 # Keys of the published config.json that say nothing new.
 REDUNDANT = {"class_embed_dim"}

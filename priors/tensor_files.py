@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from priors.errors import PriorError
+from gifd_bench.common.errors import FileError
+from gifd_bench.common.files import read_tensors_and_metadata
+from gifd_bench.priors.errors import PriorError
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -22,11 +23,9 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     _must_exist(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise PriorError(f"{path}: damaged weights file ({error})") from error
+        return read_tensors_and_metadata(path)
+    except FileError as error:
+        raise PriorError(f"damaged weights file: {error}") from error
 
 
 def read_checkpoint(path: Path) -> Any:

@@ -7,22 +7,18 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
-from priors.errors import PriorError
-from priors.generators.resnet import Generator, GeneratorConfig
-from priors.tensor_files import check_tensors, read_safetensors
+from gifd_bench.common.files import write_tensors
+from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.generators.resnet import Generator, GeneratorConfig
+from gifd_bench.priors.tensor_files import check_tensors, read_safetensors
 
 FORMAT = "gifd-bench/resnet-generator/1"
 
 
 def save_generator(path: Path, generator: Generator) -> None:
     """Write weights and shape; the file appears whole or not at all."""
-    tensors = {name: tensor.contiguous() for name, tensor in generator.state_dict().items()}
     metadata = {"format": FORMAT, "generator": json.dumps(asdict(generator.config))}
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata=metadata)
-    partial.replace(path)
+    write_tensors(path, generator.state_dict(), metadata)
 
 
 def load_generator(path: Path) -> Generator:

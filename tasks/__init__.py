@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from tasks.errors import TaskError
-from tasks.observation import Observation
-from tasks.observation_file import load_observation, save_observation
-from tasks.settings import TaskSettings
-from tasks.task import Task
-from tasks.truth import Truth
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import load_observation, save_observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
+from gifd_bench.tasks.truth import Truth
 
 __all__ = [
     "Observation",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from tasks.errors import TaskError
+from gifd_bench.tasks.errors import TaskError
 
 
 def check_choices(settings: Any, what: str) -> None:

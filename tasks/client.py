@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tasks.batch_norm import set_batch_norm_training
-from tasks.choices import check_choices
-from tasks.defenses.base import Defense, PrivateBatch
-from tasks.errors import TaskError
+from gifd_bench.tasks.batch_norm import set_batch_norm_training
+from gifd_bench.tasks.choices import check_choices
+from gifd_bench.tasks.defenses.base import Defense, PrivateBatch
+from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,9 @@
-"""The one error of this package that is meant for a person to read."""
+"""The error of this room that is meant for a person to read."""
 
 from __future__ import annotations
 
+from gifd_bench.common.errors import UserError
 
-class TaskError(ValueError):
+
+class TaskError(UserError):
     """A task's data, file or setting is wrong; the message is one line that says what and where."""
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message on one line."""
-    return " ".join(str(error).split())

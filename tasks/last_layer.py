@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from tasks.errors import TaskError
+from gifd_bench.tasks.errors import TaskError
 
 
 def representation(model: nn.Module, inputs: Tensor) -> tuple[str, Tensor]:

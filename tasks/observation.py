@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.batch_norm import Moments, running_moments
-from tasks.client import ClientSettings
-from tasks.errors import TaskError, one_line
-from tasks.models.spec import ModelSpec
-from tasks.threat_model import ThreatModel
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.batch_norm import Moments, running_moments
+from gifd_bench.tasks.client import ClientSettings
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.threat_model import ThreatModel
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class KnownDefense:
 class Observation:
     """What the server holds after one round: all that an attack is given, and never an image.
 
-    `tasks.observation_file` writes it to a file and reads it back.
+    `gifd_bench.tasks.observation_file` writes it to a file and reads it back.
 
     Attributes:
         update: what the server received, by parameter name in the model's order: a gradient of the mean

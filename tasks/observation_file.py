@@ -8,16 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from tasks.batch_norm import Moments
-from tasks.client import ClientSettings, FedAvg
-from tasks.errors import TaskError, one_line
-from tasks.files import save_whole
-from tasks.models.spec import ModelSpec
-from tasks.observation import KnownDefense, Observation, check
-from tasks.threat_model import ThreatModel
+from gifd_bench.common.errors import FileError, one_line
+from gifd_bench.common.files import read_tensors_and_metadata, write_tensors
+from gifd_bench.tasks.batch_norm import Moments
+from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.observation import KnownDefense, Observation, check
+from gifd_bench.tasks.threat_model import ThreatModel
 
 FORMAT = "gifd-bench/observation/2"
 
@@ -26,12 +26,11 @@ def save_observation(observation: Observation, path: Path) -> None:
     """Write the file; it appears whole or not at all.
 
     Raises:
-        TaskError: it cannot be written; what was there before is there still.
+        StorageError: it cannot be written; what was there before is there still.
     """
-    tensors = {f"update/{name}": value.contiguous() for name, value in observation.update.items()}
-    # Copies, because a state dict may hold one tensor under two names.
-    tensors |= {f"weights/{name}": value.clone() for name, value in observation.weights.items()}
-    tensors |= {f"buffers/{name}": value.clone() for name, value in observation.buffers.items()}
+    tensors = {f"update/{name}": value for name, value in observation.update.items()}
+    tensors |= {f"weights/{name}": value for name, value in observation.weights.items()}
+    tensors |= {f"buffers/{name}": value for name, value in observation.buffers.items()}
     for layer, its in (observation.batch_statistics or {}).items():
         tensors |= {f"statistics/{layer}/mean": its.mean, f"statistics/{layer}/var": its.var}
     if observation.labels is not None:
@@ -55,7 +54,7 @@ def save_observation(observation: Observation, path: Path) -> None:
         "client": asdict(observation.client) if observation.client else None,
         "defenses": None if known is None else [asdict(defense) for defense in known],
     }
-    save_whole(tensors, {"format": FORMAT, "observation": json.dumps(facts)}, path)
+    write_tensors(path, tensors, {"format": FORMAT, "observation": json.dumps(facts)})
 
 
 def load_observation(path: Path, imports: Set[str] = frozenset()) -> Observation:
@@ -73,11 +72,9 @@ def load_observation(path: Path, imports: Set[str] = frozenset()) -> Observation
     if not path.is_file():
         raise TaskError(f"{path}: no such observation file")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise TaskError(f"{path}: damaged observation file ({error})") from error
+        tensors, metadata = read_tensors_and_metadata(path)
+    except FileError as error:
+        raise TaskError(f"damaged observation file: {error}") from error
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "none")
         raise TaskError(f"{path}: an observation of format '{FORMAT}' expected, found '{found}'")

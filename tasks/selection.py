@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-from tasks.errors import TaskError
+from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.choices import check_choices
-from tasks.client import ClientSettings
-from tasks.errors import TaskError
-from tasks.selection import Selection
-from tasks.threat_model import ThreatModel
-from tasks.training.settings import VictimTraining
+from gifd_bench.tasks.choices import check_choices
+from gifd_bench.tasks.client import ClientSettings
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.selection import Selection
+from gifd_bench.tasks.threat_model import ThreatModel
+from gifd_bench.tasks.training.settings import VictimTraining
 
 MOST_IMAGES = 64
 

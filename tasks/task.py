@@ -11,20 +11,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from tasks.batch_norm import batch_moments
-from tasks.client import run_round
-from tasks.datasets.base import Dataset
-from tasks.defenses import describe
-from tasks.defenses.base import Defense
-from tasks.errors import TaskError, one_line
-from tasks.models.check import check_model
-from tasks.models.pretrained import load_pretrained
-from tasks.models.spec import ModelSpec
-from tasks.models.state import load_state
-from tasks.observation import KnownDefense, Observation
-from tasks.selection import Batches
-from tasks.settings import TaskSettings
-from tasks.truth import Truth
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.batch_norm import batch_moments
+from gifd_bench.tasks.client import run_round
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.defenses import describe
+from gifd_bench.tasks.defenses.base import Defense
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.check import check_model
+from gifd_bench.tasks.models.pretrained import load_pretrained
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.models.state import load_state
+from gifd_bench.tasks.observation import KnownDefense, Observation
+from gifd_bench.tasks.selection import Batches
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.truth import Truth
 
 Training = Callable[[ModelSpec, int], nn.Module]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.choices import check_choices
+from gifd_bench.tasks.choices import check_choices
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from priors.generators.resnet import Generator, GeneratorConfig, ResNetPrior
-from tasks import Observation, Task, TaskSettings, Truth
-from tasks.datasets import Photos
-from tasks.defenses import NoDefense
+from gifd_bench.priors.generators.resnet import Generator, GeneratorConfig, ResNetPrior
+from gifd_bench.tasks import Observation, Task, TaskSettings, Truth
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.defenses import NoDefense
 
 # One class of the photographs and one that they do not have.
 TINY = GeneratorConfig(class_names=("cat", "dog"), latent_size=8, embedding_size=4, channels=(8, 8, 8, 8))

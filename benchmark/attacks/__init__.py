@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from benchmark.attacks.base import Attack, Stage
-from benchmark.attacks.dlg import DLG
-from benchmark.attacks.ggl import GGL
-from benchmark.attacks.gi import GI
-from benchmark.attacks.gias import GIAS
-from benchmark.attacks.gifd import GIFD
-from benchmark.attacks.gifd_ood import GIFDOOD
-from benchmark.attacks.gion import GION
-from benchmark.attacks.idlg import IDLG
-from benchmark.attacks.ig import IG
-from benchmark.attacks.latent import Latent
+from gifd_bench.benchmark.attacks.base import Attack, Stage
+from gifd_bench.benchmark.attacks.dlg import DLG
+from gifd_bench.benchmark.attacks.ggl import GGL
+from gifd_bench.benchmark.attacks.gi import GI
+from gifd_bench.benchmark.attacks.gias import GIAS
+from gifd_bench.benchmark.attacks.gifd import GIFD
+from gifd_bench.benchmark.attacks.gifd_ood import GIFDOOD
+from gifd_bench.benchmark.attacks.gion import GION
+from gifd_bench.benchmark.attacks.idlg import IDLG
+from gifd_bench.benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.latent import Latent
 
 ATTACKS: dict[str, type[Attack]] = {
     "dlg": DLG,

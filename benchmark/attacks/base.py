@@ -15,16 +15,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.candidates import BestIterate, Candidate, first_best
-from benchmark.inversion.labels import LabelRule, infer_labels
-from benchmark.inversion.matching import MatchingLoss
-from benchmark.inversion.reconstruction import Reconstruction, StageResult
-from benchmark.inversion.simulation import SimulatedClient
-from benchmark.inversion.stopping import STOPS, Judgement, StopName
-from priors.base import Prior
-from tasks.observation import Observation
-from tasks.threat_model import ThreatModel
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, first_best
+from gifd_bench.benchmark.inversion.labels import LabelRule, infer_labels
+from gifd_bench.benchmark.inversion.matching import MatchingLoss
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.inversion.stopping import STOPS, Judgement, StopName
+from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.threat_model import ThreatModel
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ class Attack(pl.LightningModule, ABC):
         stop: which iterate is the answer: the one with the lowest `matching_loss`; under noise, by the
             principle of `discrepancy`, the first one to fit the update as well as the truth would; or the
             one that fits best a part of the update that is `held_out` from the search.
-        label_rule: how labels are inferred where they are not granted; see `benchmark.inversion.labels`.
+        label_rule: how labels are inferred where they are not granted; see
+            `gifd_bench.benchmark.inversion.labels`.
     """
 
     needs_prior: ClassVar[bool] = False

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
-from benchmark.attacks.base import Stage
-from benchmark.attacks.pixels import PixelSearch
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.matching import Euclidean, MatchingLoss
+from gifd_bench.benchmark.attacks.base import Stage
+from gifd_bench.benchmark.attacks.pixels import PixelSearch
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.matching import Euclidean, MatchingLoss
 
 
 class DLG(PixelSearch):

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from benchmark.attacks.base import Stage
-from benchmark.attacks.staged import GeneratorSearch
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.evolution import CMAES
-from benchmark.inversion.latent_prior import kl_to_standard_normal
-from benchmark.inversion.matching import Euclidean, MatchingLoss
-from priors.base import State
+from gifd_bench.benchmark.attacks.base import Stage
+from gifd_bench.benchmark.attacks.staged import GeneratorSearch
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.evolution import CMAES
+from gifd_bench.benchmark.inversion.latent_prior import kl_to_standard_normal
+from gifd_bench.benchmark.inversion.matching import Euclidean, MatchingLoss
+from gifd_bench.priors.base import State
 
 Bound = Literal["tanh", "kl"]
 

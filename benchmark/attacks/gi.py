@@ -10,15 +10,15 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from benchmark.attacks.base import Stage
-from benchmark.attacks.pixels import PixelSearch
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.batch_norm import BatchNormPenalty, never_updated
-from benchmark.inversion.group import consensus, group_distance
-from benchmark.inversion.labels import LabelRule
-from benchmark.inversion.matching import Euclidean, MatchingLoss
-from benchmark.inversion.regularizers import image_norm, total_variation
-from benchmark.inversion.schedules import warm_up_and_cosine
+from gifd_bench.benchmark.attacks.base import Stage
+from gifd_bench.benchmark.attacks.pixels import PixelSearch
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.batch_norm import BatchNormPenalty, never_updated
+from gifd_bench.benchmark.inversion.group import consensus, group_distance
+from gifd_bench.benchmark.inversion.labels import LabelRule
+from gifd_bench.benchmark.inversion.matching import Euclidean, MatchingLoss
+from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
+from gifd_bench.benchmark.inversion.schedules import warm_up_and_cosine
 
 
 class GI(PixelSearch):

@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from benchmark.attacks.base import Stage
-from benchmark.attacks.staged import GeneratorSearch
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.matching import Cosine, MatchingLoss
-from benchmark.inversion.regularizers import total_variation
-from benchmark.inversion.schedules import three_drops
-from benchmark.inversion.weights import Renderer, as_searched, as_weights
-from priors.base import State
+from gifd_bench.benchmark.attacks.base import Stage
+from gifd_bench.benchmark.attacks.staged import GeneratorSearch
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.matching import Cosine, MatchingLoss
+from gifd_bench.benchmark.inversion.regularizers import total_variation
+from gifd_bench.benchmark.inversion.schedules import three_drops
+from gifd_bench.benchmark.inversion.weights import Renderer, as_searched, as_weights
+from gifd_bench.priors.base import State
 
 
 class GIAS(GeneratorSearch):

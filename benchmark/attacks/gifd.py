@@ -8,12 +8,12 @@ from typing import Any
 from jsonargparse import lazy_instance  # type: ignore[attr-defined]
 from torch import Tensor
 
-from benchmark.attacks.base import Stage, at_least_one
-from benchmark.attacks.staged import StagedSearch
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.projections import project_l1_ball, project_sphere
-from benchmark.inversion.radii import PerEntry, Radii
-from priors.base import LATENTS
+from gifd_bench.benchmark.attacks.base import Stage, at_least_one
+from gifd_bench.benchmark.attacks.staged import StagedSearch
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.projections import project_l1_ball, project_sphere
+from gifd_bench.benchmark.inversion.radii import PerEntry, Radii
+from gifd_bench.priors.base import LATENTS
 
 CENTRE = "centre of "
 

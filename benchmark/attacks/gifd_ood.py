@@ -6,10 +6,10 @@ from typing import Any
 
 from jsonargparse import lazy_instance  # type: ignore[attr-defined]
 
-from benchmark.attacks.base import at_least_one
-from benchmark.attacks.gifd import GIFD
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.radii import Growing, Radii
+from gifd_bench.benchmark.attacks.base import at_least_one
+from gifd_bench.benchmark.attacks.gifd import GIFD
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.radii import Growing, Radii
 
 
 class GIFDOOD(GIFD):

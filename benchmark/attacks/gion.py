@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.optim import Adam, Optimizer
 
-from benchmark.attacks.base import Attack, Stage
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.matching import Cosine, MatchingLoss
-from benchmark.inversion.over_parameterized import LATENT, OverParameterizedNetwork, wide_enough
-from benchmark.inversion.weights import as_searched, as_weights
+from gifd_bench.benchmark.attacks.base import Attack, Stage
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.matching import Cosine, MatchingLoss
+from gifd_bench.benchmark.inversion.over_parameterized import LATENT, OverParameterizedNetwork, wide_enough
+from gifd_bench.benchmark.inversion.weights import as_searched, as_weights
 
 
 class GION(Attack):

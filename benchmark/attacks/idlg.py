@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from benchmark.attacks.dlg import DLG
-from benchmark.inversion.labels import LabelRule
-from priors.base import Prior
-from tasks.observation import Observation
+from gifd_bench.benchmark.attacks.dlg import DLG
+from gifd_bench.benchmark.inversion.labels import LabelRule
+from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.observation import Observation
 
 
 class IDLG(DLG):

@@ -8,11 +8,11 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from benchmark.attacks.base import Stage, at_least_one
-from benchmark.attacks.pixels import PixelSearch
-from benchmark.inversion.matching import Cosine, MatchingLoss
-from benchmark.inversion.regularizers import total_variation
-from benchmark.inversion.schedules import three_drops
+from gifd_bench.benchmark.attacks.base import Stage, at_least_one
+from gifd_bench.benchmark.attacks.pixels import PixelSearch
+from gifd_bench.benchmark.inversion.matching import Cosine, MatchingLoss
+from gifd_bench.benchmark.inversion.regularizers import total_variation
+from gifd_bench.benchmark.inversion.schedules import three_drops
 
 
 class IG(PixelSearch):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmark.attacks.base import Stage, at_least_one
-from benchmark.attacks.staged import StagedSearch
+from gifd_bench.benchmark.attacks.base import Stage, at_least_one
+from gifd_bench.benchmark.attacks.staged import StagedSearch
 
 
 class Latent(StagedSearch):

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from benchmark.attacks.base import Attack
-from benchmark.inversion.projections import valid_pixels
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.inversion.projections import valid_pixels
 
 
 class PixelSearch(Attack):

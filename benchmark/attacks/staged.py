@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from benchmark.attacks.base import Attack, Stage
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.candidates import is_better
-from benchmark.inversion.matching import Cosine, MatchingLoss
-from benchmark.inversion.regularizers import image_norm, total_variation
-from benchmark.inversion.schedules import warm_up_and_cosine
-from priors.base import UNKNOWN_CLASS, State
+from gifd_bench.benchmark.attacks.base import Attack, Stage
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.candidates import is_better
+from gifd_bench.benchmark.inversion.matching import Cosine, MatchingLoss
+from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
+from gifd_bench.benchmark.inversion.schedules import warm_up_and_cosine
+from gifd_bench.priors.base import UNKNOWN_CLASS, State
 
 # What is held of the best start: its tensors, with this prefix, and its criterion.
 BEST = "best "

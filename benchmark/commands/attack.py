@@ -8,17 +8,17 @@ from pathlib import Path
 import pytorch_lightning as pl
 from rich.console import Console
 
-from benchmark.audit import Auditor
-from benchmark.commands.progress import ProgressDisplay
-from benchmark.invert import InversionInterrupted
-from benchmark.results.audit_folder import AuditFolder
-from benchmark.results.files import read_json
-from benchmark.runner import StopRequest
-from tasks.observation_file import load_observation
+from gifd_bench.benchmark.audit import Auditor
+from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.invert import InversionInterrupted
+from gifd_bench.benchmark.results.audit_folder import AuditFolder
+from gifd_bench.benchmark.runner import StopRequest
+from gifd_bench.common.errors import ExitStatus
+from gifd_bench.common.files import read_json
+from gifd_bench.tasks.observation_file import load_observation
 
 EPILOG = """options of the attack and of the prior follow, for example
   gifd-bench attack it.safetensors --attack gifd --prior cifar10 --output out --attack.restarts=4"""
-INTERRUPTED = 130
 
 
 def run(arguments: list[str]) -> int:
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
             auditor.run(options.observation, observation, prior, options.seed, folder, display, stop)
         except (InversionInterrupted, KeyboardInterrupt):
             console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
-            return INTERRUPTED
+            return ExitStatus.INTERRUPTED
     result = read_json(folder.result)
     console.print(f"classes: {', '.join(result['class_names'])}", markup=False)
     console.print(f"matching loss: {result['matching_loss']:.4g}", markup=False)

@@ -9,14 +9,12 @@ from pathlib import Path
 import pytorch_lightning as pl
 from rich.console import Console
 
-from benchmark.contract import CHECKS, Broken, Subject
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import Component, below
-from benchmark.matrix.resolve import Resolver
-from priors import PRIORS
-from tasks.errors import one_line
-
-FAILED = 1
+from gifd_bench.benchmark.contract import CHECKS, Broken, Subject
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component, below
+from gifd_bench.benchmark.matrix.resolve import Resolver
+from gifd_bench.common.errors import ExitStatus, one_line
+from gifd_bench.priors import PRIORS
 
 
 def run(arguments: list[str]) -> int:
@@ -50,7 +48,7 @@ def run(arguments: list[str]) -> int:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if broken:
         console.print(f"{broken} of {len(CHECKS)} promises are broken")
-        return FAILED
+        return ExitStatus.FAILED
     console.print(f"all {len(CHECKS)} promises are kept")
     return 0
 

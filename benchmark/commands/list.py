@@ -7,9 +7,9 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.matrix.component import CATALOGUE, describe
-from benchmark.matrix.files import bundled_configs, find_config, read_yaml
-from benchmark.plugins import installed_attacks
+from gifd_bench.benchmark.matrix.component import CATALOGUE, describe
+from gifd_bench.benchmark.matrix.files import bundled_configs, find_config, read_yaml
+from gifd_bench.benchmark.plugins import installed_attacks
 
 
 def run(arguments: list[str]) -> int:

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.resolve import Resolver
-from tasks.observation_file import save_observation
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.resolve import Resolver
+from gifd_bench.tasks.observation_file import save_observation
 
 EPILOG = """for example
   gifd-bench observe --output it.safetensors --task.dataset.use=folder --task.dataset.root=MY_IMAGES \\

@@ -11,14 +11,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.commands.durations import duration
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.config import Matrix, load_matrix
-from benchmark.matrix.files import find_config, read_yaml
-from benchmark.matrix.needs import Need, needs
-from benchmark.matrix.unmet import unmet
-from benchmark.matrix.workload import Load, workload
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.commands.durations import duration
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
+from gifd_bench.benchmark.matrix.files import find_config, read_yaml
+from gifd_bench.benchmark.matrix.needs import Need, needs
+from gifd_bench.benchmark.matrix.unmet import unmet
+from gifd_bench.benchmark.matrix.workload import Load, workload
+from gifd_bench.benchmark.results.run_folder import RunFolder
 
 EPILOG = """any field of the configuration can be set here, as for `gifd-bench run`"""
 TO_RUN = "to run"

@@ -7,7 +7,7 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from priors.overview import PriorFacts, overview
+from gifd_bench.priors.overview import PriorFacts, overview
 
 
 def run(arguments: list[str]) -> int:

@@ -6,10 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmark.report.formats import TEXTS
-from benchmark.report.page import write_report
-from benchmark.results.rows import rows_of
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.report.formats import TEXTS
+from gifd_bench.benchmark.report.page import write_report
+from gifd_bench.benchmark.results.rows import rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
 
 
 def run(arguments: list[str]) -> int:

@@ -9,29 +9,29 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.commands.progress import ProgressDisplay
-from benchmark.commands.run_display import StatusDisplay
-from benchmark.commands.run_slurm import add_slurm_options, run_on_slurm
-from benchmark.display import Both
-from benchmark.errors import BenchmarkError
-from benchmark.launch.local import LocalLauncher
-from benchmark.launch.worker import WorkerSettings, run_cells
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.config import Matrix, load_matrix
-from benchmark.matrix.needs import missing
-from benchmark.report.page import write_report
-from benchmark.results.rows import rows_of
-from benchmark.results.run_folder import RunFolder
-from benchmark.results.tables import mean_table
-from benchmark.runner import StopRequest
-from benchmark.tracking.guarded import Guarded
-from benchmark.tracking.registry import TRACKERS
+from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.commands.run_display import StatusDisplay
+from gifd_bench.benchmark.commands.run_slurm import add_slurm_options, run_on_slurm
+from gifd_bench.benchmark.display import Both
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.launch.local import LocalLauncher
+from gifd_bench.benchmark.launch.worker import WorkerSettings, run_cells
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
+from gifd_bench.benchmark.matrix.needs import missing
+from gifd_bench.benchmark.report.page import write_report
+from gifd_bench.benchmark.results.rows import rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.results.tables import mean_table
+from gifd_bench.benchmark.runner import StopRequest
+from gifd_bench.benchmark.tracking.guarded import Guarded
+from gifd_bench.benchmark.tracking.registry import TRACKERS
+from gifd_bench.common.errors import ExitStatus
 
 EPILOG = """any field of the configuration can be set here, for example
   --attacks.ig.iterations=150  --targets='[0, 1, 2, 3]'  --attacks.gifd.radii=null
   --defenses.noise.std=0.1       --tasks.photos.threat_model.labels=known
 an attack of your own: --attacks+=my_package.my_attack.MyAttack, or --attacks+=my_attack.py:MyAttack"""
-FAILED, INTERRUPTED = 1, 130
 
 
 def run(arguments: list[str]) -> int:
@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
     tracker.summarise(folder)
     if not all_ended:
         console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
-        return INTERRUPTED
+        return ExitStatus.INTERRUPTED
     return _report(folder, console)
 
 
@@ -126,4 +126,4 @@ def _report(folder: RunFolder, console: Console) -> int:
     failed = [row for row in rows if row.status == "failed"]
     for row in failed:
         console.print(f"failed: {row.id}: {row.reason}", markup=False, soft_wrap=True)
-    return FAILED if failed else 0
+    return ExitStatus.FAILED if failed else 0

@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.commands.durations import duration
-from benchmark.launch.status import Running, Status
+from gifd_bench.benchmark.commands.durations import duration
+from gifd_bench.benchmark.launch.status import Running, Status
 
 WORDS = ("queued", "running", "silent", "done", "failed", "skipped")
 

@@ -7,11 +7,11 @@ import time
 
 from rich.console import Console
 
-from benchmark.commands.run_display import StatusDisplay
-from benchmark.launch.slurm import SlurmSettings, submit
-from benchmark.launch.status import StatusReader
-from benchmark.launch.worker import WorkerSettings
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.commands.run_display import StatusDisplay
+from gifd_bench.benchmark.launch.slurm import SlurmSettings, submit
+from gifd_bench.benchmark.launch.status import StatusReader
+from gifd_bench.benchmark.launch.worker import WorkerSettings
+from gifd_bench.benchmark.results.run_folder import RunFolder
 
 SECONDS = 2.0
 

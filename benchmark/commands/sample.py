@@ -10,10 +10,10 @@ import torch
 from jsonargparse import ArgumentParser
 from torchvision.utils import save_image
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import Component, add_options, below, plain
-from priors.base import UNKNOWN_CLASS, Prior
-from tasks.errors import one_line
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component, add_options, below, plain
+from gifd_bench.common.errors import one_line
+from gifd_bench.priors.base import UNKNOWN_CLASS, Prior
 
 
 def run(arguments: list[str]) -> int:

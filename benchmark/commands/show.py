@@ -9,9 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.results.rows import Row, rows_of
-from benchmark.results.run_folder import RunFolder
-from benchmark.results.tables import as_csv, as_json, as_markdown, cell_table, mean_table
+from gifd_bench.benchmark.results.rows import Row, rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, cell_table, mean_table
 
 TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
     "json": as_json,

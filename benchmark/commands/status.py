@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.commands.run_display import StatusDisplay
-from benchmark.launch.status import StatusReader
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.commands.run_display import StatusDisplay
+from gifd_bench.benchmark.launch.status import StatusReader
+from gifd_bench.benchmark.results.run_folder import RunFolder
 
 SECONDS = 2.0
 

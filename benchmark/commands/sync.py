@@ -8,14 +8,13 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from benchmark.errors import BenchmarkError
-from benchmark.results.run_folder import RunFolder
-from benchmark.tracking.guarded import Guarded
-from benchmark.tracking.wandb import WandbTracker
-from benchmark.tracking.wandb_settings import has_login
-from benchmark.tracking.wandb_sync import UploadFailed, upload, waiting
-
-FAILED = 1
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.tracking.guarded import Guarded
+from gifd_bench.benchmark.tracking.wandb import WandbTracker
+from gifd_bench.benchmark.tracking.wandb_settings import has_login
+from gifd_bench.benchmark.tracking.wandb_sync import UploadFailed, upload, waiting
+from gifd_bench.common.errors import ExitStatus
 
 
 def run(arguments: list[str]) -> int:
@@ -65,7 +64,7 @@ def run(arguments: list[str]) -> int:
         sys.stderr.write(
             f"gifd-bench: {sent} of {len(files)} runs uploaded, then: {reason}; the same command goes on\n"
         )
-        return FAILED
+        return ExitStatus.FAILED
     sys.stdout.write(f"{sent} runs uploaded{later}\n")
     return 0
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import below
-from benchmark.matrix.files import find_config, read_yaml
-from priors.training.train import TrainingConfig, train_prior
-from tasks.errors import one_line
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import below
+from gifd_bench.benchmark.matrix.files import find_config, read_yaml
+from gifd_bench.common.errors import one_line
+from gifd_bench.priors.training.train import TrainingConfig, train_prior
 
 
 def run(arguments: list[str]) -> int:

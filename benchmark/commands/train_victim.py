@@ -6,17 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmark.commands.victim_options import add_training_options, training_from, victim_data
-from benchmark.matrix.resolve import Resolver
-from tasks.models import ModelSpec
-from tasks.models.check import check_model
-from tasks.training import VictimTraining, accuracy, trained_victim, victim_facts, victim_file
+from gifd_bench.benchmark.commands.victim_options import add_training_options, training_from, victim_data
+from gifd_bench.benchmark.matrix.resolve import Resolver
+from gifd_bench.common.errors import ExitStatus
+from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.models.check import check_model
+from gifd_bench.tasks.training import VictimTraining, accuracy, trained_victim, victim_facts, victim_file
 
 EPILOG = """options of the dataset and of the model follow, for example
   gifd-bench train-victim --dataset.use=cifar10 --model.use=torchvision --model.architecture=resnet18 \\
     --epochs 20
 A task takes the file with --tasks.NAME.weights=file --tasks.NAME.weights_file=FILE"""
-INTERRUPTED = 130
 
 
 def run(arguments: list[str]) -> int:
@@ -49,7 +49,7 @@ def run(arguments: list[str]) -> int:
         model = trained_victim(spec, data.train, data.facts, training, options.seed, options.cache)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; nothing was kept\n")
-        return INTERRUPTED
+        return ExitStatus.INTERRUPTED
     path = victim_file(spec, data.facts, training, options.seed, options.cache)
     facts = victim_facts(path)
     held_out = accuracy(model, data.held_out)

@@ -14,16 +14,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmark.commands.victim_options import add_training_options, training_from, victim_data
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.config import load_matrix
-from benchmark.results.files import write_json, write_text
-from tasks.models import ModelSpec
-from tasks.models.check import check_model
-from tasks.training import load_images
-from tasks.training.utility import measure_utility
+from gifd_bench.benchmark.commands.victim_options import add_training_options, training_from, victim_data
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.config import load_matrix
+from gifd_bench.common.errors import ExitStatus
+from gifd_bench.common.files import write_json, write_text
+from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.models.check import check_model
+from gifd_bench.tasks.training import load_images
+from gifd_bench.tasks.training.utility import measure_utility
 
-INTERRUPTED = 130
 COLUMNS = ("task", "defense", "accuracy", "epsilon", "delta", "reason")
 Row = dict[str, Any]
 
@@ -66,7 +66,7 @@ def run(arguments: list[str]) -> int:
                     WRITERS[output.suffix](output, rows)
     except KeyboardInterrupt:
         console.print("interrupted")
-        return INTERRUPTED
+        return ExitStatus.INTERRUPTED
     console.print(_table(rows))
     return 1 if any(row["accuracy"] is None for row in rows) else 0
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from benchmark.matrix.component import Component
-from benchmark.matrix.task import training_split
-from tasks.datasets.base import Dataset
-from tasks.training import VictimTraining
-from tasks.training.held_out import hold_back
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.task import training_split
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.training import VictimTraining
+from gifd_bench.tasks.training.held_out import hold_back
 
 HELD_BACK = 0.1
 

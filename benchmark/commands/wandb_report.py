@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.errors import BenchmarkError
-from benchmark.results.files import write_json
-from benchmark.results.rows import Row, rows_of
-from benchmark.results.run_folder import RunFolder
-from benchmark.tracking.wandb_report import build_report, spec_of
-from benchmark.tracking.wandb_settings import has_login, project
-from tasks.errors import one_line
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.results.rows import Row, rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.tracking.wandb_report import build_report, spec_of
+from gifd_bench.benchmark.tracking.wandb_settings import has_login, project
+from gifd_bench.common.errors import one_line
+from gifd_bench.common.files import write_json
 
 
 def run(arguments: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmark.contract.checks import CHECKS
-from benchmark.contract.subject import Broken, Subject
+from gifd_bench.benchmark.contract.checks import CHECKS
+from gifd_bench.benchmark.contract.subject import Broken, Subject
 
 __all__ = ["CHECKS", "Broken", "Subject"]

@@ -8,14 +8,14 @@ from typing import Any
 
 import torch
 
-from benchmark.contract.subject import Broken, Subject, observe
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.reconstruction import Reconstruction, StageResult
-from benchmark.inversion.simulation import SimulatedClient
-from tasks import load_observation, save_observation
-from tasks.client import ClientSettings, FedAvg
-from tasks.defenses import DEFENSES
-from tasks.threat_model import ThreatModel
+from gifd_bench.benchmark.contract.subject import Broken, Subject, observe
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.tasks import load_observation, save_observation
+from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.defenses import DEFENSES
+from gifd_bench.tasks.threat_model import ThreatModel
 
 
 def answers_with_images_and_exactly_their_matching_loss(subject: Subject) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 
 import torch
 
-from benchmark.attacks.base import Attack
-from benchmark.inversion.reconstruction import Reconstruction, StageResult
-from benchmark.inversion.simulation import SimulatedClient
-from benchmark.invert import Checkpoint, InversionInterrupted, invert
-from priors.base import Prior
-from tasks import Observation, Task, TaskSettings
-from tasks.datasets import Photos
-from tasks.defenses import Defense, NoDefense
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert
+from gifd_bench.priors.base import Prior
+from gifd_bench.tasks import Observation, Task, TaskSettings
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.defenses import Defense, NoDefense
 
 
 class Broken(AssertionError):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from benchmark.inversion.simulation import SimulatedClient
-from tasks.batch_norm import Moments
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.tasks.batch_norm import Moments
 
 
 class BatchNormPenalty:

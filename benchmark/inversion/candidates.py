@@ -37,7 +37,7 @@ class BestIterate:
     The comparison stays on the device: a `where`, not a branch.
 
     Args:
-        floor: scalar; see `benchmark.inversion.stopping`.
+        floor: scalar; see `gifd_bench.benchmark.inversion.stopping`.
     """
 
     def __init__(self, floor: float | Tensor = -math.inf) -> None:

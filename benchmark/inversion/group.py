@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmark.inversion.registration import translate, translations
+from gifd_bench.benchmark.inversion.registration import translate, translations
 
 
 def consensus(members: Tensor, most: int) -> Tensor:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.errors import BenchmarkError
 
 
 class LayerWeights(ABC):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
-from benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.errors import BenchmarkError
 
 
 class Radii(ABC):

@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from tasks.batch_norm import Moments, batch_norm_layers, set_batch_norm_training, watch_moments
-from tasks.client import ClientSettings, FedAvg
-from tasks.defenses import imitate
-from tasks.gradient import loss_gradient
-from tasks.observation import Observation
+from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers, set_batch_norm_training, watch_moments
+from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.defenses import imitate
+from gifd_bench.tasks.gradient import loss_gradient
+from gifd_bench.tasks.observation import Observation
 
 
 class SimulatedClient:

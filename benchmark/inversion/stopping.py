@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from benchmark.inversion.matching import MatchingLoss
+from gifd_bench.benchmark.inversion.matching import MatchingLoss
 
 StopName = Literal["matching_loss", "discrepancy", "held_out"]
 

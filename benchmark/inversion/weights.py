@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from priors.base import Prior, State
+from gifd_bench.priors.base import Prior, State
 
 
 class Renderer(nn.Module):

@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from benchmark.errors import BenchmarkError
-from benchmark.launch.status import Status, StatusReader
-from benchmark.launch.worker import USER_ERROR, WorkerSettings
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.launch.status import Status, StatusReader
+from gifd_bench.benchmark.launch.worker import WorkerSettings
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.common.errors import ExitStatus
 
 POLL = 0.5
 # Bytes of a worker's standard error that are looked at when it has ended.
@@ -53,7 +54,7 @@ class Worker:
         with self._errors as errors:
             errors.seek(max(0, errors.seek(0, os.SEEK_END) - TAIL))
             line = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
-        if self.process.returncode == USER_ERROR:
+        if self.process.returncode == ExitStatus.USER_ERROR:
             raise BenchmarkError(line.removeprefix("gifd-bench: ") or "a worker ended without a word")
         return line
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from benchmark.errors import StorageError
-from benchmark.results.files import write_json
+from gifd_bench.common.errors import StorageError
+from gifd_bench.common.files import write_json
 
 SECONDS = 1.0
 

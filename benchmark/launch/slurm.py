@@ -15,11 +15,11 @@ from typing import Any
 import submitit
 from submitit.core.utils import FailedJobError
 
-from benchmark.errors import BenchmarkError
-from benchmark.launch.status import StatusReader
-from benchmark.launch.worker import INTERRUPTED, WorkerSettings, work
-from benchmark.results.run_folder import RunFolder
-from tasks.errors import one_line
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.launch.status import StatusReader
+from gifd_bench.benchmark.launch.worker import WorkerSettings, work
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.common.errors import ExitStatus, one_line
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class SlurmJob:
         for number in (signal.SIGUSR1, signal.SIGUSR2):
             signal.signal(number, stop)
         status = work(self.folder, self.settings)
-        if status == INTERRUPTED and told:
+        if status == ExitStatus.INTERRUPTED and told:
             requeue(os.environ["SLURM_JOB_ID"])
         return status
 

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmark.matrix.cell import Cell
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.claims import Claim, read_claim, read_progress
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.claims import Claim, read_claim, read_progress
+from gifd_bench.benchmark.results.run_folder import RunFolder
 
 # A claim whose process has written no progress for so long may be of a dead one.
 SILENT = 120.0

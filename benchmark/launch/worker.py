@@ -15,16 +15,14 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import ArgumentParser
 
-from benchmark.display import Display
-from benchmark.invert import InversionInterrupted
-from benchmark.launch.progress_file import ProgressFile
-from benchmark.matrix.config import Matrix
-from benchmark.results.run_folder import RunFolder
-from benchmark.runner import Limits, Runner, StopRequest
-from benchmark.tracking.registry import TRACKERS
-from benchmark.user_errors import USER_ERRORS
-
-DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
+from gifd_bench.benchmark.display import Display
+from gifd_bench.benchmark.invert import InversionInterrupted
+from gifd_bench.benchmark.launch.progress_file import ProgressFile
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.runner import Limits, Runner, StopRequest
+from gifd_bench.benchmark.tracking.registry import TRACKERS
+from gifd_bench.common.errors import ExitStatus, UserError
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class WorkerSettings:
     def command(self, folder: Path) -> list[str]:
         """The command line of a worker."""
         options = [f"--{name}={value}" for name, value in asdict(self).items() if value is not None]
-        return [sys.executable, "-m", "benchmark.launch.worker", str(folder), *options]
+        return [sys.executable, "-m", "gifd_bench.benchmark.launch.worker", str(folder), *options]
 
 
 def run_cells(
@@ -94,7 +92,7 @@ def work(folder: Path, settings: WorkerSettings) -> int:
         limit = int(settings.memory_gib * 2**30)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     run = RunFolder(folder)
-    return DONE if run_cells(run, run.load_matrix(), settings) else INTERRUPTED
+    return ExitStatus.DONE if run_cells(run, run.load_matrix(), settings) else ExitStatus.INTERRUPTED
 
 
 def main() -> int:
@@ -106,9 +104,9 @@ def main() -> int:
     folder = options.pop("folder")
     try:
         return work(folder, WorkerSettings(**options))
-    except USER_ERRORS as error:
+    except UserError as error:
         sys.stderr.write(f"gifd-bench: {error}\n")
-        return USER_ERROR
+        return ExitStatus.USER_ERROR
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from benchmark.matrix.component import Component
-from benchmark.matrix.defense import DefenseConfig
-from benchmark.matrix.round import Round, digest, short_hash, stream
-from benchmark.matrix.task import TaskConfig
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.defense import DefenseConfig
+from gifd_bench.benchmark.matrix.round import Round
+from gifd_bench.benchmark.matrix.task import TaskConfig
+from gifd_bench.common.hashing import digest, short_hash, stream
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from benchmark.attacks import ATTACKS
-from benchmark.errors import BenchmarkError
-from benchmark.plugins import installed_attacks, is_path, load_attack
-from priors import PRIORS
-from tasks.datasets import DATASETS
-from tasks.defenses import DEFENSES
-from tasks.errors import one_line
-from tasks.models import MODELS
+from gifd_bench.benchmark.attacks import ATTACKS
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.plugins import installed_attacks, is_path, load_attack
+from gifd_bench.common.errors import one_line
+from gifd_bench.common.hashing import canonical
+from gifd_bench.priors import PRIORS
+from gifd_bench.tasks.datasets import DATASETS
+from gifd_bench.tasks.defenses import DEFENSES
+from gifd_bench.tasks.models import MODELS
 
 Factory = Callable[..., Any]
 
@@ -130,11 +131,6 @@ def add_options(parser: ArgumentParser, kind: str, name: str, key: str) -> None:
 def below(key: str, arguments: Sequence[str]) -> list[str]:
     """Command-line arguments with every `--option` put below `key`, as `add_options` put it there."""
     return [f"--{key}.{a[2:]}" if a.startswith("--") else a for a in arguments]
-
-
-def canonical(config: Mapping[str, Any]) -> str:
-    """JSON values as text, always the same for the same values."""
-    return json.dumps(config, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def plain(parser: ArgumentParser, parsed: Namespace) -> dict[str, Any]:

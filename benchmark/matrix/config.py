@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.component import Component
-from benchmark.matrix.defense import DefenseConfig
-from benchmark.matrix.files import find_config, read_yaml
-from benchmark.matrix.resolve import Resolver, labelled
-from benchmark.matrix.task import TaskConfig
-from benchmark.matrix.where import Override, Where
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.defense import DefenseConfig
+from gifd_bench.benchmark.matrix.files import find_config, read_yaml
+from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
+from gifd_bench.benchmark.matrix.task import TaskConfig
+from gifd_bench.benchmark.matrix.where import Override, Where
 
 AXES = ("tasks", "defenses", "priors", "attacks")
 ADDED_ATTACK = re.compile(r"--attacks\+=(.+)")

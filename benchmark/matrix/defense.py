@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from benchmark.matrix.component import Component, canonical
-from tasks.defenses import Composition, Defense
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.common.hashing import canonical
+from gifd_bench.tasks.defenses import Composition, Defense
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from benchmark.errors import BenchmarkError
-from tasks.errors import one_line
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.common.errors import one_line
 
 
 def find_config(name: str) -> Path:
@@ -22,7 +22,7 @@ def find_config(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    bundled = Path(str(resources.files("configs"))) / f"{name}.yaml"
+    bundled = Path(str(resources.files("gifd_bench.configs"))) / f"{name}.yaml"
     if re.fullmatch(r"[\w/-]+", name) and bundled.is_file():
         return bundled
     raise BenchmarkError(
@@ -32,7 +32,9 @@ def find_config(name: str) -> Path:
 
 def bundled_configs() -> list[str]:
     """Names of the bundled matrices."""
-    return sorted(Path(str(path)).stem for path in resources.files("configs").iterdir() if _is_yaml(path))
+    return sorted(
+        Path(str(path)).stem for path in resources.files("gifd_bench.configs").iterdir() if _is_yaml(path)
+    )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import torch
 
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.component import Component
-from benchmark.matrix.config import Matrix
-from benchmark.matrix.task import TaskConfig, training_split
-from benchmark.matrix.unmet import unmet
-from priors.files import absent_files, are_fetched
-from tasks.datasets.base import Dataset
-from tasks.datasets.root import data_root
-from tasks.errors import TaskError
-from tasks.models import ModelSpec
-from tasks.models.pretrained import is_at_hand
-from tasks.training import victim_file
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.matrix.task import TaskConfig, training_split
+from gifd_bench.benchmark.matrix.unmet import unmet
+from gifd_bench.priors.files import absent_files, are_fetched
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.datasets.root import data_root
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.models.pretrained import is_at_hand
+from gifd_bench.tasks.training import victim_file
 
 
 @dataclass(frozen=True)

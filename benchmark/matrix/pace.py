@@ -11,15 +11,15 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from benchmark.attacks.base import Attack
-from benchmark.invert import invert
-from priors.base import Prior
-from tasks.datasets.photos import Photos
-from tasks.defenses import NoDefense
-from tasks.observation import Observation
-from tasks.settings import TaskSettings
-from tasks.task import Task
-from tasks.threat_model import ThreatModel
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses import NoDefense
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
+from gifd_bench.tasks.threat_model import ThreatModel
 
 SMALL = 8
 PROBED = 2

@@ -14,13 +14,14 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import Component, add_options, plain
-from benchmark.matrix.defense import DefenseConfig
-from benchmark.matrix.files import find_config, read_yaml
-from benchmark.matrix.task import TaskConfig, settings_from
-from tasks.errors import TaskError, one_line
-from tasks.settings import TaskSettings
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component, add_options, plain
+from gifd_bench.benchmark.matrix.defense import DefenseConfig
+from gifd_bench.benchmark.matrix.files import find_config, read_yaml
+from gifd_bench.benchmark.matrix.task import TaskConfig, settings_from
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.settings import TaskSettings
 
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 FILE = "what-the-file-sets"

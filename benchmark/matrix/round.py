@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
-from benchmark.matrix.defense import DefenseConfig
-from benchmark.matrix.task import TaskConfig
-from tasks.observation import Observation
-from tasks.task import Task
-from tasks.truth import Truth
+from gifd_bench.benchmark.matrix.defense import DefenseConfig
+from gifd_bench.benchmark.matrix.task import TaskConfig
+from gifd_bench.common.hashing import digest, stream
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.task import Task
+from gifd_bench.tasks.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -57,26 +55,3 @@ class Round:
         """
         truth = task.truth(self.target)
         return task.observe(truth, self.defense.build(), self.model_seed, self.defense_seed), truth
-
-
-def stream(seed: int, purpose: str, *parts: int) -> int:
-    """A seed for one use of randomness, independent of the seeds of all other uses.
-
-    Args:
-        seed: of the cell.
-        purpose: what is drawn.
-        parts: what the use depends on besides.
-    """
-    tag = int.from_bytes(purpose.encode(), "big")
-    (state,) = np.random.SeedSequence([seed, tag, *parts]).generate_state(1, np.uint64)
-    return int(state >> np.uint64(1))
-
-
-def digest(parts: dict[str, str]) -> str:
-    """Hash of a mapping whose values are canonical JSON texts already, which many cells share."""
-    return short_hash("{" + ",".join(f'"{key}":{parts[key]}' for key in sorted(parts)) + "}")
-
-
-def short_hash(canonical: str) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of a text."""
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]

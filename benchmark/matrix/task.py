@@ -11,11 +11,12 @@ from jsonargparse import ArgumentParser
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
-from benchmark.matrix.component import Component, canonical
-from tasks.models import ModelSpec
-from tasks.settings import TaskSettings
-from tasks.task import Task
-from tasks.training import trained_victim
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.common.hashing import canonical
+from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
+from gifd_bench.tasks.training import trained_victim
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from benchmark.attacks.base import Attack
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.component import Component
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.component import Component
 
 # Rules that find each class once at most.
 DISTINCT = ("row_minimum", "row_sum")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.cell import Cell
 
 
 @dataclass(frozen=True)

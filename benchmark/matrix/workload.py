@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.component import Component
-from benchmark.matrix.needs import offline
-from benchmark.matrix.pace import evaluations_of, iterations_of, measure
-from priors import Prior
-from priors.files import absent_files
-from tasks import Observation, Task
-from tasks.errors import TaskError
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.needs import offline
+from gifd_bench.benchmark.matrix.pace import evaluations_of, iterations_of, measure
+from gifd_bench.priors import Prior
+from gifd_bench.priors.files import absent_files
+from gifd_bench.tasks import Observation, Task
+from gifd_bench.tasks.errors import TaskError
 
 # Seconds of an evaluation by the labels of task and attack.
 Rates = Mapping[tuple[str, str], float]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
-from benchmark.report.summary import Metric
-from benchmark.results.groups import Group, groups_of
-from benchmark.results.rows import Row
-from benchmark.statistics import Interval, holm, mean_interval, signed_rank
+from gifd_bench.benchmark.report.summary import Metric
+from gifd_bench.benchmark.results.groups import Group, groups_of
+from gifd_bench.benchmark.results.rows import Row
+from gifd_bench.benchmark.statistics import Interval, holm, mean_interval, signed_rank
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.matrix.component import Component
-from benchmark.matrix.config import Matrix
-from benchmark.results.rows import Row
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.results.rows import Row
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,16 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from benchmark.report.comparison import comparison_tables
-from benchmark.report.facts import axes_of, circumstances_of
-from benchmark.report.pictures import Gallery
-from benchmark.report.plots import Plots
-from benchmark.report.reconstructions import read_curve
-from benchmark.report.summary import shown_metrics, summaries_of
-from benchmark.results.files import make_folder, write_text
-from benchmark.results.rows import STATUSES, Row
-from benchmark.results.run_folder import RunFolder
-from benchmark.statistics import LEVEL, RESAMPLES
+from gifd_bench.benchmark.report.comparison import comparison_tables
+from gifd_bench.benchmark.report.facts import axes_of, circumstances_of
+from gifd_bench.benchmark.report.pictures import Gallery
+from gifd_bench.benchmark.report.plots import Plots
+from gifd_bench.benchmark.report.reconstructions import read_curve
+from gifd_bench.benchmark.report.summary import shown_metrics, summaries_of
+from gifd_bench.benchmark.results.rows import STATUSES, Row
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.statistics import LEVEL, RESAMPLES
+from gifd_bench.common.files import make_folder, write_text
 
 ASSETS = "report"
 OWN_ASSETS = ("report.css", "report.js")
@@ -65,7 +65,7 @@ def write_report(run: RunFolder, rows: list[Row]) -> None:
     matrix = run.load_matrix()
     metrics, summaries = shown_metrics(rows), summaries_of(rows)
     environment = Environment(
-        loader=PackageLoader("benchmark.report"),
+        loader=PackageLoader("gifd_bench.benchmark.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -96,7 +96,7 @@ def write_report(run: RunFolder, rows: list[Row]) -> None:
 
 def _write_assets(folder: Path) -> None:
     """The style sheet, the script, and plotly's from its wheel."""
-    source = files("benchmark.report") / "assets"
+    source = files("gifd_bench.benchmark.report") / "assets"
     for name in OWN_ASSETS:
         write_text(folder / name, (source / name).read_text(encoding="utf-8"))
     plotly, content = folder / PLOTLY, get_plotlyjs()

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import Component
-from benchmark.report.reconstructions import read_stages
-from benchmark.report.strips import Strip, StripFolder
-from benchmark.results.rows import Row
-from benchmark.results.run_folder import RunFolder
-from tasks.errors import TaskError
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.report.reconstructions import read_stages
+from gifd_bench.benchmark.report.strips import Strip, StripFolder
+from gifd_bench.benchmark.results.rows import Row
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)

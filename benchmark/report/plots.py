@@ -16,9 +16,9 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
-from benchmark.report.summary import Metric, Summary
-from benchmark.results.groups import Group
-from benchmark.results.rows import Row
+from gifd_bench.benchmark.report.summary import Metric, Summary
+from gifd_bench.benchmark.results.groups import Group
+from gifd_bench.benchmark.results.rows import Row
 
 # Okabe and Ito's palette, told apart by the colour-blind too; of its black and yellow one or the other
 # cannot be seen on a dark or a light page.

@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.errors import BenchmarkError
 
 
 def read_curve(path: Path) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from benchmark.results.files import written_whole
+from gifd_bench.common.files import written_whole
 
 # Up to here images are enlarged, and their pixels shown as they are.
 SMALL = 64

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from benchmark.results.groups import Group, groups_of
-from benchmark.results.rows import STATUSES, Row
-from benchmark.statistics import Interval, mean_interval
+from gifd_bench.benchmark.results.groups import Group, groups_of
+from gifd_bench.benchmark.results.rows import STATUSES, Row
+from gifd_bench.benchmark.statistics import Interval, mean_interval
 
 
 @dataclass(frozen=True)

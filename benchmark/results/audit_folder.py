@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.results.files import make_folder, read_json, write_json
-from benchmark.results.output_folder import is_new
-from benchmark.results.reconstruction_files import write_reconstruction
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.results.output_folder import is_new
+from gifd_bench.benchmark.results.reconstruction_files import write_reconstruction
+from gifd_bench.common.files import make_folder, read_json, write_json
 
 
 @dataclass(frozen=True)

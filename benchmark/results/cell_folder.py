@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.matrix.cell import Cell
-from benchmark.results.circumstances import commit, machine
-from benchmark.results.files import make_folder, read_json, read_tensors, write_json
-from benchmark.results.reconstruction_files import write_reconstruction
-from benchmark.scoring.scorer import Scores
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.circumstances import commit, machine
+from gifd_bench.benchmark.results.reconstruction_files import write_reconstruction
+from gifd_bench.benchmark.scoring.scorer import Scores
+from gifd_bench.common.files import make_folder, read_json, read_tensors, write_json
 
 PACKAGES = ("gifd-bench", "torch", "pytorch-lightning", "torchmetrics")
 

@@ -14,7 +14,7 @@ import torch
 def commit() -> str | None:
     """The commit of the checkout that runs, with a plus if files differ from it; null for an installed
     package."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:

@@ -12,9 +12,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from benchmark.errors import BenchmarkError
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.files import make_folder, read_json, write_json
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.common.errors import FileError
+from gifd_bench.common.files import make_folder, read_json, write_json
 
 # A process that dies over a cell leaves it to the next one. A cell that has taken so many with it, each
 # before it got further than the ones before, is to blame itself.
@@ -90,7 +90,7 @@ def read_claim(folder: CellFolder) -> Claim | None:
     """The claim on a cell, held or left behind; null where there is none."""
     try:
         return Claim(**read_json(folder.claim))
-    except (BenchmarkError, TypeError):
+    except (FileError, TypeError):
         return None
 
 
@@ -98,6 +98,6 @@ def read_progress(folder: CellFolder) -> dict[str, Any]:
     """What the process that runs a cell last wrote of its inversion; empty where there is nothing."""
     try:
         progress: dict[str, Any] = read_json(folder.progress)
-    except BenchmarkError:
+    except FileError:
         return {}
     return progress

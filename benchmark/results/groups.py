@@ -8,7 +8,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any
 
-from benchmark.results.rows import Row
+from gifd_bench.benchmark.results.rows import Row
 
 
 @dataclass(frozen=True)

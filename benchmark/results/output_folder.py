@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.errors import BenchmarkError
 
 
 def is_new(folder: Path, record: Path, read: Callable[[], Any], wanted: Any, kind: str, other: str) -> bool:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torchvision.utils import save_image
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.results.files import write_tensors, written_whole
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.common.files import write_tensors, written_whole
 
 
 def write_reconstruction(tensors: Path, picture: Path, reconstruction: Reconstruction) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.cell import Cell
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.run_folder import RunFolder
-from benchmark.scoring.scorer import METRICS
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.scorer import METRICS
 
 PENDING = "pending"
 STATUSES = ("done", "failed", "skipped", PENDING)

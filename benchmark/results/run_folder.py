@@ -7,17 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import BenchmarkError, StorageError
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.config import Matrix
-from benchmark.matrix.round import Round
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.files import make_folder, read_json, read_tensors, write_json, write_tensors
-from benchmark.results.output_folder import is_new
-from tasks.errors import TaskError
-from tasks.observation import Observation
-from tasks.observation_file import save_observation
-from tasks.truth import Truth
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.matrix.round import Round
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.output_folder import is_new
+from gifd_bench.common.files import (
+    make_folder,
+    read_json,
+    read_tensors,
+    write_json,
+    write_tensors,
+)
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import save_observation
+from gifd_bench.tasks.truth import Truth
 
 FORMAT = "gifd-bench/run/1"
 
@@ -96,10 +101,7 @@ class RunFolder:
             StorageError: it cannot be written.
         """
         write_tensors(self._truth(cell), {"images": truth.images, "labels": truth.labels})
-        try:
-            save_observation(observation, self.observation(cell))
-        except TaskError as error:
-            raise StorageError(str(error)) from error
+        save_observation(observation, self.observation(cell))
 
     def truth(self, cell: Round) -> Truth:
         """The private batch of a cell."""

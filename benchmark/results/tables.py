@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmark.results.groups import Group, groups_of
-from benchmark.results.rows import COLUMNS, Row
+from gifd_bench.benchmark.results.groups import Group, groups_of
+from gifd_bench.benchmark.results.rows import COLUMNS, Row
 
 # Column of the table, and how its numbers are written.
 SHOWN = {

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import AlexNet_Weights, VGG16_Weights
 
-from tasks.errors import one_line
+from gifd_bench.common.errors import one_line
 
 Backbone = Literal["alex", "vgg"]
 _WEIGHTS = {"alex": AlexNet_Weights.IMAGENET1K_V1, "vgg": VGG16_Weights.IMAGENET1K_V1}

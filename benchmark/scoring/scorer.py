@@ -11,11 +11,11 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.scoring.assignment import assign
-from benchmark.scoring.lpips import Backbone, BackboneMissing, lpips
-from tasks.observation import Observation
-from tasks.truth import Truth
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.scoring.assignment import assign
+from gifd_bench.benchmark.scoring.lpips import Backbone, BackboneMissing, lpips
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.truth import Truth
 
 MAX_PSNR = 100.0
 METRICS = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "mse", "feature_mse", "label_accuracy")

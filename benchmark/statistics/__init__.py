@@ -1,7 +1,7 @@
 """Statistics of scores: intervals of means, and tests on pairs."""
 
-from benchmark.statistics.interval import LEVEL, RESAMPLES, Interval, mean_interval
-from benchmark.statistics.paired import FEWEST_PAIRS, SignedRank, holm, signed_rank
+from gifd_bench.benchmark.statistics.interval import LEVEL, RESAMPLES, Interval, mean_interval
+from gifd_bench.benchmark.statistics.paired import FEWEST_PAIRS, SignedRank, holm, signed_rank
 
 __all__ = [
     "FEWEST_PAIRS",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.matrix.cell import Cell
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.run_folder import RunFolder
-from benchmark.scoring.scorer import METRICS, Scores
-from tasks.truth import Truth
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.scorer import METRICS, Scores
+from gifd_bench.tasks.truth import Truth
 
 
 class Tracker:

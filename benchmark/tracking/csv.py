@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pytorch_lightning.loggers import CSVLogger
 
-from benchmark.matrix.cell import Cell
-from benchmark.results.cell_folder import CellFolder
-from benchmark.tracking.loggers import LoggerTracker
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.tracking.loggers import LoggerTracker
 
 
 class CsvTracker(LoggerTracker[CSVLogger]):

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from torch.optim import Optimizer
 
-from benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.base import Attack
 
 POINTS = 200
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pytorch_lightning.callbacks import Callback
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.matrix.cell import Cell
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.run_folder import RunFolder
-from benchmark.scoring.scorer import Scores
-from benchmark.tracking.base import Tracker
-from benchmark.tracking.curves import Curves
-from tasks.errors import one_line
-from tasks.truth import Truth
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.scorer import Scores
+from gifd_bench.benchmark.tracking.base import Tracker
+from gifd_bench.benchmark.tracking.curves import Curves
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.truth import Truth
 
 
 class Guarded:

@@ -9,12 +9,12 @@ from typing import ClassVar, Generic, TypeVar
 
 from pytorch_lightning.loggers import Logger
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.matrix.cell import Cell
-from benchmark.results.cell_folder import CellFolder
-from benchmark.scoring.scorer import Scores
-from benchmark.tracking.base import Tracker, final_numbers
-from tasks.truth import Truth
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.scoring.scorer import Scores
+from gifd_bench.benchmark.tracking.base import Tracker, final_numbers
+from gifd_bench.tasks.truth import Truth
 
 AnyLogger = TypeVar("AnyLogger", bound=Logger)
 

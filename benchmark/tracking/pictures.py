@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.scoring.scorer import Scores
-from tasks.truth import Truth
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.scoring.scorer import Scores
+from gifd_bench.tasks.truth import Truth
 
 MIN_SIDE = 128
 

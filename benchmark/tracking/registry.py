@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from benchmark.tracking.base import Tracker
-from benchmark.tracking.csv import CsvTracker
-from benchmark.tracking.tensorboard import TensorBoardTracker
-from benchmark.tracking.wandb import WandbTracker
+from gifd_bench.benchmark.tracking.base import Tracker
+from gifd_bench.benchmark.tracking.csv import CsvTracker
+from gifd_bench.benchmark.tracking.tensorboard import TensorBoardTracker
+from gifd_bench.benchmark.tracking.wandb import WandbTracker
 
 TRACKERS: dict[str, type[Tracker]] = {
     "none": Tracker,

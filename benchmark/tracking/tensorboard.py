@@ -7,15 +7,15 @@ from importlib.util import find_spec
 
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.matrix.cell import Cell
-from benchmark.results.cell_folder import CellFolder
-from benchmark.scoring.scorer import Scores
-from benchmark.tracking.base import axes_of, final_numbers
-from benchmark.tracking.loggers import LoggerTracker
-from benchmark.tracking.pictures import pairs, strips
-from tasks.truth import Truth
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.scoring.scorer import Scores
+from gifd_bench.benchmark.tracking.base import axes_of, final_numbers
+from gifd_bench.benchmark.tracking.loggers import LoggerTracker
+from gifd_bench.benchmark.tracking.pictures import pairs, strips
+from gifd_bench.tasks.truth import Truth
 
 
 class TensorBoardTracker(LoggerTracker[TensorBoardLogger]):

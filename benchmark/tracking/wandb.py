@@ -10,17 +10,17 @@ from typing import Any, ClassVar
 
 from pytorch_lightning.loggers import WandbLogger
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.matrix.cell import Cell
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.run_folder import RunFolder
-from benchmark.scoring.scorer import Scores
-from benchmark.tracking.base import Tracker, axes_of, final_numbers, run_name
-from benchmark.tracking.pictures import pairs, strips
-from benchmark.tracking.wandb_settings import away_from_home, online, project
-from benchmark.tracking.wandb_summary import Summary
-from tasks.errors import one_line
-from tasks.truth import Truth
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.scorer import Scores
+from gifd_bench.benchmark.tracking.base import Tracker, axes_of, final_numbers, run_name
+from gifd_bench.benchmark.tracking.pictures import pairs, strips
+from gifd_bench.benchmark.tracking.wandb_settings import away_from_home, online, project
+from gifd_bench.benchmark.tracking.wandb_summary import Summary
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.truth import Truth
 
 CELL, SUMMARY = "cell", "summary"
 PAIRS, STRIPS, STAGE_TABLE = "truth and reconstruction", "stages", "psnr by stage"

@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from wandb_workspaces.reports import v2
 
-from benchmark.results.rows import Row
-from benchmark.results.run_folder import RunFolder
-from benchmark.tracking.wandb import CELL, PAIRS, STEP, STRIPS, SUMMARY
-from benchmark.tracking.wandb_summary import mean_table
+from gifd_bench.benchmark.results.rows import Row
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.tracking.wandb import CELL, PAIRS, STEP, STRIPS, SUMMARY
+from gifd_bench.benchmark.tracking.wandb_summary import mean_table
 
 wr: Any = v2  # Its types do not say what it exports.
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.config import Matrix
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.files import read_json, write_json
-from benchmark.results.rows import PENDING, STATUSES, Row, rows_of
-from benchmark.results.run_folder import RunFolder
-from benchmark.scoring.scorer import METRICS
-from benchmark.tracking.base import axes_of
-from benchmark.tracking.pictures import side_by_side
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.rows import PENDING, STATUSES, Row, rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.benchmark.tracking.base import axes_of
+from gifd_bench.benchmark.tracking.pictures import side_by_side
+from gifd_bench.common.files import read_json, write_json
 
 MOST_PICTURES = 200
 MEANS = (*METRICS, "matching_loss", "gradient_evaluations", "seconds")

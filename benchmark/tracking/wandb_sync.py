@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.claims import claimed
-from benchmark.tracking.wandb_settings import away_from_home
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.claims import claimed
+from gifd_bench.benchmark.tracking.wandb_settings import away_from_home
 
 # One process an upload would take seconds a cell to start.
 AT_A_TIME = 20

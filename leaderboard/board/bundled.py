@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from leaderboard.board.site import write_board
-from leaderboard.entries import Entries
-from leaderboard.protocol import find_protocol, protocol_keys
-from leaderboard.reference import truths_at_hand
+from gifd_bench.leaderboard.board.site import write_board
+from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.protocol import find_protocol, protocol_keys
+from gifd_bench.leaderboard.reference import truths_at_hand
 
 
 def build_board(entries: Entries, output: Path) -> Path:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from benchmark.matrix.component import Component
-from benchmark.matrix.round import Round
-from leaderboard.protocol import Protocol
-from leaderboard.submission.schema import About, Use
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.round import Round
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.submission.schema import About, Use
 
 
 @dataclass(frozen=True)

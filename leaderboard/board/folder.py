@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from benchmark.results.files import make_folder, write_text, written_whole
-from leaderboard.errors import LeaderboardError
+from gifd_bench.common.files import make_folder, write_text, written_whole
+from gifd_bench.leaderboard.errors import LeaderboardError
 
 MARKER = ".gifd-bench-board"
 ATTACKS = "attacks"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchmark.report.summary import METRICS, Metric
-from leaderboard.protocol import LOWER_IS_BETTER
+from gifd_bench.benchmark.report.summary import METRICS, Metric
+from gifd_bench.leaderboard.protocol import LOWER_IS_BETTER
 
 _KNOWN = {metric.name: metric for metric in METRICS}
 

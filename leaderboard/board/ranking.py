@@ -15,13 +15,13 @@ from enum import Enum
 from functools import cached_property
 from statistics import fmean
 
-from benchmark.matrix.round import Round
-from benchmark.report.summary import Metric
-from benchmark.statistics import Interval, mean_interval
-from leaderboard.board.metrics import shown_as
-from leaderboard.entries import Entry
-from leaderboard.protocol import Protocol
-from leaderboard.verification.report import Score, Standing
+from gifd_bench.benchmark.matrix.round import Round
+from gifd_bench.benchmark.report.summary import Metric
+from gifd_bench.benchmark.statistics import Interval, mean_interval
+from gifd_bench.leaderboard.board.metrics import shown_as
+from gifd_bench.leaderboard.entries import Entry
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.verification.report import Score, Standing
 
 
 class Status(str, Enum):

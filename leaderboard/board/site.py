@@ -13,15 +13,15 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from benchmark.statistics import LEVEL, RESAMPLES
-from leaderboard.board.facts import differences, facts_of, rerun_of, setting_of
-from leaderboard.board.folder import ASSETS, ATTACKS, BoardFolder
-from leaderboard.board.ranking import Row, Status, Track, track_of
-from leaderboard.board.strips import Sprite, Sprites
-from leaderboard.board.tables import attack_table, track_table
-from leaderboard.entries import Entries
-from leaderboard.protocol import Protocol
-from tasks.truth import Truth
+from gifd_bench.benchmark.statistics import LEVEL, RESAMPLES
+from gifd_bench.leaderboard.board.facts import differences, facts_of, rerun_of, setting_of
+from gifd_bench.leaderboard.board.folder import ASSETS, ATTACKS, BoardFolder
+from gifd_bench.leaderboard.board.ranking import Row, Status, Track, track_of
+from gifd_bench.leaderboard.board.strips import Sprite, Sprites
+from gifd_bench.leaderboard.board.tables import attack_table, track_table
+from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.tasks.truth import Truth
 
 OWN_ASSETS = ("board.css", "board.js")
 PLOTLY = "plotly.min.js"
@@ -157,7 +157,7 @@ def _point(row: Row) -> dict[str, Any]:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("leaderboard.board"),
+        loader=PackageLoader("gifd_bench.leaderboard.board"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -186,7 +186,7 @@ def _json(value: Any) -> str:
 
 def _write_assets(folder: BoardFolder) -> None:
     """The style sheet, the script, and plotly's from its wheel."""
-    source = files("leaderboard.board") / "assets"
+    source = files("gifd_bench.leaderboard.board") / "assets"
     for name in OWN_ASSETS:
         folder.write(f"{ASSETS}/{name}", (source / name).read_text(encoding="utf-8"))
     folder.write(f"{ASSETS}/{PLOTLY}", get_plotlyjs())

@@ -13,15 +13,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from benchmark.results.files import written_whole
-from benchmark.scoring.assignment import assign
-from leaderboard.board.folder import IMAGES
-from leaderboard.entries import Entry
-from leaderboard.errors import LeaderboardError
-from leaderboard.protocol import Protocol
-from leaderboard.submission.folder import SubmissionFolder
-from tasks.errors import one_line
-from tasks.truth import Truth
+from gifd_bench.benchmark.scoring.assignment import assign
+from gifd_bench.common.errors import one_line
+from gifd_bench.common.files import written_whole
+from gifd_bench.leaderboard.board.folder import IMAGES
+from gifd_bench.leaderboard.entries import Entry
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.tasks.truth import Truth
 
 # So many images are in a row, and the first row is what tables show.
 COLUMNS = 8

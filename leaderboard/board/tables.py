@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmark.statistics import LEVEL, Interval
-from leaderboard.board.ranking import Row, Track
+from gifd_bench.benchmark.statistics import LEVEL, Interval
+from gifd_bench.leaderboard.board.ranking import Row, Track
 
 FORMAT = "gifd-bench/board/1"
 

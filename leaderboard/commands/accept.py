@@ -7,11 +7,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from leaderboard.commands.verify import EXIT, show
-from leaderboard.commands.verify_options import add_verify_options, verified
-from leaderboard.entries import Entries, bundled_entries
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.verification.report import Standing
+from gifd_bench.leaderboard.commands.verify import EXIT, show
+from gifd_bench.leaderboard.commands.verify_options import add_verify_options, verified
+from gifd_bench.leaderboard.entries import Entries, bundled_entries
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.verification.report import Standing
 
 
 def run(arguments: list[str]) -> int:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.audit import Auditor
-from benchmark.commands.progress import ProgressDisplay
-from benchmark.invert import InversionInterrupted
-from benchmark.runner import StopRequest
-from leaderboard.challenge import ChallengeFolder, run_challenge
-from leaderboard.observation_set import ObservationSet
+from gifd_bench.benchmark.audit import Auditor
+from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.invert import InversionInterrupted
+from gifd_bench.benchmark.runner import StopRequest
+from gifd_bench.common.errors import ExitStatus
+from gifd_bench.leaderboard.challenge import ChallengeFolder, run_challenge
+from gifd_bench.leaderboard.observation_set import ObservationSet
 
-INTERRUPTED = 130
 EPILOG = """options of the attack and of the prior follow, for example
   gifd-bench leaderboard attack photos-v1 --attack gifd --prior cifar10 --output gifd --attack.restarts=2"""
 
@@ -46,6 +46,6 @@ def run(arguments: list[str]) -> int:
             run_challenge(observations, auditor, options.seed, folder, display, stop)
         except (InversionInterrupted, KeyboardInterrupt):
             console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
-            return INTERRUPTED
+            return ExitStatus.INTERRUPTED
     console.print(f"{len(names)} observations attacked: {folder.path}", markup=False, soft_wrap=True)
     return 0

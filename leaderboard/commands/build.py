@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from leaderboard.board import build_board
-from leaderboard.entries import Entries, bundled_entries
-from leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.board import build_board
+from gifd_bench.leaderboard.entries import Entries, bundled_entries
+from gifd_bench.leaderboard.errors import LeaderboardError
 
 
 def run(arguments: list[str]) -> int:

@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from leaderboard.errors import LeaderboardError
-from leaderboard.export import export
-from leaderboard.protocol import find_protocol
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.export import export
+from gifd_bench.leaderboard.protocol import find_protocol
 
 
 def run(arguments: list[str]) -> int:

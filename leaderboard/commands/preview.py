@@ -10,16 +10,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmark.errors import BenchmarkError
-from benchmark.results.files import write_text
-from benchmark.user_errors import USER_ERRORS
-from leaderboard.board import build_board
-from leaderboard.commands.verify import EXIT, show
-from leaderboard.commands.verify_options import add_rerun_options, verified
-from leaderboard.entries import Entries, bundled_entries
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.text import shown
-from leaderboard.verification.report import Standing, Verification
+from gifd_bench.common.errors import UserError
+from gifd_bench.common.files import write_text
+from gifd_bench.leaderboard.board import build_board
+from gifd_bench.leaderboard.commands.verify import EXIT, show
+from gifd_bench.leaderboard.commands.verify_options import add_rerun_options, verified
+from gifd_bench.leaderboard.entries import Entries, bundled_entries
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.text import shown
+from gifd_bench.leaderboard.verification.report import Standing, Verification
 
 UNVERIFIABLE = 2
 
@@ -38,7 +38,7 @@ def run(arguments: list[str]) -> int:
     add_rerun_options(parser)
     options = parser.parse_args(arguments)
     if options.output.exists():
-        raise BenchmarkError(f"{options.output}: is there already; choose another --output")
+        raise LeaderboardError(f"{options.output}: is there already; choose another --output")
     console = Console()
     statuses, lines = [0], []
     with tempfile.TemporaryDirectory() as temporary:
@@ -67,7 +67,7 @@ def _propose(
         show(console, protocol, verification)
         if verification.standing is not Standing.REJECTED:
             entries.add(submission, verification)
-    except USER_ERRORS as error:
+    except UserError as error:
         console.print(str(error), markup=False)
         return UNVERIFIABLE, f"cannot be verified here: {error}"
     return EXIT[verification.standing], _line(verification)
@@ -80,7 +80,7 @@ def _line(verification: Verification) -> str:
 
 def _submissions(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
-        raise BenchmarkError(f"{folder}: a folder of submissions is expected")
+        raise LeaderboardError(f"{folder}: a folder of submissions is expected")
     for path in sorted(folder.iterdir()):
         if path.name != "README.md":
             yield path

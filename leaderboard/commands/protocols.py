@@ -7,7 +7,7 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
-from leaderboard.protocol import find_protocol, protocol_keys
+from gifd_bench.leaderboard.protocol import find_protocol, protocol_keys
 
 
 def run(arguments: list[str]) -> int:

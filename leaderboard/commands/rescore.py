@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from leaderboard.entries import Entries, bundled_entries
-from leaderboard.protocol import find_protocol
-from leaderboard.reference import reference_of
-from leaderboard.verification.rescore import rescored
+from gifd_bench.leaderboard.entries import Entries, bundled_entries
+from gifd_bench.leaderboard.protocol import find_protocol
+from gifd_bench.leaderboard.reference import reference_of
+from gifd_bench.leaderboard.verification.rescore import rescored
 
 
 def run(arguments: list[str]) -> int:

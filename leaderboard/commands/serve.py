@@ -11,10 +11,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from leaderboard.board import build_board
-from leaderboard.board.folder import is_board
-from leaderboard.commands.build import add_entries_option, entries_at
-from leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.board import build_board
+from gifd_bench.leaderboard.board.folder import is_board
+from gifd_bench.leaderboard.commands.build import add_entries_option, entries_at
+from gifd_bench.leaderboard.errors import LeaderboardError
 
 # Nobody but this machine.
 HOST = "127.0.0.1"

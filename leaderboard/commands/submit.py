@@ -8,16 +8,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmark.errors import BenchmarkError
-from leaderboard.errors import LeaderboardError
-from leaderboard.protocol import find_protocol
-from leaderboard.reference import observations_of
-from leaderboard.submission.attempts import attempts_of
-from leaderboard.submission.schema import About
-from leaderboard.submission.write import write_submission
-from leaderboard.submission.yaml_file import parse_yaml
-from leaderboard.text import first_error
-from tasks.errors import one_line
+from gifd_bench.common.errors import UserError, one_line
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.protocol import find_protocol
+from gifd_bench.leaderboard.reference import observations_of
+from gifd_bench.leaderboard.submission.attempts import attempts_of
+from gifd_bench.leaderboard.submission.schema import About
+from gifd_bench.leaderboard.submission.write import write_submission
+from gifd_bench.leaderboard.submission.yaml_file import parse_yaml
+from gifd_bench.leaderboard.text import first_error
 
 
 def run(arguments: list[str]) -> int:
@@ -51,7 +50,7 @@ def _about(path: Path) -> About:
         return About.model_validate(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
     except ValidationError as error:
         raise LeaderboardError(f"{path}: {first_error(error)}") from error
-    except BenchmarkError:
+    except UserError:
         raise
     except (OSError, ValueError) as error:
         raise LeaderboardError(f"{path}: not a readable file ({one_line(error)})") from error

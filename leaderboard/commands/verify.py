@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from leaderboard.commands.verify_options import add_verify_options, verified
-from leaderboard.protocol import Protocol
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.verification.report import Standing, Verdict, Verification, write_verification
+from gifd_bench.leaderboard.commands.verify_options import add_verify_options, verified
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.verification.report import Standing, Verdict, Verification, write_verification
 
 EXIT = {Standing.VERIFIED: 0, Standing.SELF_REPORTED: 0, Standing.REJECTED: 1, Standing.FLAGGED: 3}
 COLOURS = {

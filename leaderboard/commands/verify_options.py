@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from leaderboard.protocol import Protocol, find_protocol
-from leaderboard.reference import reference_of
-from leaderboard.rerun import RerunLimits
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.verification.report import Verification
-from leaderboard.verification.rerun import Again
-from leaderboard.verification.verify import verify
+from gifd_bench.leaderboard.protocol import Protocol, find_protocol
+from gifd_bench.leaderboard.reference import reference_of
+from gifd_bench.leaderboard.rerun import RerunLimits
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.verification.report import Verification
+from gifd_bench.leaderboard.verification.rerun import Again
+from gifd_bench.leaderboard.verification.verify import verify
 
 
 def add_verify_options(parser: argparse.ArgumentParser) -> None:

@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from leaderboard.rerun.errors import RerunFailed
-from tasks.errors import one_line
-from tasks.observation import Observation
+from gifd_bench.common.errors import one_line
+from gifd_bench.leaderboard.rerun.errors import RerunFailed
+from gifd_bench.tasks.observation import Observation
 
 # The most that the names, types and shapes of the four tensors take.
 HEADER_BYTES = 4096

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.inversion.reconstruction import Reconstruction
-    from tasks.observation import Observation
+    from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+    from gifd_bench.tasks.observation import Observation
 
 FOLDER = Path("/sandbox")
 PACKAGES = FOLDER / "packages"
@@ -66,9 +66,9 @@ def _prepare(order: dict[str, Any]) -> Observation:
     import pytorch_lightning as pl
     import torch
 
-    import benchmark.invert
-    import benchmark.matrix.component  # noqa: F401
-    from tasks.observation_file import load_observation
+    import gifd_bench.benchmark.invert
+    import gifd_bench.benchmark.matrix.component  # noqa: F401
+    from gifd_bench.tasks.observation_file import load_observation
 
     observation = load_observation(OBSERVATION)
     torch.set_num_threads(1)
@@ -97,8 +97,8 @@ def _limit(memory_bytes: int, seconds: float) -> None:
 
 
 def _attack(order: dict[str, Any], observation: Observation) -> Reconstruction:
-    from benchmark.invert import invert
-    from benchmark.matrix.component import Component
+    from gifd_bench.benchmark.invert import invert
+    from gifd_bench.benchmark.matrix.component import Component
 
     # Before the submitted code is imported: a file that is no generator never meets it.
     prior = Component.from_config("prior", order["prior"]).build() if order["prior"] else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.errors import LeaderboardError
 
 
 class RerunRefused(LeaderboardError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.errors import LeaderboardError
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Order:
     """An attack on one observation, as the submission had it.
 
     Attributes:
-        attack: as `benchmark.matrix.component.Component.config` gives it; a submitted file is called
+        attack: as `Component.config` gives it; a submitted file is called
             `attack.py` here, so that `use` is then `attack.py:Class`.
         prior: likewise, or null. Files that its options name are shown to the attack: whoever makes the
             order takes their paths from this machine's settings, never from the submission.

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from leaderboard.rerun import child, seccomp
-from leaderboard.rerun.answer import Answer, most_bytes, read_answer
-from leaderboard.rerun.errors import RerunFailed, RerunRefused
-from leaderboard.rerun.order import Order, RerunLimits
-from leaderboard.rerun.process import STARTUP_SECONDS, Transcript, watch
-from leaderboard.rerun.sandbox import Sandbox
-from tasks.observation_file import load_observation
+from gifd_bench.leaderboard.rerun import child, seccomp
+from gifd_bench.leaderboard.rerun.answer import Answer, most_bytes, read_answer
+from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunRefused
+from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
+from gifd_bench.leaderboard.rerun.process import STARTUP_SECONDS, Transcript, watch
+from gifd_bench.leaderboard.rerun.sandbox import Sandbox
+from gifd_bench.tasks.observation_file import load_observation
 
 MOST_CHARACTERS = 400
 # A shell's way to say by which signal a program was ended, which is also bubblewrap's.
@@ -34,7 +34,7 @@ def attack_again(observation: Path, order: Order, limits: RerunLimits = RerunLim
     and may change the count of gradient evaluations and the matching loss there.
 
     Args:
-        observation: a file that `tasks.save_observation` wrote: one's own, not the submission's.
+        observation: a file that `gifd_bench.tasks.save_observation` wrote: one's own, not the submission's.
         order: what to run.
         limits: of what it may use.
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaderboard.rerun import child
-from leaderboard.rerun.errors import RerunFailed, RerunRefused
-from leaderboard.rerun.order import Order, RerunLimits
-from leaderboard.rerun.visible import View, python_view
-from leaderboard.rerun.weights import move_weights
+from gifd_bench.leaderboard.rerun import child
+from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunRefused
+from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
+from gifd_bench.leaderboard.rerun.visible import View, python_view
+from gifd_bench.leaderboard.rerun.weights import move_weights
 
 INSTALL = "install bubblewrap (apt-get install bubblewrap)"
 

@@ -13,7 +13,7 @@ import platform
 import struct
 from dataclasses import dataclass
 
-from leaderboard.rerun.errors import RerunRefused
+from gifd_bench.leaderboard.rerun.errors import RerunRefused
 
 # linux/bpf_common.h and linux/seccomp.h.
 LOAD, IF_EQUAL, IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from leaderboard.rerun.errors import RerunRefused
-from tasks.datasets.photos import PHOTOGRAPHS
-from tasks.datasets.root import VARIABLE
+from gifd_bench.leaderboard.rerun.errors import RerunRefused
+from gifd_bench.tasks.datasets.photos import PHOTOGRAPHS
+from gifd_bench.tasks.datasets.root import VARIABLE
 
 PACKAGES = ("benchmark", "tasks", "priors", "configs")
 SYSTEM = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import Component
-from leaderboard.rerun.errors import RerunFailed
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.leaderboard.rerun.errors import RerunFailed
 
 # What a folder of weights may show; whatever else lies there stays out of sight.
 SUFFIXES = frozenset([".safetensors", ".bin", ".pt", ".pth", ".json"])

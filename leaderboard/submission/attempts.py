@@ -8,16 +8,16 @@ from pathlib import Path
 
 from torch import Tensor
 
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.component import Component
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.files import read_json, read_tensors
-from benchmark.results.rows import row_of
-from benchmark.results.run_folder import RunFolder
-from benchmark.scoring.scorer import METRICS
-from leaderboard.challenge import ChallengeFolder
-from leaderboard.errors import LeaderboardError
-from leaderboard.observation_set import ObservationSet
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.rows import row_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.common.files import read_json, read_tensors
+from gifd_bench.leaderboard.challenge import ChallengeFolder
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.observation_set import ObservationSet
 
 
 @dataclass(frozen=True)

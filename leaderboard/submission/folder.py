@@ -13,12 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from leaderboard.errors import LeaderboardError
-from leaderboard.submission.reconstruction import MOST_BYTES as MOST_IMAGE_BYTES
-from leaderboard.submission.reconstruction import Answer, read_answer
-from leaderboard.submission.schema import SOURCE, Result, ResultsFile, SubmissionFile
-from leaderboard.submission.yaml_file import parse_yaml
-from leaderboard.text import first_error, shown, unprintable
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.submission.reconstruction import MOST_BYTES as MOST_IMAGE_BYTES
+from gifd_bench.leaderboard.submission.reconstruction import Answer, read_answer
+from gifd_bench.leaderboard.submission.schema import SOURCE, Result, ResultsFile, SubmissionFile
+from gifd_bench.leaderboard.submission.yaml_file import parse_yaml
+from gifd_bench.leaderboard.text import first_error, shown, unprintable
 
 MOST_YAML_BYTES = 1 << 18
 MOST_SOURCE_BYTES = 1 << 20

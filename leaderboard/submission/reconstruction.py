@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from leaderboard.errors import LeaderboardError
-from leaderboard.text import shown
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.text import shown
 
 MOST_BYTES = 64 << 20
 IMAGE_TYPES = (torch.uint8, torch.float16, torch.float32, torch.float64)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from leaderboard.text import Address, Line, Short, Slug, Strict, VersionText, unprintable
+from gifd_bench.leaderboard.text import Address, Line, Short, Slug, Strict, VersionText, unprintable
 
 FORMAT: Literal["gifd-bench/submission/1"] = "gifd-bench/submission/1"
 # Where the attack's own file lies in a submission, and what its class is called by.

@@ -12,15 +12,15 @@ import yaml
 from pydantic import ValidationError
 from torch import Tensor
 
-from benchmark.attacks import ATTACKS
-from benchmark.matrix.component import Component
-from benchmark.results.files import make_folder, write_json, write_tensors, write_text
-from leaderboard.errors import LeaderboardError
-from leaderboard.matching import UpdateDistance
-from leaderboard.observation_set import ObservationSet, checksum
-from leaderboard.submission.attempts import Attempt, Attempts
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.submission.schema import (
+from gifd_bench.benchmark.attacks import ATTACKS
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.common.files import make_folder, write_json, write_tensors, write_text
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.matching import UpdateDistance
+from gifd_bench.leaderboard.observation_set import ObservationSet, checksum
+from gifd_bench.leaderboard.submission.attempts import Attempt, Attempts
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.submission.schema import (
     FORMAT,
     SOURCE,
     About,
@@ -29,7 +29,7 @@ from leaderboard.submission.schema import (
     SubmissionFile,
     Use,
 )
-from leaderboard.text import first_error
+from gifd_bench.leaderboard.text import first_error
 
 
 def write_submission(

@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from leaderboard.errors import LeaderboardError
-from leaderboard.text import shown
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.text import shown
 
 # A submission has dozens; reading a million takes minutes.
 MOST_NODES = 5000

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.scoring.scorer import score
-from leaderboard.errors import LeaderboardError
-from leaderboard.fingerprint import is_same
-from leaderboard.matching import UpdateDistance
-from leaderboard.observation_set import Index, checksum
-from leaderboard.protocol import Protocol
-from leaderboard.reference import Reference
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.submission.reconstruction import Answer
-from leaderboard.submission.schema import Result
-from leaderboard.text import shown
-from leaderboard.verification.closeness import suspicion
-from leaderboard.verification.report import Check, Score, Verdict
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.scoring.scorer import score
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.fingerprint import is_same
+from gifd_bench.leaderboard.matching import UpdateDistance
+from gifd_bench.leaderboard.observation_set import Index, checksum
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.submission.reconstruction import Answer
+from gifd_bench.leaderboard.submission.schema import Result
+from gifd_bench.leaderboard.text import shown
+from gifd_bench.leaderboard.verification.closeness import suspicion
+from gifd_bench.leaderboard.verification.report import Check, Score, Verdict
 
 # Machines differ in last bits: of a matching loss near 0 as much as of a large one.
 LOSS_TOLERANCE = 1e-5

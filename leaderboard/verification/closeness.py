@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from benchmark.scoring.scorer import psnr
-from leaderboard.matching import UpdateDistance
-from tasks.truth import Truth
+from gifd_bench.benchmark.scoring.scorer import psnr
+from gifd_bench.leaderboard.matching import UpdateDistance
+from gifd_bench.tasks.truth import Truth
 
 # Below, there is nothing to gain by it, and images are odd in many ways.
 LEAST_PSNR = 25.0

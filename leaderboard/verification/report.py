@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from benchmark.results.files import read_json, write_json
-from leaderboard.errors import LeaderboardError
-from leaderboard.text import Strict, first_error
+from gifd_bench.common.files import read_json, write_json
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.text import Strict, first_error
 
 FORMAT: Literal["gifd-bench/verification/1"] = "gifd-bench/verification/1"
 # Of the metrics' code: a new one re-scores every entry.
@@ -64,7 +64,7 @@ class Score(_Kept):
         task, defense: of the observation.
         metrics: metric name to one value a private image, in the truth's order; null where it could not be
         had.
-        matching_loss: recomputed; see `leaderboard.matching`.
+        matching_loss: recomputed; see `gifd_bench.leaderboard.matching`.
         gradient_evaluations, seconds: as claimed, or as a rerun counted them.
     """
 

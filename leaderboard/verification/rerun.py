@@ -10,18 +10,18 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import Component
-from benchmark.scoring.assignment import assign
-from benchmark.scoring.scorer import psnr
-from leaderboard.errors import LeaderboardError
-from leaderboard.reference import Reference
-from leaderboard.rerun import Order, RerunFailed, RerunLimits, attack_again
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.submission.reconstruction import Answer
-from leaderboard.submission.schema import SOURCE, Use
-from leaderboard.text import shown
-from leaderboard.verification.report import Check, Verdict
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.scoring.assignment import assign
+from gifd_bench.benchmark.scoring.scorer import psnr
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.rerun import Order, RerunFailed, RerunLimits, attack_again
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.submission.reconstruction import Answer
+from gifd_bench.leaderboard.submission.schema import SOURCE, Use
+from gifd_bench.leaderboard.text import shown
+from gifd_bench.leaderboard.verification.report import Check, Verdict
 
 # The same attack with the same seed ends elsewhere on another machine, as last bits grow from step to step;
 # over some observations its quality is the same.

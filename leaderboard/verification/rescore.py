@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from leaderboard.protocol import Protocol
-from leaderboard.reference import Reference
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.verification.report import Verdict, Verification
-from leaderboard.verification.verify import verify
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.verification.report import Verdict, Verification
+from gifd_bench.leaderboard.verification.verify import verify
 
 
 def rescored(

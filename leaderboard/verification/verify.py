@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from leaderboard.protocol import Protocol
-from leaderboard.reference import Reference
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.submission.reconstruction import Answer
-from leaderboard.verification import checks
-from leaderboard.verification.report import SCORING_VERSION, Check, Score, Verdict, Verification
-from leaderboard.verification.rerun import Again, check_rerun
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.submission.reconstruction import Answer
+from gifd_bench.leaderboard.verification import checks
+from gifd_bench.leaderboard.verification.report import SCORING_VERSION, Check, Score, Verdict, Verification
+from gifd_bench.leaderboard.verification.rerun import Again, check_rerun
 
 
 def verify(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from priors.conditional import ConditionalPrior
+from gifd_bench.priors.conditional import ConditionalPrior
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from priors.base import Prior, State
+from gifd_bench.priors.base import Prior, State
 
 
 class DCGAN(nn.Module):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from priors.base import Prior, State
+from gifd_bench.priors.base import Prior, State
 
 GAIN = math.sqrt(2)
 SLOPE = 0.2

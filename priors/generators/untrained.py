@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from priors.base import Prior, State
-from priors.errors import PriorError
+from gifd_bench.priors.base import Prior, State
+from gifd_bench.priors.errors import PriorError
 
 
 class UntrainedPrior(Prior):

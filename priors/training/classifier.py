@@ -13,15 +13,15 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import RichProgressBar
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
-from priors.tensor_files import check_tensors, read_state_dict
-from priors.training.images import LabelledImages
+from gifd_bench.common.files import write_tensors
+from gifd_bench.priors.tensor_files import check_tensors, read_state_dict
+from gifd_bench.priors.training.images import LabelledImages
 
 FEATURES = 128
 BATCH = 128
@@ -88,9 +88,7 @@ def trained_classifier(images: LabelledImages, path: Path, epochs: int, precisio
         enable_model_summary=False,
     )
     trainer.fit(classifier, DataLoader(images, sampler=sampler, batch_size=None))
-    partial = path.with_name(path.name + ".partial")
-    save_file(classifier.state_dict(), partial)
-    partial.replace(path)
+    write_tensors(path, classifier.state_dict())
     return classifier.cpu().eval()
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from priors.generators.resnet import Generator
-from priors.training.classifier import BATCH, Classifier
-from priors.training.images import LabelledImages
+from gifd_bench.priors.generators.resnet import Generator
+from gifd_bench.priors.training.classifier import BATCH, Classifier
+from gifd_bench.priors.training.images import LabelledImages
 
 SAMPLES = 2000
 

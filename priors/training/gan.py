@@ -12,9 +12,9 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from priors.generators.resnet import Generator, GeneratorConfig
-from priors.training.augment import augment
-from priors.training.discriminator import Discriminator
+from gifd_bench.priors.generators.resnet import Generator, GeneratorConfig
+from gifd_bench.priors.training.augment import augment
+from gifd_bench.priors.training.discriminator import Discriminator
 
 PENALTY_EVERY = 8
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.datasets import VisionDataset
 
-from priors.errors import PriorError
+from gifd_bench.priors.errors import PriorError
 
 AnyPath = Path | zipfile.Path
 Pixels = npt.NDArray[Any]

@@ -18,15 +18,15 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 from torchvision.datasets import VisionDataset
 from torchvision.utils import make_grid, save_image
 
-from priors.errors import PriorError
-from priors.generators.resnet import Generator, GeneratorConfig
-from priors.training.card import model_card
-from priors.training.classifier import accuracy, trained_classifier
-from priors.training.discriminator import GROUP
-from priors.training.frechet import ClassifierFrechetDistance
-from priors.training.gan import ConditionalGAN
-from priors.training.images import LabelledImages, from_dataset, load_images
-from priors.weights_file import save_generator
+from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.generators.resnet import Generator, GeneratorConfig
+from gifd_bench.priors.training.card import model_card
+from gifd_bench.priors.training.classifier import accuracy, trained_classifier
+from gifd_bench.priors.training.discriminator import GROUP
+from gifd_bench.priors.training.frechet import ClassifierFrechetDistance
+from gifd_bench.priors.training.gan import ConditionalGAN
+from gifd_bench.priors.training.images import LabelledImages, from_dataset, load_images
+from gifd_bench.priors.weights_file import save_generator
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tasks.datasets.base import Dataset
-from tasks.datasets.cifar import Cifar10, Cifar100
-from tasks.datasets.ffhq import FFHQ
-from tasks.datasets.folder import ImageFolder
-from tasks.datasets.imagenet import ImageNet
-from tasks.datasets.pacs import PACS
-from tasks.datasets.photos import Photos
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.datasets.cifar import Cifar10, Cifar100
+from gifd_bench.tasks.datasets.ffhq import FFHQ
+from gifd_bench.tasks.datasets.folder import ImageFolder
+from gifd_bench.tasks.datasets.imagenet import ImageNet
+from gifd_bench.tasks.datasets.pacs import PACS
+from gifd_bench.tasks.datasets.photos import Photos
 
 DATASETS: dict[str, type[Dataset]] = {
     "cifar10": Cifar10,

@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 from torchvision import datasets as torchvision_datasets
 
-from tasks.datasets.base import Dataset
-from tasks.datasets.image_files import read_image, to_tensor
-from tasks.datasets.labelled_files import read_class_folders
-from tasks.datasets.root import data_root, find_folder
-from tasks.errors import TaskError, one_line
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.datasets.image_files import read_image, to_tensor
+from gifd_bench.tasks.datasets.labelled_files import read_class_folders
+from gifd_bench.tasks.datasets.root import data_root, find_folder
+from gifd_bench.tasks.errors import TaskError
 
 # fmt: off
 CIFAR10_CLASSES = (

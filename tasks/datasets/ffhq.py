@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import overload
 
-from tasks.datasets.cifar import Cifar10
-from tasks.datasets.image_files import list_folders, list_images
-from tasks.datasets.labelled_files import FileDataset, LabelledFiles
-from tasks.datasets.root import find_folder
-from tasks.errors import TaskError
+from gifd_bench.tasks.datasets.cifar import Cifar10
+from gifd_bench.tasks.datasets.image_files import list_folders, list_images
+from gifd_bench.tasks.datasets.labelled_files import FileDataset, LabelledFiles
+from gifd_bench.tasks.datasets.root import find_folder
+from gifd_bench.tasks.errors import TaskError
 
 DECADES = (*(f"{10 * k} to {10 * k + 9} years" for k in range(9)), "90 years and more")
 

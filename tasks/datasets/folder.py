@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.datasets.labelled_files import FileDataset, read_class_folders
-from tasks.datasets.root import find_folder
-from tasks.errors import TaskError
+from gifd_bench.tasks.datasets.labelled_files import FileDataset, read_class_folders
+from gifd_bench.tasks.datasets.root import find_folder
+from gifd_bench.tasks.errors import TaskError
 
 
 class ImageFolder(FileDataset):

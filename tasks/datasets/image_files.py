@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from tasks.errors import TaskError, one_line
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.errors import TaskError
 
 FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")

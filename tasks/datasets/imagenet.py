@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from timm.data.imagenet_info import ImageNetInfo
 
-from tasks.datasets.labelled_files import FileDataset, read_class_folders
-from tasks.datasets.root import find_folder
+from gifd_bench.tasks.datasets.labelled_files import FileDataset, read_class_folders
+from gifd_bench.tasks.datasets.root import find_folder
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tasks.datasets.base import Dataset
-from tasks.datasets.image_files import check_size, list_folders, list_images, read_image
-from tasks.errors import TaskError
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.datasets.image_files import check_size, list_folders, list_images, read_image
+from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)

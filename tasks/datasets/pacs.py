@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tasks.datasets.imagenet import MEAN, STD
-from tasks.datasets.labelled_files import FileDataset, read_class_folders
-from tasks.datasets.root import find_folder
+from gifd_bench.tasks.datasets.imagenet import MEAN, STD
+from gifd_bench.tasks.datasets.labelled_files import FileDataset, read_class_folders
+from gifd_bench.tasks.datasets.root import find_folder
 
 CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
 

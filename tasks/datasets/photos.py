@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from tasks.datasets.base import Dataset
-from tasks.datasets.image_files import centre_square, check_size, to_tensor
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.datasets.image_files import centre_square, check_size, to_tensor
 
 # Name, which is also its class, and the file inside the package. scikit-image's are in the public
 # domain or CC0 (see its skimage/data/README.txt); china and flower are CC-BY 2.0 (Edwin Chow and

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.errors import TaskError
+from gifd_bench.tasks.errors import TaskError
 
 VARIABLE = "GIFD_BENCH_DATA"
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tasks.gradient import loss_gradient
+from gifd_bench.tasks.gradient import loss_gradient
 
 Update = Mapping[str, Tensor]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tasks.errors import TaskError
+from gifd_bench.tasks.errors import TaskError
 
 
 def check_positive(setting: str, value: float) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
-from tasks.defenses.checks import check_positive
+from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
+from gifd_bench.tasks.defenses.checks import check_positive
 
 
 class Clipped(Imitation):

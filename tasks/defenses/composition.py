@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
-from tasks.errors import TaskError
+from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
+from gifd_bench.tasks.errors import TaskError
 
 
 class Imitations(Imitation):

@@ -12,14 +12,14 @@ from torch import Tensor
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
-from tasks.batch_norm import batch_norm_layers
-from tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
-from tasks.defenses.checks import check_positive
-from tasks.defenses.clipping import Clipped, clip_factor, observed_norm
-from tasks.defenses.noise import gaussian_like
-from tasks.defenses.spread import GAUSSIAN, noise_std
-from tasks.errors import TaskError
-from tasks.gradient import loss_gradient
+from gifd_bench.tasks.batch_norm import batch_norm_layers
+from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
+from gifd_bench.tasks.defenses.checks import check_positive
+from gifd_bench.tasks.defenses.clipping import Clipped, clip_factor, observed_norm
+from gifd_bench.tasks.defenses.noise import gaussian_like
+from gifd_bench.tasks.defenses.spread import GAUSSIAN, noise_std
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.gradient import loss_gradient
 
 # Examples whose gradients are held at once.
 CHUNK = 8

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tasks.defenses.base import Defense, Imitation, NoDefense, Update
-from tasks.defenses.composition import Composition, Imitations
-from tasks.defenses.registry import DEFENSES
-from tasks.errors import TaskError
+from gifd_bench.tasks.defenses.base import Defense, Imitation, NoDefense, Update
+from gifd_bench.tasks.defenses.composition import Composition, Imitations
+from gifd_bench.tasks.defenses.registry import DEFENSES
+from gifd_bench.tasks.errors import TaskError
 
 
 def describe(defense: Defense) -> tuple[tuple[str, dict[str, Any]], ...]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor
 
-from tasks.defenses.base import Imitation, Update
+from gifd_bench.tasks.defenses.base import Imitation, Update
 
 
 class Masked(Imitation):

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from tasks.choices import check_choices
-from tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
-from tasks.defenses.noise import Noisy
-from tasks.errors import TaskError
+from gifd_bench.tasks.choices import check_choices
+from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
+from gifd_bench.tasks.defenses.noise import Noisy
+from gifd_bench.tasks.errors import TaskError
 
 
 class Quantised(Imitation):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tasks.defenses.base import Defense, NoDefense
-from tasks.defenses.clipping import Clipping
-from tasks.defenses.dp_sgd import DPSGD
-from tasks.defenses.noise import GaussianNoise, LaplaceNoise
-from tasks.defenses.quantisation import Quantisation, Sign
-from tasks.defenses.soteria import Soteria
-from tasks.defenses.sparsification import Sparsification
-from tasks.defenses.top_k import TopK
+from gifd_bench.tasks.defenses.base import Defense, NoDefense
+from gifd_bench.tasks.defenses.clipping import Clipping
+from gifd_bench.tasks.defenses.dp_sgd import DPSGD
+from gifd_bench.tasks.defenses.noise import GaussianNoise, LaplaceNoise
+from gifd_bench.tasks.defenses.quantisation import Quantisation, Sign
+from gifd_bench.tasks.defenses.soteria import Soteria
+from gifd_bench.tasks.defenses.sparsification import Sparsification
+from gifd_bench.tasks.defenses.top_k import TopK
 
 DEFENSES: dict[str, type[Defense]] = {
     "clipping": Clipping,

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
-from tasks.defenses.checks import check_fraction
-from tasks.defenses.masks import Masked, part, smallest
-from tasks.last_layer import last_matrix, representation
+from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
+from gifd_bench.tasks.defenses.checks import check_fraction
+from gifd_bench.tasks.defenses.masks import Masked, part, smallest
+from gifd_bench.tasks.last_layer import last_matrix, representation
 
 # Rows of one vectorised backward pass; its memory is that of a batch of as many images.
 ROWS = 64

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
-from tasks.defenses.checks import check_fraction
-from tasks.defenses.masks import mask_of_zeros, part, without_smallest
+from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
+from gifd_bench.tasks.defenses.checks import check_fraction
+from gifd_bench.tasks.defenses.masks import mask_of_zeros, part, without_smallest
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.defenses.base import Update
-from tasks.defenses.spectrum import noise_std_of_logit_layer
+from gifd_bench.tasks.defenses.base import Update
+from gifd_bench.tasks.defenses.spectrum import noise_std_of_logit_layer
 
 # Entries of a last layer whose singular values tell more than blocks do.
 LARGE = 1 << 14

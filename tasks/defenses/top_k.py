@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
-from tasks.defenses.checks import check_fraction
-from tasks.defenses.masks import mask_of_zeros, part, without_smallest
-from tasks.errors import TaskError
+from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
+from gifd_bench.tasks.defenses.checks import check_fraction
+from gifd_bench.tasks.defenses.masks import mask_of_zeros, part, without_smallest
+from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)

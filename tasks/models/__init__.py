@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from torch import nn
 
-from tasks.models.convnet import ConvNet
-from tasks.models.custom import custom
-from tasks.models.lenet import LeNet
-from tasks.models.resnet_cifar import ResNetCIFAR
-from tasks.models.spec import ModelSpec
-from tasks.models.timm_models import timm_model
-from tasks.models.torchvision_models import torchvision_model
+from gifd_bench.tasks.models.convnet import ConvNet
+from gifd_bench.tasks.models.custom import custom
+from gifd_bench.tasks.models.lenet import LeNet
+from gifd_bench.tasks.models.resnet_cifar import ResNetCIFAR
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.models.timm_models import timm_model
+from gifd_bench.tasks.models.torchvision_models import torchvision_model
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "convnet": ConvNet,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tasks.errors import TaskError, one_line
-from tasks.models.spec import ModelSpec
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.spec import ModelSpec
 
 
 def check_model(spec: ModelSpec) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from tasks.errors import TaskError, one_line
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.errors import TaskError
 
 
 def custom(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from difflib import get_close_matches
 
-from tasks.errors import TaskError
+from gifd_bench.tasks.errors import TaskError
 
 
 def no_architecture(library: str, name: str, known: Collection[str]) -> TaskError:

@@ -17,10 +17,11 @@ from huggingface_hub import constants, try_to_load_from_cache
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from tasks.errors import TaskError, one_line
-from tasks.models.names import no_architecture
-from tasks.models.spec import ModelSpec
-from tasks.models.timm_models import create
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.names import no_architecture
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.models.timm_models import create
 
 # torchvision's oldest DenseNet files call `norm1` of a layer `norm.1`.
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from tasks.errors import TaskError, one_line
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ModelSpec:
         Raises:
             TaskError: no model of this name, or options that it does not take.
         """
-        from tasks.models import MODELS
+        from gifd_bench.tasks.models import MODELS
 
         if self.name not in MODELS:
             raise TaskError(f"no model '{self.name}'; there are: {', '.join(sorted(MODELS))}")

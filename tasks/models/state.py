@@ -8,7 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from tasks.errors import TaskError, one_line
+from gifd_bench.common.errors import one_line
+from gifd_bench.tasks.errors import TaskError
 
 
 def load_state(model: nn.Module, path: Path) -> None:

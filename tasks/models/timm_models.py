@@ -7,7 +7,7 @@ from typing import Any
 import timm
 from torch import nn
 
-from tasks.models.names import no_architecture
+from gifd_bench.tasks.models.names import no_architecture
 
 
 def timm_model(num_classes: int, image_size: int, architecture: str = "resnet18") -> nn.Module:

@@ -8,7 +8,7 @@ from typing import Any
 import torchvision
 from torch import nn
 
-from tasks.models.names import no_architecture
+from gifd_bench.tasks.models.names import no_architecture
 
 # What a family takes besides the number of classes. Transformers are made for one image size. The two
 # Inception networks lose their auxiliary heads, which an evaluated model does not use; `transform_input`

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,26 +10,20 @@ from typing import Any
 
 import torch
 from pytorch_lightning.callbacks import Callback
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from tasks.datasets.base import Dataset
-from tasks.errors import TaskError, one_line
-from tasks.files import save_whole
-from tasks.models.spec import ModelSpec
-from tasks.training.images import load_images
-from tasks.training.settings import VictimTraining
-from tasks.training.train import accuracy, train_victim
+from gifd_bench.common.cache import cache_folder
+from gifd_bench.common.errors import FileError, one_line
+from gifd_bench.common.files import make_folder, read_tensors_and_metadata, write_tensors
+from gifd_bench.common.hashing import canonical, short_hash
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.training.images import load_images
+from gifd_bench.tasks.training.settings import VictimTraining
+from gifd_bench.tasks.training.train import accuracy, train_victim
 
 FORMAT = "gifd-bench/victim/1"
-VARIABLE = "GIFD_BENCH_CACHE"
-
-
-def cache_folder(option: Path | None = None) -> Path:
-    """The folder given, else the environment's GIFD_BENCH_CACHE, else gifd-bench in the user's cache:
-    XDG_CACHE_HOME, or ~/.cache."""
-    of_user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return option or Path(os.environ.get(VARIABLE) or of_user / "gifd-bench")
 
 
 def victim_file(
@@ -46,11 +38,7 @@ def victim_file(
     The code behind a `custom` model is not a part of it.
     """
     identity = _identity(spec, dataset_facts, training, seed)
-    return (
-        cache_folder(cache)
-        / "victims"
-        / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.safetensors"
-    )
+    return cache_folder(cache) / "victims" / f"{short_hash(identity)}.safetensors"
 
 
 def trained_victim(
@@ -120,15 +108,14 @@ def _identity(
         "training": asdict(training),
         "seed": seed,
     }
-    return json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return canonical(facts)
 
 
 def _save(path: Path, model: nn.Module, identity: str, results: Mapping[str, Any]) -> None:
     """Write one safetensors file; it appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Copies, because safetensors refuses tensors that share storage.
-    state = {name: value.contiguous().clone() for name, value in model.state_dict().items()}
-    save_whole(state, {"format": FORMAT, "identity": identity, "results": json.dumps(results)}, path)
+    make_folder(path.parent)
+    facts = {"format": FORMAT, "identity": identity, "results": json.dumps(results)}
+    write_tensors(path, model.state_dict(), facts)
 
 
 def _load(path: Path, spec: ModelSpec, identity: str) -> nn.Module:
@@ -147,12 +134,10 @@ def _load(path: Path, spec: ModelSpec, identity: str) -> nn.Module:
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], str, dict[str, Any]]:
     """State dict, identity and results of a file."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        state, metadata = read_tensors_and_metadata(path)
         if metadata.get("format") != FORMAT:
             raise ValueError(f"its format is not '{FORMAT}'")
         return state, metadata["identity"], json.loads(metadata["results"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (FileError, KeyError, ValueError) as error:
         detail = one_line(error)
         raise TaskError(f"{path}: damaged file of a trained victim; remove it ({detail})") from error

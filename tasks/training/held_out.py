@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tasks.datasets.base import Dataset
-from tasks.errors import TaskError
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.errors import TaskError
 
 
 class Part(Dataset):

@@ -11,8 +11,8 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils import data
 
-from tasks.datasets.base import Dataset
-from tasks.errors import TaskError
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)

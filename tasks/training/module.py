@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tasks.defenses.base import Defense, PrivateBatch
-from tasks.training.augment import augment
-from tasks.training.images import normalise
-from tasks.training.settings import VictimTraining
+from gifd_bench.tasks.defenses.base import Defense, PrivateBatch
+from gifd_bench.tasks.training.augment import augment
+from gifd_bench.tasks.training.images import normalise
+from gifd_bench.tasks.training.settings import VictimTraining
 
 
 class VictimModule(pl.LightningModule):

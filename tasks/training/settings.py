@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tasks.errors import TaskError
+from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)

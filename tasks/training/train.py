@@ -14,12 +14,12 @@ from pytorch_lightning.callbacks import Callback, RichProgressBar
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
-from tasks.datasets.base import Dataset
-from tasks.defenses.base import Defense
-from tasks.models.spec import ModelSpec
-from tasks.training.images import LabelledImages, load_images, normalise
-from tasks.training.module import VictimModule
-from tasks.training.settings import VictimTraining
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.defenses.base import Defense
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.training.images import LabelledImages, load_images, normalise
+from gifd_bench.tasks.training.module import VictimModule
+from gifd_bench.tasks.training.settings import VictimTraining
 
 # Images of a forward pass without a gradient.
 CHUNK = 256

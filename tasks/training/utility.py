@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tasks.defenses.base import Defense
-from tasks.defenses.dp_sgd import DPSGD
-from tasks.errors import TaskError
-from tasks.models.spec import ModelSpec
-from tasks.training.images import LabelledImages
-from tasks.training.settings import VictimTraining
-from tasks.training.train import accuracy, steps_per_epoch, train_victim
+from gifd_bench.tasks.defenses.base import Defense
+from gifd_bench.tasks.defenses.dp_sgd import DPSGD
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.training.images import LabelledImages
+from gifd_bench.tasks.training.settings import VictimTraining
+from gifd_bench.tasks.training.train import accuracy, steps_per_epoch, train_victim
 
 
 @dataclass(frozen=True)

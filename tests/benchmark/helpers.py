@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from benchmark.matrix.config import Matrix, load_matrix
-from benchmark.results.run_folder import RunFolder
-from benchmark.runner import Runner
-from benchmark.tracking.base import Tracker
+from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.runner import Runner
+from gifd_bench.benchmark.tracking.base import Tracker
 
 TINY: dict[str, Any] = {
     "tasks": {"photos": {"dataset": "photos", "model": {"use": "convnet", "width": 2}}},

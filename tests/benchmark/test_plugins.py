@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import plugins
-from benchmark.attacks import IG
-from benchmark.cli import run as cli
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.component import Component
-from benchmark.results.rows import rows_of
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark import plugins
+from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.cli import run as cli
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.results.rows import rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
 from tests.benchmark.helpers import write_config
 
 PAGE = Path(__file__).parents[2] / "docs" / "writing-an-attack.md"
@@ -73,9 +73,9 @@ def test_a_broken_promise_is_named(coarse: str, capsys: pytest.CaptureFixture[st
 
 
 def test_by_import_path_and_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    for path in ("benchmark.attacks.ig.IG", "benchmark.attacks:IG"):
+    for path in ("gifd_bench.benchmark.attacks.ig.IG", "gifd_bench.benchmark.attacks:IG"):
         assert plugins.load_attack(path) is IG
-    point = EntryPoint("theirs", "benchmark.attacks:IG", plugins.GROUP)
+    point = EntryPoint("theirs", "gifd_bench.benchmark.attacks:IG", plugins.GROUP)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point] if group == plugins.GROUP else [])
     built = Component("attack", "theirs", "theirs", {"iterations": 3}).build()
     assert isinstance(built, IG)
@@ -89,7 +89,7 @@ def test_by_import_path_and_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> N
         ("coarse.py:F", "not a subclass"),
         ("no_such_package.attack.It", "cannot be imported"),
         ("wrong.py:It", "cannot be imported (ZeroDivisionError"),
-        ("benchmark.attacks.Nonesuch", "there is no 'Nonesuch'"),
+        ("gifd_bench.benchmark.attacks.Nonesuch", "there is no 'Nonesuch'"),
     ],
 )
 def test_what_is_no_attack_is_one_line(path: str, message: str, coarse: str) -> None:

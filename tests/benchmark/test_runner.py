@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.attacks import IG
-from benchmark.errors import BenchmarkError
-from benchmark.invert import InversionInterrupted
-from benchmark.results.output_folder import first_difference
-from benchmark.results.rows import rows_of
-from benchmark.results.run_folder import RunFolder
-from priors import PriorError
-from tasks import Observation, TaskError, Truth
-from tasks.observation_file import load_observation
+from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.invert import InversionInterrupted
+from gifd_bench.benchmark.results.output_folder import first_difference
+from gifd_bench.benchmark.results.rows import rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.priors import PriorError
+from gifd_bench.tasks import Observation, TaskError, Truth
+from gifd_bench.tasks.observation_file import load_observation
 from tests.benchmark.helpers import reconstructions, run, tiny_matrix
 
 
@@ -225,7 +225,7 @@ def test_what_a_cell_held_is_freed_when_it_has_ended(
         most = max(most, sum(one() is not None for one in held))
         return observation
 
-    monkeypatch.setattr("benchmark.runner.load_observation", load)
+    monkeypatch.setattr("gifd_bench.benchmark.runner.load_observation", load)
     # Python's own search for cycles would come too late in a short test only by chance.
     gc.disable()
     try:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard import cli
-from leaderboard.protocol import Protocol, read_protocol
-from leaderboard.reference import Reference, reference_of
+from gifd_bench.leaderboard import cli
+from gifd_bench.leaderboard.protocol import Protocol, read_protocol
+from gifd_bench.leaderboard.reference import Reference, reference_of
 from tests.leaderboard.helpers import ITERATIONS, Tampered, write_about, write_protocol
 
 # Also for these tests: whether bubblewrap works here.

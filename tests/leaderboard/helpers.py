@@ -11,15 +11,15 @@ import torch
 import yaml
 from torch import Tensor
 
-from benchmark.results.files import read_tensors, write_tensors
-from leaderboard.matching import UpdateDistance
-from leaderboard.observation_set import checksum
-from leaderboard.protocol import Protocol
-from leaderboard.reference import Reference
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.verification.report import Check, Standing, Verification
-from leaderboard.verification.verify import verify
-from tasks.truth import Truth
+from gifd_bench.common.files import read_tensors, write_tensors
+from gifd_bench.leaderboard.matching import UpdateDistance
+from gifd_bench.leaderboard.observation_set import checksum
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.verification.report import Check, Standing, Verification
+from gifd_bench.leaderboard.verification.verify import verify
+from gifd_bench.tasks.truth import Truth
 
 # At 16 pixels the default network gives an image away, to better than 25 dB, in 200 steps.
 PROTOCOL: dict[str, Any] = {

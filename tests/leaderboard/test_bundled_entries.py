@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from benchmark.attacks import ATTACKS
-from leaderboard.entries import Entries, Entry, bundled_entries
-from leaderboard.export import published_index
-from leaderboard.observation_set import checksum
-from leaderboard.protocol import find_protocol
-from leaderboard.verification.report import SCORING_VERSION, Standing
+from gifd_bench.benchmark.attacks import ATTACKS
+from gifd_bench.leaderboard.entries import Entries, Entry, bundled_entries
+from gifd_bench.leaderboard.export import published_index
+from gifd_bench.leaderboard.observation_set import checksum
+from gifd_bench.leaderboard.protocol import find_protocol
+from gifd_bench.leaderboard.verification.report import SCORING_VERSION, Standing
 
 ENTRIES = Entries(bundled_entries())
 ALL = [entry for protocol in ENTRIES.protocols() for entry in ENTRIES.of(protocol)]

@@ -10,25 +10,25 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.audit import Auditor
-from benchmark.errors import BenchmarkError
-from benchmark.invert import InversionInterrupted
-from benchmark.matrix.component import Component
-from benchmark.results.files import read_tensors
-from benchmark.results.run_folder import RunFolder
-from leaderboard import cli
-from leaderboard.challenge import ChallengeFolder, run_challenge
-from leaderboard.errors import LeaderboardError
-from leaderboard.export import export
-from leaderboard.observation_set import ObservationSet
-from leaderboard.protocol import Protocol, read_protocol
-from leaderboard.reference import reference_of
-from leaderboard.submission.attempts import Attempts, attempts_of
-from leaderboard.submission.folder import SubmissionFolder
-from leaderboard.submission.schema import About
-from leaderboard.submission.write import write_submission
-from leaderboard.verification.report import Verdict
-from leaderboard.verification.verify import verify
+from gifd_bench.benchmark.audit import Auditor
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.invert import InversionInterrupted
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.common.files import read_tensors
+from gifd_bench.leaderboard import cli
+from gifd_bench.leaderboard.challenge import ChallengeFolder, run_challenge
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.export import export
+from gifd_bench.leaderboard.observation_set import ObservationSet
+from gifd_bench.leaderboard.protocol import Protocol, read_protocol
+from gifd_bench.leaderboard.reference import reference_of
+from gifd_bench.leaderboard.submission.attempts import Attempts, attempts_of
+from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.submission.schema import About
+from gifd_bench.leaderboard.submission.write import write_submission
+from gifd_bench.leaderboard.verification.report import Verdict
+from gifd_bench.leaderboard.verification.verify import verify
 from tests.benchmark.helpers import Quiet, run, tiny_matrix
 from tests.leaderboard.helpers import ABOUT, write_about, write_protocol
 
@@ -222,7 +222,7 @@ def test_a_submission_of_a_matrix_is_in_order(
 
 
 OWN = """
-from benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.ig import IG
 
 class Mine(IG):
     "Somebody's."

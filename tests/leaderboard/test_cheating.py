@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from benchmark.scoring.scorer import psnr
-from leaderboard.errors import LeaderboardError
-from leaderboard.export import export
-from leaderboard.observation_set import ObservationSet
-from leaderboard.protocol import Protocol, read_protocol
-from leaderboard.reference import Reference
-from leaderboard.rerun import Answer, Order, RerunFailed, RerunLimits
-from leaderboard.submission.schema import SOURCE
-from leaderboard.verification.closeness import LEAST_PSNR
-from leaderboard.verification.report import Standing, Verdict
-from leaderboard.verification.rerun import Again
+from gifd_bench.benchmark.scoring.scorer import psnr
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.export import export
+from gifd_bench.leaderboard.observation_set import ObservationSet
+from gifd_bench.leaderboard.protocol import Protocol, read_protocol
+from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.rerun import Answer, Order, RerunFailed, RerunLimits
+from gifd_bench.leaderboard.submission.schema import SOURCE
+from gifd_bench.leaderboard.verification.closeness import LEAST_PSNR
+from gifd_bench.leaderboard.verification.report import Standing, Verdict
+from gifd_bench.leaderboard.verification.rerun import Again
 from tests.leaderboard.conftest import Honest
 from tests.leaderboard.helpers import (
     Tampered,
@@ -272,7 +272,7 @@ def test_more_evaluations_than_the_budget_are_caught(
 # The rest attacks again, in a sandbox; tests/leaderboard/rerun tries the sandbox itself.
 
 HONEST = """
-from benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.ig import IG
 
 class Mine(IG):
     "No options besides IG's."
@@ -381,7 +381,7 @@ def test_a_rerun_may_be_a_little_worse_than_what_was_submitted(
             worse, its["labels"], 0.0, submission.folder.results[file.stem].gradient_evaluations, 1
         )
 
-    monkeypatch.setattr("leaderboard.verification.rerun.attack_again", attack_again)
+    monkeypatch.setattr("gifd_bench.leaderboard.verification.rerun.attack_again", attack_again)
     verification = submission.verify(protocol, reference, **again(50))
     assert check_of(verification, "rerun").verdict is verdict
     # No more than there are.
@@ -456,7 +456,7 @@ def test_a_prior_s_weights_are_the_verifier_s_own(
         orders.append(order)
         raise RerunFailed("enough")
 
-    monkeypatch.setattr("leaderboard.verification.rerun.attack_again", attack_again)
+    monkeypatch.setattr("gifd_bench.leaderboard.verification.rerun.attack_again", attack_again)
     (tmp_path / "generator.safetensors").write_bytes(b"")
     submission.change_file(prior_of("generator_file", weights="/elsewhere/generator.safetensors"))
     submission.verify(protocol, reference, **again(weights=tmp_path))

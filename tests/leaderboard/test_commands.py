@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from benchmark import cli as benchmark_cli
-from leaderboard import cli
-from leaderboard.commands import verify_options
-from leaderboard.entries import Entries
-from leaderboard.protocol import Protocol
-from leaderboard.reference import Reference
-from leaderboard.verification.report import Standing, read_verification
+from gifd_bench.benchmark import cli as benchmark_cli
+from gifd_bench.leaderboard import cli
+from gifd_bench.leaderboard.commands import verify_options
+from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.verification.report import Standing, read_verification
 from tests.leaderboard.conftest import Honest
 from tests.leaderboard.helpers import Tampered, assert_one_line, write_about, write_protocol
 

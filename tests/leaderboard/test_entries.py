@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.errors import StorageError
-from leaderboard import cli
-from leaderboard import entries as entries_module
-from leaderboard.entries import Entries, Entry
-from leaderboard.errors import LeaderboardError
-from leaderboard.protocol import Protocol
-from leaderboard.reference import Reference
-from leaderboard.submission.schema import SOURCE
-from leaderboard.verification import checks
-from leaderboard.verification.report import (
+from gifd_bench.common.errors import StorageError
+from gifd_bench.leaderboard import cli
+from gifd_bench.leaderboard import entries as entries_module
+from gifd_bench.leaderboard.entries import Entries, Entry
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.submission.schema import SOURCE
+from gifd_bench.leaderboard.verification import checks
+from gifd_bench.leaderboard.verification.report import (
     Check,
     Score,
     Standing,
@@ -27,7 +27,7 @@ from leaderboard.verification.report import (
     read_verification,
     write_verification,
 )
-from leaderboard.verification.rescore import rescored
+from gifd_bench.leaderboard.verification.rescore import rescored
 from tests.leaderboard.helpers import Tampered, assert_one_line
 
 
@@ -196,7 +196,7 @@ def test_the_command_scores_every_entry_again(
     monkeypatch: pytest.MonkeyPatch,
     reference: Reference,
 ) -> None:
-    monkeypatch.setattr("leaderboard.commands.rescore.reference_of", lambda *_: reference)
+    monkeypatch.setattr("gifd_bench.leaderboard.commands.rescore.reference_of", lambda *_: reference)
     entry = entries.add(submission.folder, verification)
     before = content(entry.path)
     stale = {

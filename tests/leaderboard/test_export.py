@@ -11,15 +11,15 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from benchmark.errors import BenchmarkError
-from leaderboard import cli
-from leaderboard import export as export_module
-from leaderboard.errors import LeaderboardError
-from leaderboard.export import TruthFolder, export
-from leaderboard.matching import UpdateDistance
-from leaderboard.observation_set import Index, ObservationSet, checksum, same_observation
-from leaderboard.protocol import Protocol, find_protocol, read_protocol
-from leaderboard.reference import Reference, observations_of, reference_of, truths_of
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.leaderboard import cli
+from gifd_bench.leaderboard import export as export_module
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.export import TruthFolder, export
+from gifd_bench.leaderboard.matching import UpdateDistance
+from gifd_bench.leaderboard.observation_set import Index, ObservationSet, checksum, same_observation
+from gifd_bench.leaderboard.protocol import Protocol, find_protocol, read_protocol
+from gifd_bench.leaderboard.reference import Reference, observations_of, reference_of, truths_of
 from tests.leaderboard.conftest import Honest
 from tests.leaderboard.helpers import write_protocol
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from leaderboard.fingerprint import BUCKETS, SEED, fingerprint, is_same
-from leaderboard.matching import UpdateDistance
-from tasks import Observation, Truth
-from tasks.client import ClientSettings, FedAvg
-from tasks.defenses import GaussianNoise, NoDefense
+from gifd_bench.leaderboard.fingerprint import BUCKETS, SEED, fingerprint, is_same
+from gifd_bench.leaderboard.matching import UpdateDistance
+from gifd_bench.tasks import Observation, Truth
+from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.defenses import GaussianNoise, NoDefense
 from tests.conftest import make_round, make_task
 
 

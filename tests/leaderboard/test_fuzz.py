@@ -24,19 +24,19 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from benchmark.matrix.component import Component
-from leaderboard.commands.verify import show
-from leaderboard.entries import Entries
-from leaderboard.errors import LeaderboardError
-from leaderboard.export import export
-from leaderboard.protocol import Protocol, read_protocol
-from leaderboard.reference import Reference, reference_of
-from leaderboard.submission.attempts import Attempt, Attempts
-from leaderboard.submission.folder import MOST_FILES, SubmissionFolder
-from leaderboard.submission.schema import About
-from leaderboard.submission.write import write_submission
-from leaderboard.verification.report import Standing
-from leaderboard.verification.verify import verify
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.leaderboard.commands.verify import show
+from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.export import export
+from gifd_bench.leaderboard.protocol import Protocol, read_protocol
+from gifd_bench.leaderboard.reference import Reference, reference_of
+from gifd_bench.leaderboard.submission.attempts import Attempt, Attempts
+from gifd_bench.leaderboard.submission.folder import MOST_FILES, SubmissionFolder
+from gifd_bench.leaderboard.submission.schema import About
+from gifd_bench.leaderboard.submission.write import write_submission
+from gifd_bench.leaderboard.verification.report import Standing
+from gifd_bench.leaderboard.verification.verify import verify
 from tests.leaderboard.helpers import ABOUT, assert_one_line, write_protocol
 from tests.leaderboard.spoilers import FATAL, FIELDS, TENSORS, WHOLE, Case, Draw, Spoiler, spoil
 

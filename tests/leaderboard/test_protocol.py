@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from benchmark.matrix.config import load_matrix
-from leaderboard import cli
-from leaderboard.errors import LeaderboardError
-from leaderboard.export import published_index
-from leaderboard.protocol import LOWER_IS_BETTER, find_protocol, protocol_keys, read_protocol
-from leaderboard.submission.schema import SubmissionFile
+from gifd_bench.benchmark.matrix.config import load_matrix
+from gifd_bench.leaderboard import cli
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.export import published_index
+from gifd_bench.leaderboard.protocol import LOWER_IS_BETTER, find_protocol, protocol_keys, read_protocol
+from gifd_bench.leaderboard.submission.schema import SubmissionFile
 from tests.leaderboard.helpers import ABOUT, PROTOCOL, assert_one_line, write_protocol
 
 # The matrix whose observations a protocol has, and under which defenses.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leaderboard.cli import COMMANDS
+from gifd_bench.leaderboard.cli import COMMANDS
 from tests.leaderboard.sandbox import sandbox_missing
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def follow(folder: Path, line: str) -> None:
     if sandbox_missing() and "--rerun" in words:
         del words[words.index("--rerun") :][:2]
     ended = subprocess.run(
-        [sys.executable, "-m", "benchmark", *words],
+        [sys.executable, "-m", "gifd_bench", *words],
         cwd=folder,
         env={**os.environ, "XDG_CACHE_HOME": str(folder / "cache")},
         capture_output=True,

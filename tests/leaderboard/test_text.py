@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from leaderboard.errors import LeaderboardError
-from leaderboard.submission.yaml_file import MOST_NODES, parse_yaml
-from leaderboard.text import Address, Line, Short, Slug, Strict, VersionText, first_error, shown
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.submission.yaml_file import MOST_NODES, parse_yaml
+from gifd_bench.leaderboard.text import Address, Line, Short, Slug, Strict, VersionText, first_error, shown
 from tests.leaderboard.helpers import assert_one_line
 
 

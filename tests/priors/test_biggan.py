@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from priors import Prior, PriorError, biggan
-from priors.generators.biggan import published_shapes
-from priors.overview import published_biggan
+from gifd_bench.priors import Prior, PriorError, biggan
+from gifd_bench.priors.generators.biggan import published_shapes
+from gifd_bench.priors.overview import published_biggan
 
 reference = pytest.importorskip("pytorch_pretrained_biggan", reason="the test extra is not installed")
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from priors import PRIORS, UNKNOWN_CLASS, Prior, State
-from priors.weights_file import save_generator
+from gifd_bench.priors import PRIORS, UNKNOWN_CLASS, Prior, State
+from gifd_bench.priors.weights_file import save_generator
 from tests.conftest import make_tiny_generator
 
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from priors import Prior, PriorError, State, stylegan2
-from priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from gifd_bench.priors import Prior, PriorError, State, stylegan2
+from gifd_bench.priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 STYLE, MAPPING, CHANNELS = 6, 3, (8, 8, 6, 4, 4)
 

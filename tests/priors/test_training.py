@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from torchvision.datasets import FakeData
 
-from priors import PriorError, from_file
-from priors.training.augment import augment
-from priors.training.classifier import Classifier
-from priors.training.frechet import ClassifierFrechetDistance
-from priors.training.images import LabelledImages, load_images
-from priors.training.train import TrainingConfig, train_prior
+from gifd_bench.priors import PriorError, from_file
+from gifd_bench.priors.training.augment import augment
+from gifd_bench.priors.training.classifier import Classifier
+from gifd_bench.priors.training.frechet import ClassifierFrechetDistance
+from gifd_bench.priors.training.images import LabelledImages, load_images
+from gifd_bench.priors.training.train import TrainingConfig, train_prior
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from priors import PriorError, from_file
-from priors.generators.resnet import Generator
-from priors.weights_file import FORMAT, load_generator, save_generator
+from gifd_bench.priors import PriorError, from_file
+from gifd_bench.priors.generators.resnet import Generator
+from gifd_bench.priors.weights_file import FORMAT, load_generator, save_generator
 
 
 @pytest.fixture

@@ -17,16 +17,16 @@ from torch import nn
 from torch.optim import Adam
 from torchvision.models import resnet18
 
-from benchmark.attacks import IG
-from benchmark.inversion.matching import Cosine
-from benchmark.inversion.regularizers import total_variation
-from benchmark.inversion.schedules import three_drops
-from benchmark.inversion.simulation import SimulatedClient
-from benchmark.invert import invert
-from tasks import Observation, Task, TaskSettings
-from tasks.datasets import Photos
-from tasks.defenses import NoDefense
-from tasks.models import MODELS
+from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.inversion.matching import Cosine
+from gifd_bench.benchmark.inversion.regularizers import total_variation
+from gifd_bench.benchmark.inversion.schedules import three_drops
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.tasks import Observation, Task, TaskSettings
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.defenses import NoDefense
+from gifd_bench.tasks.models import MODELS
 
 
 class ResNet18(nn.Module):

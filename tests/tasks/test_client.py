@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmark.inversion.simulation import SimulatedClient
-from tasks import Observation, Task, TaskError, TaskSettings, Truth
-from tasks.batch_norm import batch_norm_layers
-from tasks.client import ClientSettings, FedAvg
-from tasks.datasets import Photos
-from tasks.defenses import GaussianNoise, NoDefense
-from tasks.threat_model import ThreatModel
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.tasks import Observation, Task, TaskError, TaskSettings, Truth
+from gifd_bench.tasks.batch_norm import batch_norm_layers
+from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.defenses import GaussianNoise, NoDefense
+from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round, make_task
 
 CPU = torch.device("cpu")

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
-from priors.published import imagenet_classes
-from tasks import TaskError
-from tasks.datasets import (
+from gifd_bench.priors.published import imagenet_classes
+from gifd_bench.tasks import TaskError
+from gifd_bench.tasks.datasets import (
     DATASETS,
     FFHQ,
     PACS,
@@ -32,7 +32,7 @@ from tasks.datasets import (
     ImageNet,
     Photos,
 )
-from tasks.datasets.image_files import MAX_PIXELS, read_image
+from gifd_bench.tasks.datasets.image_files import MAX_PIXELS, read_image
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tasks import TaskError
-from tasks.models import MODELS, LeNet, ModelSpec, ResNetCIFAR
-from tasks.models.check import check_model
-from tasks.models.pretrained import load_pretrained
+from gifd_bench.tasks import TaskError
+from gifd_bench.tasks.models import MODELS, LeNet, ModelSpec, ResNetCIFAR
+from gifd_bench.tasks.models.check import check_model
+from gifd_bench.tasks.models.pretrained import load_pretrained
 
 NET = """
 import torch

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from tasks import Observation, TaskError, TaskSettings, Truth, load_observation, save_observation
-from tasks.client import ClientSettings, FedAvg
-from tasks.datasets import Photos
-from tasks.defenses import Clipping, Composition, GaussianNoise
-from tasks.models import ModelSpec
-from tasks.observation import KnownDefense
-from tasks.observation_file import FORMAT
-from tasks.task import Task
-from tasks.threat_model import ThreatModel
+from gifd_bench.tasks import Observation, TaskError, TaskSettings, Truth, load_observation, save_observation
+from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.defenses import Clipping, Composition, GaussianNoise
+from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.observation import KnownDefense
+from gifd_bench.tasks.observation_file import FORMAT
+from gifd_bench.tasks.task import Task
+from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round
 
 

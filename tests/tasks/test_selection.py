@@ -11,8 +11,8 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tasks import TaskError
-from tasks.selection import RULES, Batches, Selection
+from gifd_bench.tasks import TaskError
+from gifd_bench.tasks.selection import RULES, Batches, Selection
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=60)
 

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from tasks import Observation, TaskError
-from tasks.datasets import Photos
-from tasks.models import MODELS, ModelSpec
-from tasks.threat_model import ThreatModel
+from gifd_bench.tasks import Observation, TaskError
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.models import MODELS, ModelSpec
+from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round, make_task
 
 

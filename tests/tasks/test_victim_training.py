@@ -16,12 +16,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tasks import TaskError
-from tasks.datasets import Dataset
-from tasks.defenses import DPSGD, Clipping, Defense, GaussianNoise, NoDefense
-from tasks.models import ModelSpec
-from tasks.models.state import load_state
-from tasks.training import (
+from gifd_bench.tasks import TaskError
+from gifd_bench.tasks.datasets import Dataset
+from gifd_bench.tasks.defenses import DPSGD, Clipping, Defense, GaussianNoise, NoDefense
+from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.models.state import load_state
+from gifd_bench.tasks.training import (
     LabelledImages,
     VictimTraining,
     accuracy,
@@ -32,9 +32,9 @@ from tasks.training import (
     victim_facts,
     victim_file,
 )
-from tasks.training.augment import augment
-from tasks.training.held_out import hold_back
-from tasks.training.utility import measure_utility
+from gifd_bench.tasks.training.augment import augment
+from gifd_bench.tasks.training.held_out import hold_back
+from gifd_bench.tasks.training.utility import measure_utility
 
 SPEC = ModelSpec("convnet", 3, 8, {"width": 8})
 TRAINING = VictimTraining(epochs=10, batch_size=8, learning_rate=0.05)

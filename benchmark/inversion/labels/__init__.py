@@ -7,9 +7,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from benchmark.inversion.labels.counting import counts
-from benchmark.inversion.labels.distinct import idlg, row_minimum, row_sum
-from tasks.observation import Observation
+from gifd_bench.benchmark.inversion.labels.counting import counts
+from gifd_bench.benchmark.inversion.labels.distinct import idlg, row_minimum, row_sum
+from gifd_bench.tasks.observation import Observation
 
 LabelRule = Literal["idlg", "row_minimum", "row_sum", "counts"]
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.inversion.labels.last_layer import LastLayer, find_last_layer
-from tasks.observation import Observation
+from gifd_bench.benchmark.inversion.labels.last_layer import LastLayer, find_last_layer
+from gifd_bench.tasks.observation import Observation
 
 DUMMIES = 32
 ROUNDS = 5

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.labels.last_layer import find_last_layer
-from tasks.observation import Observation
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.labels.last_layer import find_last_layer
+from gifd_bench.tasks.observation import Observation
 
 
 def idlg(observation: Observation) -> Tensor:

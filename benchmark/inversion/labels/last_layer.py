@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tasks.batch_norm import set_batch_norm_training
-from tasks.last_layer import representation
-from tasks.observation import Observation
+from gifd_bench.tasks.batch_norm import set_batch_norm_training
+from gifd_bench.tasks.last_layer import representation
+from gifd_bench.tasks.observation import Observation
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from benchmark.attacks import ATTACKS, Attack
-from benchmark.contract import CHECKS, Subject
-from benchmark.matrix.component import Component
-from priors import Prior
-from tasks.threat_model import ThreatModel
+from gifd_bench.benchmark.attacks import ATTACKS, Attack
+from gifd_bench.benchmark.contract import CHECKS, Subject
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.priors import Prior
+from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round
 
 # Small enough to run in a moment, with more than one restart.

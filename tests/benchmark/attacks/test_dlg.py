@@ -11,15 +11,15 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.attacks.dlg import DLG
-from benchmark.attacks.idlg import IDLG
-from benchmark.errors import BenchmarkError
-from benchmark.invert import invert
-from benchmark.scoring.scorer import score
-from tasks import Observation, Task, TaskError, TaskSettings
-from tasks.datasets import Photos
-from tasks.defenses import NoDefense
-from tasks.threat_model import ThreatModel
+from gifd_bench.benchmark.attacks.dlg import DLG
+from gifd_bench.benchmark.attacks.idlg import IDLG
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.benchmark.scoring.scorer import score
+from gifd_bench.tasks import Observation, Task, TaskError, TaskSettings
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.defenses import NoDefense
+from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round
 
 CONVOLUTIONS = """

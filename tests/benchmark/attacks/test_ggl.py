@@ -15,14 +15,14 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.attacks.ggl import GGL, Bound
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.evolution import CMAES
-from benchmark.inversion.latent_prior import kl_to_standard_normal
-from benchmark.invert import invert
-from priors import State
-from priors.generators.resnet import ResNetPrior
-from tasks import Observation
+from gifd_bench.benchmark.attacks.ggl import GGL, Bound
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.evolution import CMAES
+from gifd_bench.benchmark.inversion.latent_prior import kl_to_standard_normal
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.priors import State
+from gifd_bench.priors.generators.resnet import ResNetPrior
+from gifd_bench.tasks import Observation
 from tests.conftest import make_round
 
 

@@ -12,19 +12,19 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.attacks.gi import GI
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.batch_norm import BatchNormPenalty, moment_distance, never_updated
-from benchmark.inversion.group import consensus, group_distance
-from benchmark.inversion.registration import translate, translations
-from benchmark.inversion.simulation import SimulatedClient
-from benchmark.invert import invert
-from tasks import Observation, Task, TaskSettings
-from tasks.batch_norm import Moments
-from tasks.client import ClientSettings, FedAvg
-from tasks.datasets import Photos
-from tasks.defenses import NoDefense
-from tasks.threat_model import ThreatModel
+from gifd_bench.benchmark.attacks.gi import GI
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.batch_norm import BatchNormPenalty, moment_distance, never_updated
+from gifd_bench.benchmark.inversion.group import consensus, group_distance
+from gifd_bench.benchmark.inversion.registration import translate, translations
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.tasks import Observation, Task, TaskSettings
+from gifd_bench.tasks.batch_norm import Moments
+from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.defenses import NoDefense
+from gifd_bench.tasks.threat_model import ThreatModel
 
 
 def with_batch_norm(batch_size: int = 1, **task: Any) -> tuple[Observation, Tensor]:

@@ -10,13 +10,13 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from benchmark.attacks.gias import GIAS
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.weights import Renderer, as_searched, as_weights
-from benchmark.invert import invert
-from priors import State
-from priors.generators.resnet import ResNetPrior
-from tasks import Observation
+from gifd_bench.benchmark.attacks.gias import GIAS
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.weights import Renderer, as_searched, as_weights
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.priors import State
+from gifd_bench.priors.generators.resnet import ResNetPrior
+from gifd_bench.tasks import Observation
 from tests.benchmark.attacks.references import cosine_objective
 from tests.conftest import make_round
 

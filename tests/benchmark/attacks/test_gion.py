@@ -9,12 +9,12 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from benchmark.attacks.gion import GION
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.over_parameterized import LATENT, OverParameterizedNetwork, wide_enough
-from benchmark.inversion.weights import as_weights
-from benchmark.invert import invert
-from tasks import Observation
+from gifd_bench.benchmark.attacks.gion import GION
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.over_parameterized import LATENT, OverParameterizedNetwork, wide_enough
+from gifd_bench.benchmark.inversion.weights import as_weights
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.tasks import Observation
 from tests.benchmark.attacks.references import cosine_objective
 from tests.conftest import make_round
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.attacks import ATTACKS, Attack
-from benchmark.matrix.component import Component
-from benchmark.matrix.resolve import Resolver
+from gifd_bench.benchmark.attacks import ATTACKS, Attack
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.resolve import Resolver
 
 RECIPES = {
     path.name.removesuffix(".yaml"): path.read_text(encoding="utf-8")
-    for path in resources.files("configs").joinpath("attacks").iterdir()
+    for path in resources.files("gifd_bench.configs").joinpath("attacks").iterdir()
     if path.name.endswith(".yaml")
 }
 
@@ -39,6 +39,6 @@ def test_these_attacks_do_by_default_what_their_recipe_says(name: str) -> None:
     options = dict(resolve(yaml.safe_load(RECIPES[name])).options)
     default = dict(resolve(name).options)
     # Null is the paper's loss, which the recipe spells out.
-    assert options.pop("loss")["class_path"] == "benchmark.inversion.matching.Euclidean"
+    assert options.pop("loss")["class_path"] == "gifd_bench.benchmark.inversion.matching.Euclidean"
     assert default.pop("loss") is None
     assert options == default

@@ -10,13 +10,13 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark.attacks import GIFD, IG, Attack, Latent
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.radii import PerEntry
-from benchmark.invert import invert
-from priors import State
-from priors.generators.resnet import ResNetPrior
-from tasks import Observation
+from gifd_bench.benchmark.attacks import GIFD, IG, Attack, Latent
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.radii import PerEntry
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.priors import State
+from gifd_bench.priors.generators.resnet import ResNetPrior
+from gifd_bench.tasks import Observation
 
 
 class Record(Callback):

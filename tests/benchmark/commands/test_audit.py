@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from benchmark.attacks import IG
-from benchmark.cli import run as cli
-from benchmark.invert import invert
-from tasks import Observation, load_observation, save_observation
-from tasks.models import ModelSpec
+from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.cli import run as cli
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.tasks import Observation, load_observation, save_observation
+from gifd_bench.tasks.models import ModelSpec
 
 TASK = ["--task.dataset.use=photos", "--task.dataset.size=16", "--task.model.width=4"]
 ATTACK = ["--attack", "ig", "--attack.iterations=6", "--seed", "3"]
@@ -45,7 +45,16 @@ def test_another_process_with_the_file_alone_gives_the_same_bytes(observed: Path
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     shutil.move(observed, elsewhere / "moved.safetensors")
-    command = [sys.executable, "-m", "benchmark", "attack", "moved.safetensors", *ATTACK, "--output", "out"]
+    command = [
+        sys.executable,
+        "-m",
+        "gifd_bench",
+        "attack",
+        "moved.safetensors",
+        *ATTACK,
+        "--output",
+        "out",
+    ]
     subprocess.run(command, cwd=elsewhere, check=True, capture_output=True)
     here = load_observation(elsewhere / "moved.safetensors")
     expected = invert(IG(iterations=6), here, None, 3, accelerator="cpu")

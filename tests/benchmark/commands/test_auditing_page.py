@@ -25,14 +25,14 @@ def test_the_page_leads_from_ones_own_code_to_a_picture(tmp_path: Path) -> None:
     (tmp_path / "client.py").write_text(code)
     subprocess.run([sys.executable, "client.py"], cwd=tmp_path, check=True)
     (line,) = re.findall(r"gifd-bench (attack .*--output out)", (PAGES / "auditing.md").read_text())
-    command = [sys.executable, "-m", "benchmark", *line.split(), "--attack.iterations=1"]
+    command = [sys.executable, "-m", "gifd_bench", *line.split(), "--attack.iterations=1"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "out" / "reconstruction.png").is_file()
     assert (tmp_path / "out" / "result.json").is_file()
 
 
 def test_the_matrix_of_the_page_on_victims_is_one(tmp_path: Path) -> None:
-    from benchmark.matrix.config import load_matrix
+    from gifd_bench.benchmark.matrix.config import load_matrix
 
     (text,) = re.findall(r"```yaml\n(.*?)```", (PAGES / "victims.md").read_text(), re.DOTALL)
     content = {**yaml.safe_load(text), "attacks": {"ig": {"iterations": 1}}}
@@ -42,7 +42,7 @@ def test_the_matrix_of_the_page_on_victims_is_one(tmp_path: Path) -> None:
 
 
 def test_every_dataset_model_and_defense_is_on_the_page() -> None:
-    from benchmark.matrix.component import CATALOGUE
+    from gifd_bench.benchmark.matrix.component import CATALOGUE
 
     text = (PAGES / "victims.md").read_text()
     for kind in ("dataset", "defense", "model"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmark.cli import run as cli
+from gifd_bench.benchmark.cli import run as cli
 from tests.benchmark.helpers import reconstructions, write_config
 
 FIELDS = {
@@ -165,7 +165,7 @@ def test_a_damaged_run_folder_is_one_line_and_status_2(
 def test_a_failed_cell_makes_status_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from benchmark.attacks import IG
+    from gifd_bench.benchmark.attacks import IG
 
     monkeypatch.setattr(IG, "penalty", lambda self, images: 1 / 0)
     config = write_config(tmp_path, attacks={"ig": {"iterations": 2}}, defenses={"none": None})
@@ -178,7 +178,7 @@ def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on_to_the_same_bytes(tm
     config = write_config(tmp_path, attacks={"ig": {"iterations": 400}}, defenses={"none": None})
 
     def command(output: str) -> list[str]:
-        return [sys.executable, "-m", "benchmark", "run", str(config), "--output", str(tmp_path / output)]
+        return [sys.executable, "-m", "gifd_bench", "run", str(config), "--output", str(tmp_path / output)]
 
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command("broken"), env=environment, stdout=subprocess.PIPE, text=True)

@@ -9,10 +9,10 @@ from collections import Counter
 import pytest
 from rich.console import Console
 
-from benchmark.commands.durations import duration
-from benchmark.commands.run_display import StatusDisplay
-from benchmark.launch.status import Running, Status
-from benchmark.results.claims import Claim
+from gifd_bench.benchmark.commands.durations import duration
+from gifd_bench.benchmark.commands.run_display import StatusDisplay
+from gifd_bench.benchmark.launch.status import Running, Status
+from gifd_bench.benchmark.results.claims import Claim
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.attacks import IG
-from benchmark.commands.plan import run
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.config import load_matrix
-from benchmark.matrix.files import bundled_configs
-from benchmark.matrix.pace import evaluations_of, iterations_of
-from priors.generators.untrained import UntrainedPrior
+from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.commands.plan import run
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.config import load_matrix
+from gifd_bench.benchmark.matrix.files import bundled_configs
+from gifd_bench.benchmark.matrix.pace import evaluations_of, iterations_of
+from gifd_bench.priors.generators.untrained import UntrainedPrior
 from tests.benchmark.helpers import run as run_matrix
 from tests.benchmark.helpers import tiny_matrix
 

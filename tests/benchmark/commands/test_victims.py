@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import run
+from gifd_bench.benchmark.cli import run
 
 MATRIX = """
 tasks:

@@ -11,16 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.labels import RULES, LabelRule, infer_labels
-from benchmark.inversion.labels.counting import nearest_counts, smooth_noise
-from tasks import Observation, Task, TaskError, TaskSettings, Truth
-from tasks.client import ClientSettings, FedAvg
-from tasks.datasets import Cifar10, Photos
-from tasks.datasets.base import Dataset
-from tasks.defenses import Clipping, Defense, GaussianNoise, NoDefense, Sign, Soteria, Sparsification
-from tasks.models import ModelSpec
-from tasks.threat_model import ThreatModel
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.labels import RULES, LabelRule, infer_labels
+from gifd_bench.benchmark.inversion.labels.counting import nearest_counts, smooth_noise
+from gifd_bench.tasks import Observation, Task, TaskError, TaskSettings, Truth
+from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.datasets import Cifar10, Photos
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.defenses import (
+    Clipping,
+    Defense,
+    GaussianNoise,
+    NoDefense,
+    Sign,
+    Soteria,
+    Sparsification,
+)
+from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.threat_model import ThreatModel
 
 
 def photographs(labels: Sequence[int]) -> Truth:

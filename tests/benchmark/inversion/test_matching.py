@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.matching import (
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.matching import (
     L1,
     Cosine,
     Euclidean,

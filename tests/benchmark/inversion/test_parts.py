@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.candidates import BestIterate, Candidate, first_best
-from benchmark.inversion.radii import PerEntry, PerStage
-from benchmark.inversion.regularizers import image_norm, total_variation
-from benchmark.inversion.schedules import three_drops, warm_up_and_cosine
-from benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, first_best
+from gifd_bench.benchmark.inversion.radii import PerEntry, PerStage
+from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
+from gifd_bench.benchmark.inversion.schedules import three_drops, warm_up_and_cosine
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from tests.conftest import make_round
 
 

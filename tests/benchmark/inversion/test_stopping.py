@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.attacks import GIFD, IG
-from benchmark.inversion.matching import Cosine, Euclidean
-from benchmark.inversion.stopping import Discrepancy, HeldOut, LowestMatchingLoss
-from benchmark.invert import invert
-from priors import PRIORS
-from tasks import Task, TaskSettings
-from tasks.datasets import Photos
-from tasks.defenses import Defense, GaussianNoise, NoDefense
-from tasks.threat_model import ThreatModel
+from gifd_bench.benchmark.attacks import GIFD, IG
+from gifd_bench.benchmark.inversion.matching import Cosine, Euclidean
+from gifd_bench.benchmark.inversion.stopping import Discrepancy, HeldOut, LowestMatchingLoss
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.priors import PRIORS
+from gifd_bench.tasks import Task, TaskSettings
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.defenses import Defense, GaussianNoise, NoDefense
+from gifd_bench.tasks.threat_model import ThreatModel
 
 
 def update_of(seed: int) -> tuple[Tensor, ...]:

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import run as cli
-from benchmark.errors import BenchmarkError
-from benchmark.launch.local import LocalLauncher
-from benchmark.launch.status import StatusReader
-from benchmark.launch.worker import WorkerSettings
-from benchmark.results.claims import DEATHS, claimed, read_claim
-from benchmark.results.files import read_json
-from benchmark.results.rows import rows_of
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.cli import run as cli
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.launch.local import LocalLauncher
+from gifd_bench.benchmark.launch.status import StatusReader
+from gifd_bench.benchmark.launch.worker import WorkerSettings
+from gifd_bench.benchmark.results.claims import DEATHS, claimed, read_claim
+from gifd_bench.benchmark.results.rows import rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.common.files import read_json
 from tests.benchmark.helpers import reconstructions, run, tiny_matrix, write_config
 
 SETTINGS = WorkerSettings(threads=1, checkpoint_seconds=0.1)
@@ -30,7 +30,7 @@ BAD = '''
 import sys
 import time
 import torch
-from benchmark.attacks import IG
+from gifd_bench.benchmark.attacks import IG
 
 class Raises(IG):
     """Raises."""
@@ -151,7 +151,7 @@ def test_what_goes_wrong_is_a_row_and_all_else_is_done(
     config = write_config(
         tmp_path, attacks=attacks | {"ig": {"iterations": 3}}, defenses={"none": None}, targets=[0]
     )
-    monkeypatch.setattr("benchmark.time_limit.GRACE", 1.0)
+    monkeypatch.setattr("gifd_bench.benchmark.time_limit.GRACE", 1.0)
     command = ["run", str(config), "--output", "out", "--jobs", "2", "--cell-time", "3", "--threads", "1"]
     assert cli(command) == 1
     reasons = {
@@ -209,7 +209,7 @@ class Scripted(WorkerSettings):
 def test_the_last_that_workers_say_is_told(
     script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmark.launch.local.POLL", 0.01)
+    monkeypatch.setattr("gifd_bench.benchmark.launch.local.POLL", 0.01)
     launcher = LocalLauncher(1, Scripted(script=f"import os, sys; {script}"))
     with pytest.raises(BenchmarkError, match=message):
         launcher.run(opened(tmp_path / "out", tmp_path), lambda _: None, lambda: False)
@@ -217,7 +217,7 @@ def test_the_last_that_workers_say_is_told(
 
 def test_ctrl_c_stops_all_workers_and_the_same_command_goes_on(tmp_path: Path) -> None:
     config = write_config(tmp_path, attacks={"ig": {"iterations": 400}}, targets=[0, 1])
-    command = [sys.executable, "-m", "benchmark", "run", str(config), "--output", "out", "--jobs", "2"]
+    command = [sys.executable, "-m", "gifd_bench", "run", str(config), "--output", "out", "--jobs", "2"]
     process = subprocess.Popen(
         [*command, "--threads", "1"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
     )

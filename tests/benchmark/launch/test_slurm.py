@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.launch.local import LocalLauncher
-from benchmark.launch.slurm import SlurmSettings, submit
-from benchmark.launch.status import Status, StatusReader
-from benchmark.launch.worker import WorkerSettings
-from benchmark.results.claims import read_claim
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.launch.local import LocalLauncher
+from gifd_bench.benchmark.launch.slurm import SlurmSettings, submit
+from gifd_bench.benchmark.launch.status import Status, StatusReader
+from gifd_bench.benchmark.launch.worker import WorkerSettings
+from gifd_bench.benchmark.results.claims import read_claim
+from gifd_bench.benchmark.results.run_folder import RunFolder
 from tests.benchmark.helpers import reconstructions, tiny_matrix
 from tests.benchmark.launch.cluster import cluster, missing, run, wait_until
 

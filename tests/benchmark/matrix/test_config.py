@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmark.errors import BenchmarkError
-from benchmark.inversion.radii import PerEntry, PerStage
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.component import CATALOGUE, Component, describe
-from benchmark.matrix.config import Matrix, load_matrix
-from benchmark.matrix.files import bundled_configs, find_config
-from tasks import TaskSettings
-from tasks.client import ClientSettings, FedAvg
-from tasks.defenses import Clipping, Composition, GaussianNoise
-from tasks.selection import Selection
-from tasks.training.settings import VictimTraining
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.radii import PerEntry, PerStage
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.component import CATALOGUE, Component, describe
+from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
+from gifd_bench.benchmark.matrix.files import bundled_configs, find_config
+from gifd_bench.tasks import TaskSettings
+from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.defenses import Clipping, Composition, GaussianNoise
+from gifd_bench.tasks.selection import Selection
+from gifd_bench.tasks.training.settings import VictimTraining
 
 SMALL: dict[str, Any] = {
     "tasks": {
@@ -82,7 +82,7 @@ def test_options_are_fully_resolved(write: Write) -> None:
         "label_rule": "counts",
     }
     assert gifd.options["radii"] == {
-        "class_path": "benchmark.inversion.radii.PerEntry",
+        "class_path": "gifd_bench.benchmark.inversion.radii.PerEntry",
         "init_args": {"radius": 1.0},
     }
     assert matrix.tasks[0].settings.threat_model.labels == "inferred"

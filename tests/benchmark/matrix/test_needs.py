@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.matrix.config import Matrix, load_matrix
-from benchmark.matrix.needs import missing, needs
-from tasks.datasets.cifar import CIFAR10_CLASSES
+from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
+from gifd_bench.benchmark.matrix.needs import missing, needs
+from gifd_bench.tasks.datasets.cifar import CIFAR10_CLASSES
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from benchmark.attacks import IG
-from benchmark.matrix import unmet as module
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.config import load_matrix
-from benchmark.matrix.unmet import unmet
+from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.matrix import unmet as module
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.config import load_matrix
+from gifd_bench.benchmark.matrix.unmet import unmet
 
 
 def cell(*overrides: str) -> Cell:

@@ -15,11 +15,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.config import Matrix, load_matrix
-from benchmark.matrix.files import bundled_configs
-from benchmark.matrix.where import Override, Where
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
+from gifd_bench.benchmark.matrix.files import bundled_configs
+from gifd_bench.benchmark.matrix.where import Override, Where
 
 CONTENT: dict[str, Any] = {
     "tasks": {"small": {"dataset": {"use": "photos", "size": 16}}, "large": {"dataset": "photos"}},

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.inversion.reconstruction import Reconstruction, StageResult
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.config import Matrix
-from benchmark.results.rows import Row, rows_of
-from benchmark.results.run_folder import RunFolder
-from benchmark.scoring.scorer import Scores
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.results.rows import Row, rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.scorer import Scores
 from tests.conftest import make_round
 
 SKIPPED, FAILED, PENDING = "skipped", "failed", "pending"

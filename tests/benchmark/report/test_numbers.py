@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from benchmark.matrix.cell import Cell
-from benchmark.report.comparison import comparison_tables
-from benchmark.report.formats import TEXTS
-from benchmark.report.plots import POINTS, Plots, mean_curve
-from benchmark.report.summary import METRICS, Summary, shown_metrics, summaries_of
-from benchmark.results.rows import Row
-from benchmark.statistics import mean_interval
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.report.comparison import comparison_tables
+from gifd_bench.benchmark.report.formats import TEXTS
+from gifd_bench.benchmark.report.plots import POINTS, Plots, mean_curve
+from gifd_bench.benchmark.report.summary import METRICS, Summary, shown_metrics, summaries_of
+from gifd_bench.benchmark.results.rows import Row
+from gifd_bench.benchmark.statistics import mean_interval
 from tests.benchmark.helpers import tiny_matrix
 from tests.benchmark.report.helpers import FAILED, PENDING, SKIPPED, Answer, finished_rows
 

@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from benchmark.cli import run as cli
-from benchmark.matrix.cell import Cell
-from benchmark.matrix.config import Matrix
-from benchmark.report.page import write_report
-from benchmark.results.rows import rows_of
-from benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.cli import run as cli
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.report.page import write_report
+from gifd_bench.benchmark.results.rows import rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
 from tests.benchmark.helpers import tiny_matrix
 from tests.benchmark.report.helpers import FAILED, PENDING, SKIPPED, Answer, Outcome, finish
 from tests.browser import Browser
@@ -156,8 +156,8 @@ def test_pictures_are_not_written_again_unless_the_result_is_newer(page: Path) -
 
 
 def test_a_report_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks import TaskError
-    from tasks.datasets import Photos
+    from gifd_bench.tasks import TaskError
+    from gifd_bench.tasks.datasets import Photos
 
     matrix = tiny_matrix(tmp_path)
     run = finish(matrix, tmp_path / "out", some_of_each)

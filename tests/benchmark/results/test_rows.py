@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.errors import BenchmarkError
-from benchmark.matrix.cell import Cell
-from benchmark.results.groups import groups_of
-from benchmark.results.rows import COLUMNS, Row, rows_of
-from benchmark.results.tables import as_csv, as_json, as_markdown, mean_texts
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.groups import groups_of
+from gifd_bench.benchmark.results.rows import COLUMNS, Row, rows_of
+from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, mean_texts
 from tests.benchmark.helpers import tiny_matrix
 from tests.benchmark.report.helpers import FAILED, PENDING, Answer, finish, finished_rows
 
@@ -51,7 +51,7 @@ def test_exports_have_the_columns_alone(rows: list[Row]) -> None:
 
 
 def test_each_result_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmark.results import cell_folder
+    from gifd_bench.benchmark.results import cell_folder
 
     run = finish(tiny_matrix(tmp_path), tmp_path / "out", outcome)
     read: list[Path] = []

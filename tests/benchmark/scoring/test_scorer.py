@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.scoring import lpips as lpips_module
-from benchmark.scoring.assignment import assign
-from benchmark.scoring.scorer import MAX_PSNR, METRICS, feature_mse, mse, psnr, score, ssim
-from tasks import Truth
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.scoring import lpips as lpips_module
+from gifd_bench.benchmark.scoring.assignment import assign
+from gifd_bench.benchmark.scoring.scorer import MAX_PSNR, METRICS, feature_mse, mse, psnr, score, ssim
+from gifd_bench.tasks import Truth
 from tests.conftest import make_round
 
 

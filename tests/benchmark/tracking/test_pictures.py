@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmark.inversion.reconstruction import Reconstruction, StageResult
-from benchmark.scoring.scorer import Scores
-from benchmark.tracking.pictures import pairs, side_by_side, strips
-from tasks.truth import Truth
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
+from gifd_bench.benchmark.scoring.scorer import Scores
+from gifd_bench.benchmark.tracking.pictures import pairs, side_by_side, strips
+from gifd_bench.tasks.truth import Truth
 
 BLACK, GREY, WHITE = (torch.full((3, 32, 32), value) for value in (0.0, 0.5, 1.0))
 

@@ -9,14 +9,14 @@ from typing import Any, ClassVar
 
 import pytest
 
-from benchmark.errors import BenchmarkError
-from benchmark.invert import InversionInterrupted
-from benchmark.matrix.config import Matrix
-from benchmark.results.rows import rows_of
-from benchmark.results.run_folder import RunFolder
-from benchmark.tracking.base import Tracker
-from benchmark.tracking.guarded import Guarded
-from benchmark.tracking.registry import TRACKERS
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.invert import InversionInterrupted
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.results.rows import rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.tracking.base import Tracker
+from gifd_bench.benchmark.tracking.guarded import Guarded
+from gifd_bench.benchmark.tracking.registry import TRACKERS
 from tests.benchmark.helpers import reconstructions, run, tiny_matrix
 from tests.benchmark.test_runner import after
 
@@ -114,7 +114,7 @@ def test_a_summary_that_fails_is_a_warning() -> None:
 def test_every_cell_that_begins_is_closed_whatever_becomes_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmark.attacks import IG
+    from gifd_bench.benchmark.attacks import IG
 
     def broken(self: Any, images: Any) -> Any:
         raise ZeroDivisionError
@@ -204,6 +204,6 @@ def test_tensorboard_holds_curves_scores_and_images_after_an_interruption_too(tm
 
 
 def test_a_missing_tensorboard_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.tracking.tensorboard.find_spec", lambda name: None)
+    monkeypatch.setattr("gifd_bench.benchmark.tracking.tensorboard.find_spec", lambda name: None)
     with pytest.raises(BenchmarkError, match=r"pip install 'gifd-bench\[tensorboard\]'"):
         TRACKERS["tensorboard"]()

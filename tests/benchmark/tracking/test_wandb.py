@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmark.commands import sync, wandb_report
-from benchmark.errors import BenchmarkError
-from benchmark.invert import InversionInterrupted
-from benchmark.matrix.config import Matrix
-from benchmark.results.cell_folder import CellFolder
-from benchmark.results.rows import Row, rows_of
-from benchmark.results.run_folder import RunFolder
-from benchmark.scoring.scorer import METRICS
-from benchmark.tracking import wandb_sync
-from benchmark.tracking.guarded import Guarded
-from benchmark.tracking.wandb import STEP, WandbTracker
-from benchmark.tracking.wandb_settings import has_login, online
+from gifd_bench.benchmark.commands import sync, wandb_report
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.invert import InversionInterrupted
+from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.rows import Row, rows_of
+from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.benchmark.tracking import wandb_sync
+from gifd_bench.benchmark.tracking.guarded import Guarded
+from gifd_bench.benchmark.tracking.wandb import STEP, WandbTracker
+from gifd_bench.benchmark.tracking.wandb_settings import has_login, online
 from tests.benchmark.helpers import run, tiny_matrix
 from tests.benchmark.test_runner import after
 
@@ -224,7 +224,7 @@ def test_only_the_complete_file_of_an_interrupted_cell_is_uploaded(interrupted: 
 def test_a_failed_cell_says_why_and_the_next_one_has_a_run_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from benchmark.attacks import IG
+    from gifd_bench.benchmark.attacks import IG
 
     def broken(self: Any, images: Any) -> Any:
         raise ZeroDivisionError("it fell over")

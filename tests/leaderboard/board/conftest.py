@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.board.site import write_board
-from leaderboard.protocol import Protocol, read_protocol
+from gifd_bench.leaderboard.board.site import write_board
+from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from tests.browser import browser
 from tests.leaderboard.board.helpers import small_board, truths_of, write_protocol
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 import yaml
 
-from benchmark.results.files import make_folder, write_json, write_tensors
-from leaderboard.entries import Entries, Entry
-from leaderboard.observation_set import checksum
-from leaderboard.protocol import Protocol
-from leaderboard.submission import schema
-from leaderboard.verification.report import (
+from gifd_bench.common.files import make_folder, write_json, write_tensors
+from gifd_bench.leaderboard.entries import Entries, Entry
+from gifd_bench.leaderboard.observation_set import checksum
+from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.submission import schema
+from gifd_bench.leaderboard.verification.report import (
     SCORING_VERSION,
     Check,
     Score,
@@ -22,7 +22,7 @@ from leaderboard.verification.report import (
     Verification,
     write_verification,
 )
-from tasks.truth import Truth
+from gifd_bench.tasks.truth import Truth
 
 PROTOCOL = """
 name: small

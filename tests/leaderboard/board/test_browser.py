@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from leaderboard.board.site import write_board
-from leaderboard.entries import Entries
-from leaderboard.protocol import Protocol, read_protocol
-from leaderboard.verification.report import Check, Verdict
+from gifd_bench.leaderboard.board.site import write_board
+from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.protocol import Protocol, read_protocol
+from gifd_bench.leaderboard.verification.report import Check, Verdict
 from tests.browser import Browser
 from tests.leaderboard.board.helpers import small_board, write_entry, write_protocol
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from leaderboard.commands import build, serve
-from leaderboard.errors import LeaderboardError
-from leaderboard.protocol import find_protocol
+from gifd_bench.leaderboard.commands import build, serve
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.protocol import find_protocol
 from tests.leaderboard.board.helpers import write_entry
 
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.statistics import mean_interval
-from leaderboard.board.ranking import Row, Status, Track, shared_ranks, track_of, units_of
-from leaderboard.entries import Entries
-from leaderboard.protocol import Protocol, read_protocol
-from leaderboard.verification.report import Check, Verdict
+from gifd_bench.benchmark.statistics import mean_interval
+from gifd_bench.leaderboard.board.ranking import Row, Status, Track, shared_ranks, track_of, units_of
+from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.protocol import Protocol, read_protocol
+from gifd_bench.leaderboard.verification.report import Check, Verdict
 from tests.leaderboard.board.helpers import small_board, write_entry, write_protocol
 
 

@@ -13,13 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.results.files import write_tensors
-from leaderboard.board.folder import MARKER
-from leaderboard.board.site import write_board
-from leaderboard.board.strips import Sprites
-from leaderboard.entries import Entries
-from leaderboard.errors import LeaderboardError
-from leaderboard.protocol import Protocol, read_protocol
+from gifd_bench.common.files import write_tensors
+from gifd_bench.leaderboard.board.folder import MARKER
+from gifd_bench.leaderboard.board.site import write_board
+from gifd_bench.leaderboard.board.strips import Sprites
+from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from tests.leaderboard.board.helpers import truths_of, write_entry, write_protocol
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import Observation, save_observation
+from gifd_bench.tasks import Observation, save_observation
 from tests.leaderboard.sandbox import sandbox_missing
 
 

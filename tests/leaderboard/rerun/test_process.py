@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from leaderboard.rerun import process
-from leaderboard.rerun.process import Transcript, watch
+from gifd_bench.leaderboard.rerun import process
+from gifd_bench.leaderboard.rerun.process import Transcript, watch
 
 
 def run(script: str, seconds: float = 30.0, most: int = 1000) -> Transcript:

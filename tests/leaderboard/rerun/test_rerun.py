@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import torch
 
-from benchmark.inversion.reconstruction import Reconstruction
-from benchmark.invert import invert
-from benchmark.matrix.component import Component
-from leaderboard.rerun import Answer, Order, RerunFailed, RerunLimits, RerunRefused, attack_again
-from priors.generators.resnet import ResNetPrior
-from priors.weights_file import save_generator
-from tasks import Observation, save_observation
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.invert import invert
+from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.leaderboard.rerun import Answer, Order, RerunFailed, RerunLimits, RerunRefused, attack_again
+from gifd_bench.priors.generators.resnet import ResNetPrior
+from gifd_bench.priors.weights_file import save_generator
+from gifd_bench.tasks import Observation, save_observation
 from tests.conftest import make_round
 
 SUBMITTED = Path(__file__).parent / "submitted"

@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from leaderboard.rerun import RerunRefused
-from leaderboard.rerun.seccomp import ARCHITECTURES, program
+from gifd_bench.leaderboard.rerun import RerunRefused
+from gifd_bench.leaderboard.rerun.seccomp import ARCHITECTURES, program
 
 ALLOW, KILL, EPERM = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard.rerun import RerunFailed, visible
-from leaderboard.rerun.visible import View, python_view
-from leaderboard.rerun.weights import move_weights
+from gifd_bench.leaderboard.rerun import RerunFailed, visible
+from gifd_bench.leaderboard.rerun.visible import View, python_view
+from gifd_bench.leaderboard.rerun.weights import move_weights
 
 PLACE = Path("/sandbox/packages")
 

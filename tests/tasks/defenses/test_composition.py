@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks import TaskError
-from tasks.defenses import (
+from gifd_bench.tasks import TaskError
+from gifd_bench.tasks.defenses import (
     DPSGD,
     Clipping,
     Composition,

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks import TaskError
-from tasks.defenses import DEFENSES, Defense, PrivateBatch, TopK, describe, imitate
+from gifd_bench.tasks import TaskError
+from gifd_bench.tasks.defenses import DEFENSES, Defense, PrivateBatch, TopK, describe, imitate
 from tests.tasks.defenses.helpers import cosine, difference_of, flat, generator, gradient_of, private_batch
 
 EVERY = pytest.mark.parametrize("name", sorted(DEFENSES))

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from tasks import Task, TaskError, TaskSettings
-from tasks.datasets import Photos
-from tasks.defenses import GaussianNoise, LaplaceNoise
+from gifd_bench.tasks import Task, TaskError, TaskSettings
+from gifd_bench.tasks.datasets import Photos
+from gifd_bench.tasks.defenses import GaussianNoise, LaplaceNoise
 from tests.tasks.defenses.helpers import generator, gradient_of, private_batch
 
 

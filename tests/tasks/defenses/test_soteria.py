@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tasks import TaskError
-from tasks.defenses import PrivateBatch, Soteria
+from gifd_bench.tasks import TaskError
+from gifd_bench.tasks.defenses import PrivateBatch, Soteria
 from tests.tasks.defenses.helpers import flat, generator, gradient_of, private_batch
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.ig import IG
 
 
 class Endless(IG):

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save
 
-from benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.ig import IG
 
 
 class Forger(IG):

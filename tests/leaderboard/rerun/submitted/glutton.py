@@ -6,7 +6,7 @@ import mmap
 
 import torch
 
-from benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.ig import IG
 
 CHUNK = 64 << 20
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.ig import IG
 
 
 class Smooth(IG):

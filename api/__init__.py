@@ -1,0 +1,1 @@
+"""How much of a client's private images does a gradient give away?"""

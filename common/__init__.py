@@ -1,0 +1,1 @@
+"""The ground floor: what tasks, priors, benchmark and leaderboard all stand on."""

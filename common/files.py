@@ -1,0 +1,127 @@
+"""Writing files that are whole or absent, and reading them with one clear error.
+
+This module is imported by commands that must start at once, so torch is imported only by what needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gifd_bench.common.errors import FileError, StorageError, one_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Write a file under the temporary name that is given; it then appears under its own, whole.
+
+    Raises:
+        StorageError: it cannot be written; what was there before is there still.
+    """
+    # Another machine on the same disk may write the same file, with the same process id.
+    partial = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            # Renamed before its content is on the disk, a file can be empty after a power cut.
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except Exception as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        if not isinstance(error, _CANNOT_WRITE) and type(error).__name__ != "SafetensorError":
+            raise
+        raise StorageError(f"{path}: cannot be written ({one_line(error)})") from error
+
+
+# torch.save raises RuntimeError where the disk is full.
+_CANNOT_WRITE = (OSError, RuntimeError)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there yet.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be made ({one_line(error)})") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON (no NaN), whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        FileError: the file is not there, or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileError(f"{path}: not a readable JSON file ({one_line(error)})") from error
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file, whole or not at all.
+
+    Args:
+        path: in a folder that is there.
+        tensors: by name; they may share storage.
+        metadata: texts that are kept beside them.
+
+    Raises:
+        StorageError: it cannot be written; what was there before is there still.
+    """
+    from safetensors.torch import save_file
+
+    # Copies, because safetensors refuses tensors that share storage.
+    content = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+    with written_whole(path) as partial:
+        save_file(content, partial, metadata=dict(metadata) if metadata is not None else None)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors of a safetensors file.
+
+    Raises:
+        FileError: the file is not there, or is damaged.
+    """
+    return read_tensors_and_metadata(path)[0]
+
+
+def read_tensors_and_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a safetensors file: its tensors, and the texts beside them.
+
+    Raises:
+        FileError: the file is not there, or is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise FileError(f"{path}: not a readable safetensors file ({one_line(error)})") from error
