@@ -15,8 +15,8 @@ from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.batch_norm import batch_moments
 from gifd_bench.tasks.client import run_round
 from gifd_bench.tasks.datasets.base import Dataset
-from gifd_bench.tasks.defenses import describe
 from gifd_bench.tasks.defenses.base import Defense
+from gifd_bench.tasks.defenses.knowledge import describe
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.check import check_model
 from gifd_bench.tasks.models.pretrained import load_pretrained

@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from gifd_bench.priors.generators.resnet import Generator, GeneratorConfig, ResNetPrior
-from gifd_bench.tasks import Observation, Task, TaskSettings, Truth
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import NoDefense
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import NoDefense
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
+from gifd_bench.tasks.truth import Truth
 
 # One class of the photographs and one that they do not have.
 TINY = GeneratorConfig(class_names=("cat", "dog"), latent_size=8, embedding_size=4, channels=(8, 8, 8, 8))

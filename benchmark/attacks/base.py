@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, first_best
-from gifd_bench.benchmark.inversion.labels import LabelRule, infer_labels
+from gifd_bench.benchmark.inversion.labels.rules import LabelRule, infer_labels
 from gifd_bench.benchmark.inversion.matching import MatchingLoss
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient

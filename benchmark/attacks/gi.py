@@ -15,7 +15,7 @@ from gifd_bench.benchmark.attacks.pixels import PixelSearch
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.batch_norm import BatchNormPenalty, never_updated
 from gifd_bench.benchmark.inversion.group import consensus, group_distance
-from gifd_bench.benchmark.inversion.labels import LabelRule
+from gifd_bench.benchmark.inversion.labels.rules import LabelRule
 from gifd_bench.benchmark.inversion.matching import Euclidean, MatchingLoss
 from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
 from gifd_bench.benchmark.inversion.schedules import warm_up_and_cosine

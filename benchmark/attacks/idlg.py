@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from gifd_bench.benchmark.attacks.dlg import DLG
-from gifd_bench.benchmark.inversion.labels import LabelRule
+from gifd_bench.benchmark.inversion.labels.rules import LabelRule
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.observation import Observation
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytorch_lightning as pl
 from rich.console import Console
 
-from gifd_bench.benchmark.contract import CHECKS, Broken, Subject
+from gifd_bench.benchmark.contract.checks import CHECKS
+from gifd_bench.benchmark.contract.subject import Broken, Subject
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component, below
 from gifd_bench.benchmark.matrix.resolve import Resolver
 from gifd_bench.common.errors import ExitStatus, one_line
-from gifd_bench.priors import PRIORS
+from gifd_bench.priors.registry import PRIORS
 
 
 def run(arguments: list[str]) -> int:

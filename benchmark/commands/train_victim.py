@@ -9,9 +9,11 @@ from pathlib import Path
 from gifd_bench.benchmark.commands.victim_options import add_training_options, training_from, victim_data
 from gifd_bench.benchmark.matrix.resolve import Resolver
 from gifd_bench.common.errors import ExitStatus
-from gifd_bench.tasks.models import ModelSpec
 from gifd_bench.tasks.models.check import check_model
-from gifd_bench.tasks.training import VictimTraining, accuracy, trained_victim, victim_facts, victim_file
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.training.cache import trained_victim, victim_facts, victim_file
+from gifd_bench.tasks.training.settings import VictimTraining
+from gifd_bench.tasks.training.train import accuracy
 
 EPILOG = """options of the dataset and of the model follow, for example
   gifd-bench train-victim --dataset.use=cifar10 --model.use=torchvision --model.architecture=resnet18 \\

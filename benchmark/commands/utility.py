@@ -19,9 +19,9 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import load_matrix
 from gifd_bench.common.errors import ExitStatus
 from gifd_bench.common.files import write_json, write_text
-from gifd_bench.tasks.models import ModelSpec
 from gifd_bench.tasks.models.check import check_model
-from gifd_bench.tasks.training import load_images
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.training.images import load_images
 from gifd_bench.tasks.training.utility import measure_utility
 
 COLUMNS = ("task", "defense", "accuracy", "epsilon", "delta", "reason")

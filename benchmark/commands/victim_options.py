@@ -10,8 +10,8 @@ from typing import Any
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.task import training_split
 from gifd_bench.tasks.datasets.base import Dataset
-from gifd_bench.tasks.training import VictimTraining
 from gifd_bench.tasks.training.held_out import hold_back
+from gifd_bench.tasks.training.settings import VictimTraining
 
 HELD_BACK = 0.1
 

@@ -12,9 +12,9 @@ from gifd_bench.benchmark.contract.subject import Broken, Subject, observe
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from gifd_bench.tasks import load_observation, save_observation
 from gifd_bench.tasks.client import ClientSettings, FedAvg
-from gifd_bench.tasks.defenses import DEFENSES
+from gifd_bench.tasks.defenses.registry import DEFENSES
+from gifd_bench.tasks.observation_file import load_observation, save_observation
 from gifd_bench.tasks.threat_model import ThreatModel
 
 

@@ -14,9 +14,11 @@ from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageR
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert
 from gifd_bench.priors.base import Prior
-from gifd_bench.tasks import Observation, Task, TaskSettings
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import Defense, NoDefense
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import Defense, NoDefense
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
 
 
 class Broken(AssertionError):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers, set_batch_norm_training, watch_moments
 from gifd_bench.tasks.client import ClientSettings, FedAvg
-from gifd_bench.tasks.defenses import imitate
+from gifd_bench.tasks.defenses.knowledge import imitate
 from gifd_bench.tasks.gradient import loss_gradient
 from gifd_bench.tasks.observation import Observation
 

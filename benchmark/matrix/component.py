@@ -12,15 +12,15 @@ from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
-from gifd_bench.benchmark.attacks import ATTACKS
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.plugins import installed_attacks, is_path, load_attack
 from gifd_bench.common.errors import one_line
 from gifd_bench.common.hashing import canonical
-from gifd_bench.priors import PRIORS
-from gifd_bench.tasks.datasets import DATASETS
-from gifd_bench.tasks.defenses import DEFENSES
-from gifd_bench.tasks.models import MODELS
+from gifd_bench.priors.registry import PRIORS
+from gifd_bench.tasks.datasets.registry import DATASETS
+from gifd_bench.tasks.defenses.registry import DEFENSES
+from gifd_bench.tasks.models.registry import MODELS
 
 Factory = Callable[..., Any]
 

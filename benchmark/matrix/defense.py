@@ -9,7 +9,8 @@ from typing import Any
 
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.common.hashing import canonical
-from gifd_bench.tasks.defenses import Composition, Defense
+from gifd_bench.tasks.defenses.base import Defense
+from gifd_bench.tasks.defenses.composition import Composition
 
 
 @dataclass(frozen=True)

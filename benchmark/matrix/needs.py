@@ -19,9 +19,9 @@ from gifd_bench.priors.files import absent_files, are_fetched
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.root import data_root
 from gifd_bench.tasks.errors import TaskError
-from gifd_bench.tasks.models import ModelSpec
 from gifd_bench.tasks.models.pretrained import is_at_hand
-from gifd_bench.tasks.training import victim_file
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.training.cache import victim_file
 
 
 @dataclass(frozen=True)

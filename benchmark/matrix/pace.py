@@ -15,7 +15,7 @@ from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.datasets.photos import Photos
-from gifd_bench.tasks.defenses import NoDefense
+from gifd_bench.tasks.defenses.base import NoDefense
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task

@@ -13,10 +13,10 @@ from torch import nn
 
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.common.hashing import canonical
-from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
-from gifd_bench.tasks.training import trained_victim
+from gifd_bench.tasks.training.cache import trained_victim
 
 
 @dataclass(frozen=True)

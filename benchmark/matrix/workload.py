@@ -9,10 +9,11 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.needs import offline
 from gifd_bench.benchmark.matrix.pace import evaluations_of, iterations_of, measure
-from gifd_bench.priors import Prior
+from gifd_bench.priors.base import Prior
 from gifd_bench.priors.files import absent_files
-from gifd_bench.tasks import Observation, Task
 from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.task import Task
 
 # Seconds of an evaluation by the labels of task and attack.
 Rates = Mapping[tuple[str, str], float]

@@ -10,7 +10,8 @@ from statistics import fmean
 from gifd_bench.benchmark.report.summary import Metric
 from gifd_bench.benchmark.results.groups import Group, groups_of
 from gifd_bench.benchmark.results.rows import Row
-from gifd_bench.benchmark.statistics import Interval, holm, mean_interval, signed_rank
+from gifd_bench.benchmark.statistics.interval import Interval, mean_interval
+from gifd_bench.benchmark.statistics.paired import holm, signed_rank
 
 
 @dataclass(frozen=True)

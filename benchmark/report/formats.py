@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from gifd_bench.benchmark.report.summary import METRICS, Metric, Summary, shown_metrics, summaries_of
 from gifd_bench.benchmark.results.rows import STATUSES, Row
 from gifd_bench.benchmark.results.tables import markdown
-from gifd_bench.benchmark.statistics import LEVEL, Interval
+from gifd_bench.benchmark.statistics.interval import LEVEL, Interval
 
 LATEX_SPECIALS = str.maketrans(
     {

@@ -18,7 +18,7 @@ from gifd_bench.benchmark.report.reconstructions import read_curve
 from gifd_bench.benchmark.report.summary import shown_metrics, summaries_of
 from gifd_bench.benchmark.results.rows import STATUSES, Row
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.statistics import LEVEL, RESAMPLES
+from gifd_bench.benchmark.statistics.interval import LEVEL, RESAMPLES
 from gifd_bench.common.files import make_folder, write_text
 
 ASSETS = "report"

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from gifd_bench.benchmark.results.groups import Group, groups_of
 from gifd_bench.benchmark.results.rows import STATUSES, Row
-from gifd_bench.benchmark.statistics import Interval, mean_interval
+from gifd_bench.benchmark.statistics.interval import Interval, mean_interval
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from statistics import fmean
 
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.report.summary import Metric
-from gifd_bench.benchmark.statistics import Interval, mean_interval
+from gifd_bench.benchmark.statistics.interval import Interval, mean_interval
 from gifd_bench.leaderboard.board.metrics import shown_as
 from gifd_bench.leaderboard.entries import Entry
 from gifd_bench.leaderboard.protocol import Protocol

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gifd_bench.benchmark.statistics import LEVEL, Interval
+from gifd_bench.benchmark.statistics.interval import LEVEL, Interval
 from gifd_bench.leaderboard.board.ranking import Row, Track
 
 FORMAT = "gifd-bench/board/1"

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gifd_bench.leaderboard.board import build_board
+from gifd_bench.leaderboard.board.bundled import build_board
 from gifd_bench.leaderboard.entries import Entries, bundled_entries
 from gifd_bench.leaderboard.errors import LeaderboardError
 

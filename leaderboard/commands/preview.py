@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gifd_bench.common.errors import UserError
 from gifd_bench.common.files import write_text
-from gifd_bench.leaderboard.board import build_board
+from gifd_bench.leaderboard.board.bundled import build_board
 from gifd_bench.leaderboard.commands.verify import EXIT, show
 from gifd_bench.leaderboard.commands.verify_options import add_rerun_options, verified
 from gifd_bench.leaderboard.entries import Entries, bundled_entries

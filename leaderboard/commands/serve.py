@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gifd_bench.leaderboard.board import build_board
+from gifd_bench.leaderboard.board.bundled import build_board
 from gifd_bench.leaderboard.board.folder import is_board
 from gifd_bench.leaderboard.commands.build import add_entries_option, entries_at
 from gifd_bench.leaderboard.errors import LeaderboardError

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from gifd_bench.leaderboard.protocol import Protocol, find_protocol
 from gifd_bench.leaderboard.reference import reference_of
-from gifd_bench.leaderboard.rerun import RerunLimits
+from gifd_bench.leaderboard.rerun.order import RerunLimits
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.verification.report import Verification
 from gifd_bench.leaderboard.verification.rerun import Again

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 from torch import Tensor
 
-from gifd_bench.benchmark.attacks import ATTACKS
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.common.files import make_folder, write_json, write_tensors, write_text
 from gifd_bench.leaderboard.errors import LeaderboardError

@@ -16,7 +16,9 @@ from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.scorer import psnr
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.reference import Reference
-from gifd_bench.leaderboard.rerun import Order, RerunFailed, RerunLimits, attack_again
+from gifd_bench.leaderboard.rerun.errors import RerunFailed
+from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
+from gifd_bench.leaderboard.rerun.rerun import attack_again
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.reconstruction import Answer
 from gifd_bench.leaderboard.submission.schema import SOURCE, Use

@@ -39,7 +39,7 @@ class ModelSpec:
         Raises:
             TaskError: no model of this name, or options that it does not take.
         """
-        from gifd_bench.tasks.models import MODELS
+        from gifd_bench.tasks.models.registry import MODELS
 
         if self.name not in MODELS:
             raise TaskError(f"no model '{self.name}'; there are: {', '.join(sorted(MODELS))}")

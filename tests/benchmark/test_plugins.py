@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gifd_bench.benchmark import plugins
-from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component

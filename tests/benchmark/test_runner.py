@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 import torch
 
-from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.results.output_folder import first_difference
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.priors import PriorError
-from gifd_bench.tasks import Observation, TaskError, Truth
+from gifd_bench.priors.errors import PriorError
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import load_observation
+from gifd_bench.tasks.truth import Truth
 from tests.benchmark.helpers import reconstructions, run, tiny_matrix
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gifd_bench.benchmark.attacks import ATTACKS
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.leaderboard.entries import Entries, Entry, bundled_entries
 from gifd_bench.leaderboard.export import published_index
 from gifd_bench.leaderboard.observation_set import checksum

@@ -21,7 +21,9 @@ from gifd_bench.leaderboard.export import export
 from gifd_bench.leaderboard.observation_set import ObservationSet
 from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from gifd_bench.leaderboard.reference import Reference
-from gifd_bench.leaderboard.rerun import Answer, Order, RerunFailed, RerunLimits
+from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.rerun.errors import RerunFailed
+from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
 from gifd_bench.leaderboard.submission.schema import SOURCE
 from gifd_bench.leaderboard.verification.closeness import LEAST_PSNR
 from gifd_bench.leaderboard.verification.report import Standing, Verdict

@@ -12,9 +12,11 @@ from torch.nn import functional as F
 
 from gifd_bench.leaderboard.fingerprint import BUCKETS, SEED, fingerprint, is_same
 from gifd_bench.leaderboard.matching import UpdateDistance
-from gifd_bench.tasks import Observation, Truth
 from gifd_bench.tasks.client import ClientSettings, FedAvg
-from gifd_bench.tasks.defenses import GaussianNoise, NoDefense
+from gifd_bench.tasks.defenses.base import NoDefense
+from gifd_bench.tasks.defenses.noise import GaussianNoise
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.truth import Truth
 from tests.conftest import make_round, make_task
 
 

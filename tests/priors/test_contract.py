@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gifd_bench.priors import PRIORS, UNKNOWN_CLASS, Prior, State
+from gifd_bench.priors.base import UNKNOWN_CLASS, Prior, State
+from gifd_bench.priors.registry import PRIORS
 from gifd_bench.priors.weights_file import save_generator
 from tests.conftest import make_tiny_generator
 

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gifd_bench.priors import PriorError, UntrainedPrior, dcgan
+from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.generators.untrained import UntrainedPrior
+from gifd_bench.priors.published import dcgan
 
 # Index in the published `main`, and shape, of each transposed convolution; width 4 instead of 64.
 CONVOLUTIONS = {0: (10, 32, 4, 4), 3: (32, 16, 4, 4), 6: (16, 8, 4, 4), 9: (8, 4, 4, 4), 12: (4, 3, 1, 1)}

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gifd_bench.priors import Prior, PriorError, State, stylegan2
+from gifd_bench.priors.base import Prior, State
+from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from gifd_bench.priors.published import stylegan2
 
 STYLE, MAPPING, CHANNELS = 6, 3, (8, 8, 6, 4, 4)
 

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from torchvision.datasets import FakeData
 
-from gifd_bench.priors import PriorError, from_file
+from gifd_bench.priors.bundled import from_file
+from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.training.augment import augment
 from gifd_bench.priors.training.classifier import Classifier
 from gifd_bench.priors.training.frechet import ClassifierFrechetDistance

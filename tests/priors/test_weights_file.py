@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gifd_bench.priors import PriorError, from_file
+from gifd_bench.priors.bundled import from_file
+from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.generators.resnet import Generator
 from gifd_bench.priors.weights_file import FORMAT, load_generator, save_generator
 

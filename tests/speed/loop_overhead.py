@@ -17,16 +17,18 @@ from torch import nn
 from torch.optim import Adam
 from torchvision.models import resnet18
 
-from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.inversion.matching import Cosine
 from gifd_bench.benchmark.inversion.regularizers import total_variation
 from gifd_bench.benchmark.inversion.schedules import three_drops
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.benchmark.invert import invert
-from gifd_bench.tasks import Observation, Task, TaskSettings
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import NoDefense
-from gifd_bench.tasks.models import MODELS
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import NoDefense
+from gifd_bench.tasks.models.registry import MODELS
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
 
 
 class ResNet18(nn.Module):

@@ -12,12 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from gifd_bench.tasks import Observation, Task, TaskError, TaskSettings, Truth
 from gifd_bench.tasks.batch_norm import batch_norm_layers
 from gifd_bench.tasks.client import ClientSettings, FedAvg
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import GaussianNoise, NoDefense
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import NoDefense
+from gifd_bench.tasks.defenses.noise import GaussianNoise
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
+from gifd_bench.tasks.truth import Truth
 from tests.conftest import make_round, make_task
 
 CPU = torch.device("cpu")

@@ -20,19 +20,16 @@ from PIL import Image
 from torch.nn import functional as F
 
 from gifd_bench.priors.published import imagenet_classes
-from gifd_bench.tasks import TaskError
-from gifd_bench.tasks.datasets import (
-    DATASETS,
-    FFHQ,
-    PACS,
-    Cifar10,
-    Cifar100,
-    Dataset,
-    ImageFolder,
-    ImageNet,
-    Photos,
-)
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.datasets.cifar import Cifar10, Cifar100
+from gifd_bench.tasks.datasets.ffhq import FFHQ
+from gifd_bench.tasks.datasets.folder import ImageFolder
 from gifd_bench.tasks.datasets.image_files import MAX_PIXELS, read_image
+from gifd_bench.tasks.datasets.imagenet import ImageNet
+from gifd_bench.tasks.datasets.pacs import PACS
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.datasets.registry import DATASETS
+from gifd_bench.tasks.errors import TaskError
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 

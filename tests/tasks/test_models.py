@@ -15,10 +15,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gifd_bench.tasks import TaskError
-from gifd_bench.tasks.models import MODELS, LeNet, ModelSpec, ResNetCIFAR
+from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.check import check_model
+from gifd_bench.tasks.models.lenet import LeNet
 from gifd_bench.tasks.models.pretrained import load_pretrained
+from gifd_bench.tasks.models.registry import MODELS
+from gifd_bench.tasks.models.resnet_cifar import ResNetCIFAR
+from gifd_bench.tasks.models.spec import ModelSpec
 
 NET = """
 import torch

@@ -16,15 +16,19 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from gifd_bench.tasks import Observation, TaskError, TaskSettings, Truth, load_observation, save_observation
 from gifd_bench.tasks.client import ClientSettings, FedAvg
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import Clipping, Composition, GaussianNoise
-from gifd_bench.tasks.models import ModelSpec
-from gifd_bench.tasks.observation import KnownDefense
-from gifd_bench.tasks.observation_file import FORMAT
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.clipping import Clipping
+from gifd_bench.tasks.defenses.composition import Composition
+from gifd_bench.tasks.defenses.noise import GaussianNoise
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.observation import KnownDefense, Observation
+from gifd_bench.tasks.observation_file import FORMAT, load_observation, save_observation
+from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
+from gifd_bench.tasks.truth import Truth
 from tests.conftest import make_round
 
 

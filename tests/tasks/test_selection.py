@@ -11,7 +11,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gifd_bench.tasks import TaskError
+from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.selection import RULES, Batches, Selection
 
 LABELS = st.lists(st.integers(0, 6), min_size=1, max_size=60)

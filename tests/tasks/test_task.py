@@ -9,9 +9,11 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from gifd_bench.tasks import Observation, TaskError
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.models import MODELS, ModelSpec
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.registry import MODELS
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round, make_task
 

@@ -16,24 +16,21 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gifd_bench.tasks import TaskError
-from gifd_bench.tasks.datasets import Dataset
-from gifd_bench.tasks.defenses import DPSGD, Clipping, Defense, GaussianNoise, NoDefense
-from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.common.cache import cache_folder
+from gifd_bench.tasks.datasets.base import Dataset
+from gifd_bench.tasks.defenses.base import Defense, NoDefense
+from gifd_bench.tasks.defenses.clipping import Clipping
+from gifd_bench.tasks.defenses.dp_sgd import DPSGD
+from gifd_bench.tasks.defenses.noise import GaussianNoise
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.models.state import load_state
-from gifd_bench.tasks.training import (
-    LabelledImages,
-    VictimTraining,
-    accuracy,
-    cache_folder,
-    load_images,
-    train_victim,
-    trained_victim,
-    victim_facts,
-    victim_file,
-)
 from gifd_bench.tasks.training.augment import augment
+from gifd_bench.tasks.training.cache import trained_victim, victim_facts, victim_file
 from gifd_bench.tasks.training.held_out import hold_back
+from gifd_bench.tasks.training.images import LabelledImages, load_images
+from gifd_bench.tasks.training.settings import VictimTraining
+from gifd_bench.tasks.training.train import accuracy, train_victim
 from gifd_bench.tasks.training.utility import measure_utility
 
 SPEC = ModelSpec("convnet", 3, 8, {"width": 8})

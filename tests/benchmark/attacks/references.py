@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gifd_bench.tasks import Observation
+from gifd_bench.tasks.observation import Observation
 
 
 def cosine_objective(observation: Observation, images: Tensor, labels: Tensor) -> Tensor:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from gifd_bench.benchmark.attacks import ATTACKS, Attack
-from gifd_bench.benchmark.contract import CHECKS, Subject
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.registry import ATTACKS
+from gifd_bench.benchmark.contract.checks import CHECKS
+from gifd_bench.benchmark.contract.subject import Subject
 from gifd_bench.benchmark.matrix.component import Component
-from gifd_bench.priors import Prior
+from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round
 

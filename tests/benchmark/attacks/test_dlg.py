@@ -16,9 +16,12 @@ from gifd_bench.benchmark.attacks.idlg import IDLG
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.scoring.scorer import score
-from gifd_bench.tasks import Observation, Task, TaskError, TaskSettings
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import NoDefense
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import NoDefense
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round
 

@@ -20,9 +20,9 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.evolution import CMAES
 from gifd_bench.benchmark.inversion.latent_prior import kl_to_standard_normal
 from gifd_bench.benchmark.invert import invert
-from gifd_bench.priors import State
+from gifd_bench.priors.base import State
 from gifd_bench.priors.generators.resnet import ResNetPrior
-from gifd_bench.tasks import Observation
+from gifd_bench.tasks.observation import Observation
 from tests.conftest import make_round
 
 

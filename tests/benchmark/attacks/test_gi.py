@@ -19,11 +19,13 @@ from gifd_bench.benchmark.inversion.group import consensus, group_distance
 from gifd_bench.benchmark.inversion.registration import translate, translations
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.benchmark.invert import invert
-from gifd_bench.tasks import Observation, Task, TaskSettings
 from gifd_bench.tasks.batch_norm import Moments
 from gifd_bench.tasks.client import ClientSettings, FedAvg
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import NoDefense
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import NoDefense
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
 
 

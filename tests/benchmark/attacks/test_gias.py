@@ -14,9 +14,9 @@ from gifd_bench.benchmark.attacks.gias import GIAS
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.weights import Renderer, as_searched, as_weights
 from gifd_bench.benchmark.invert import invert
-from gifd_bench.priors import State
+from gifd_bench.priors.base import State
 from gifd_bench.priors.generators.resnet import ResNetPrior
-from gifd_bench.tasks import Observation
+from gifd_bench.tasks.observation import Observation
 from tests.benchmark.attacks.references import cosine_objective
 from tests.conftest import make_round
 

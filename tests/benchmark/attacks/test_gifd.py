@@ -8,11 +8,12 @@ import math
 import pytest
 import torch
 
-from gifd_bench.benchmark.attacks import GIFD, GIFDOOD
+from gifd_bench.benchmark.attacks.gifd import GIFD
+from gifd_bench.benchmark.attacks.gifd_ood import GIFDOOD
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.radii import Growing, PerEntry, PerStage
 from gifd_bench.priors.generators.resnet import ResNetPrior
-from gifd_bench.tasks import Observation
+from gifd_bench.tasks.observation import Observation
 from tests.benchmark.attacks.test_steps import Record, steps
 from tests.conftest import make_round
 

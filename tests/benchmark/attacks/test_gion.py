@@ -14,7 +14,7 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.over_parameterized import LATENT, OverParameterizedNetwork, wide_enough
 from gifd_bench.benchmark.inversion.weights import as_weights
 from gifd_bench.benchmark.invert import invert
-from gifd_bench.tasks import Observation
+from gifd_bench.tasks.observation import Observation
 from tests.benchmark.attacks.references import cosine_objective
 from tests.conftest import make_round
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gifd_bench.benchmark.attacks import ATTACKS, Attack
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.resolve import Resolver
 

@@ -10,13 +10,16 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional as F
 
-from gifd_bench.benchmark.attacks import GIFD, IG, Attack, Latent
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.gifd import GIFD
+from gifd_bench.benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.latent import Latent
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.radii import PerEntry
 from gifd_bench.benchmark.invert import invert
-from gifd_bench.priors import State
+from gifd_bench.priors.base import State
 from gifd_bench.priors.generators.resnet import ResNetPrior
-from gifd_bench.tasks import Observation
+from gifd_bench.tasks.observation import Observation
 
 
 class Record(Callback):

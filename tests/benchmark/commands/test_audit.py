@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.invert import invert
-from gifd_bench.tasks import Observation, load_observation, save_observation
-from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import load_observation, save_observation
 
 TASK = ["--task.dataset.use=photos", "--task.dataset.size=16", "--task.model.width=4"]
 ATTACK = ["--attack", "ig", "--attack.iterations=6", "--seed", "3"]

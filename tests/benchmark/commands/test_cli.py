@@ -165,7 +165,7 @@ def test_a_damaged_run_folder_is_one_line_and_status_2(
 def test_a_failed_cell_makes_status_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from gifd_bench.benchmark.attacks import IG
+    from gifd_bench.benchmark.attacks.ig import IG
 
     monkeypatch.setattr(IG, "penalty", lambda self, images: 1 / 0)
     config = write_config(tmp_path, attacks={"ig": {"iterations": 2}}, defenses={"none": None})

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.commands.plan import run
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import load_matrix

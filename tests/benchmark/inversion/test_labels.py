@@ -12,23 +12,25 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.inversion.labels import RULES, LabelRule, infer_labels
 from gifd_bench.benchmark.inversion.labels.counting import nearest_counts, smooth_noise
-from gifd_bench.tasks import Observation, Task, TaskError, TaskSettings, Truth
+from gifd_bench.benchmark.inversion.labels.rules import RULES, LabelRule, infer_labels
 from gifd_bench.tasks.client import ClientSettings, FedAvg
-from gifd_bench.tasks.datasets import Cifar10, Photos
 from gifd_bench.tasks.datasets.base import Dataset
-from gifd_bench.tasks.defenses import (
-    Clipping,
-    Defense,
-    GaussianNoise,
-    NoDefense,
-    Sign,
-    Soteria,
-    Sparsification,
-)
-from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.datasets.cifar import Cifar10
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import Defense, NoDefense
+from gifd_bench.tasks.defenses.clipping import Clipping
+from gifd_bench.tasks.defenses.noise import GaussianNoise
+from gifd_bench.tasks.defenses.quantisation import Sign
+from gifd_bench.tasks.defenses.soteria import Soteria
+from gifd_bench.tasks.defenses.sparsification import Sparsification
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
+from gifd_bench.tasks.truth import Truth
 
 
 def photographs(labels: Sequence[int]) -> Truth:

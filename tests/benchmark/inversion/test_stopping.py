@@ -8,14 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from gifd_bench.benchmark.attacks import GIFD, IG
+from gifd_bench.benchmark.attacks.gifd import GIFD
+from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.inversion.matching import Cosine, Euclidean
 from gifd_bench.benchmark.inversion.stopping import Discrepancy, HeldOut, LowestMatchingLoss
 from gifd_bench.benchmark.invert import invert
-from gifd_bench.priors import PRIORS
-from gifd_bench.tasks import Task, TaskSettings
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import Defense, GaussianNoise, NoDefense
+from gifd_bench.priors.registry import PRIORS
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import Defense, NoDefense
+from gifd_bench.tasks.defenses.noise import GaussianNoise
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
 
 

@@ -30,7 +30,7 @@ BAD = '''
 import sys
 import time
 import torch
-from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.attacks.ig import IG
 
 class Raises(IG):
     """Raises."""

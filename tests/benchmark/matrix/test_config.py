@@ -16,10 +16,12 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import CATALOGUE, Component, describe
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.files import bundled_configs, find_config
-from gifd_bench.tasks import TaskSettings
 from gifd_bench.tasks.client import ClientSettings, FedAvg
-from gifd_bench.tasks.defenses import Clipping, Composition, GaussianNoise
+from gifd_bench.tasks.defenses.clipping import Clipping
+from gifd_bench.tasks.defenses.composition import Composition
+from gifd_bench.tasks.defenses.noise import GaussianNoise
 from gifd_bench.tasks.selection import Selection
+from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.training.settings import VictimTraining
 
 SMALL: dict[str, Any] = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gifd_bench.benchmark.attacks import IG
+from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.matrix import unmet as module
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import load_matrix

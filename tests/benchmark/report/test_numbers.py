@@ -23,7 +23,7 @@ from gifd_bench.benchmark.report.formats import TEXTS
 from gifd_bench.benchmark.report.plots import POINTS, Plots, mean_curve
 from gifd_bench.benchmark.report.summary import METRICS, Summary, shown_metrics, summaries_of
 from gifd_bench.benchmark.results.rows import Row
-from gifd_bench.benchmark.statistics import mean_interval
+from gifd_bench.benchmark.statistics.interval import mean_interval
 from tests.benchmark.helpers import tiny_matrix
 from tests.benchmark.report.helpers import FAILED, PENDING, SKIPPED, Answer, finished_rows
 

@@ -156,8 +156,8 @@ def test_pictures_are_not_written_again_unless_the_result_is_newer(page: Path) -
 
 
 def test_a_report_needs_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gifd_bench.tasks import TaskError
-    from gifd_bench.tasks.datasets import Photos
+    from gifd_bench.tasks.datasets.photos import Photos
+    from gifd_bench.tasks.errors import TaskError
 
     matrix = tiny_matrix(tmp_path)
     run = finish(matrix, tmp_path / "out", some_of_each)

@@ -13,7 +13,7 @@ import torch
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.common.errors import StorageError
-from gifd_bench.tasks import load_observation
+from gifd_bench.tasks.observation_file import load_observation
 from tests.benchmark.helpers import tiny_matrix
 from tests.conftest import make_round
 

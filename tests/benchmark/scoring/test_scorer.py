@@ -17,7 +17,7 @@ from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring import lpips as lpips_module
 from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.scorer import MAX_PSNR, METRICS, feature_mse, mse, psnr, score, ssim
-from gifd_bench.tasks import Truth
+from gifd_bench.tasks.truth import Truth
 from tests.conftest import make_round
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import wilcoxon
 
-from gifd_bench.benchmark.statistics import FEWEST_PAIRS, holm, mean_interval, signed_rank
+from gifd_bench.benchmark.statistics.interval import mean_interval
+from gifd_bench.benchmark.statistics.paired import FEWEST_PAIRS, holm, signed_rank
 
 NUMBERS = st.floats(-100, 100, allow_nan=False)
 

@@ -114,7 +114,7 @@ def test_a_summary_that_fails_is_a_warning() -> None:
 def test_every_cell_that_begins_is_closed_whatever_becomes_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gifd_bench.benchmark.attacks import IG
+    from gifd_bench.benchmark.attacks.ig import IG
 
     def broken(self: Any, images: Any) -> Any:
         raise ZeroDivisionError

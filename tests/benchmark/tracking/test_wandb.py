@@ -224,7 +224,7 @@ def test_only_the_complete_file_of_an_interrupted_cell_is_uploaded(interrupted: 
 def test_a_failed_cell_says_why_and_the_next_one_has_a_run_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gifd_bench.benchmark.attacks import IG
+    from gifd_bench.benchmark.attacks.ig import IG
 
     def broken(self: Any, images: Any) -> Any:
         raise ZeroDivisionError("it fell over")

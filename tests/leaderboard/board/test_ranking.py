@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gifd_bench.benchmark.statistics import mean_interval
+from gifd_bench.benchmark.statistics.interval import mean_interval
 from gifd_bench.leaderboard.board.ranking import Row, Status, Track, shared_ranks, track_of, units_of
 from gifd_bench.leaderboard.entries import Entries
 from gifd_bench.leaderboard.protocol import Protocol, read_protocol

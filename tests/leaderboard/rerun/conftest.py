@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gifd_bench.tasks import Observation, save_observation
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import save_observation
 from tests.leaderboard.sandbox import sandbox_missing
 
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 from torch import Tensor
 
-from gifd_bench.leaderboard.rerun import RerunFailed
 from gifd_bench.leaderboard.rerun.answer import most_bytes, read_answer
-from gifd_bench.tasks import Observation
+from gifd_bench.leaderboard.rerun.errors import RerunFailed
+from gifd_bench.tasks.observation import Observation
 from tests.conftest import make_round
 
 

@@ -14,10 +14,14 @@ import torch
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
-from gifd_bench.leaderboard.rerun import Answer, Order, RerunFailed, RerunLimits, RerunRefused, attack_again
+from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunRefused
+from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
+from gifd_bench.leaderboard.rerun.rerun import attack_again
 from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.priors.weights_file import save_generator
-from gifd_bench.tasks import Observation, save_observation
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import save_observation
 from tests.conftest import make_round
 
 SUBMITTED = Path(__file__).parent / "submitted"

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from gifd_bench.leaderboard.rerun import RerunRefused
+from gifd_bench.leaderboard.rerun.errors import RerunRefused
 from gifd_bench.leaderboard.rerun.seccomp import ARCHITECTURES, program
 
 ALLOW, KILL, EPERM = 0x7FFF0000, 0x80000000, 0x00050000 | errno.EPERM

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gifd_bench.leaderboard.rerun import RerunFailed, visible
+from gifd_bench.leaderboard.rerun import visible
+from gifd_bench.leaderboard.rerun.errors import RerunFailed
 from gifd_bench.leaderboard.rerun.visible import View, python_view
 from gifd_bench.leaderboard.rerun.weights import move_weights
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import PrivateBatch
-from gifd_bench.tasks.models import ModelSpec
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import PrivateBatch
+from gifd_bench.tasks.models.spec import ModelSpec
 
 MEAN, STD = 0.5, 0.25
 

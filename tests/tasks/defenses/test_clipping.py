@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gifd_bench.tasks import TaskError
-from gifd_bench.tasks.defenses import Clipping
+from gifd_bench.tasks.defenses.clipping import Clipping
+from gifd_bench.tasks.errors import TaskError
 from tests.tasks.defenses.helpers import flat, generator, gradient_of, private_batch
 
 NUMBERS = st.floats(-1e3, 1e3, width=32, allow_subnormal=False)

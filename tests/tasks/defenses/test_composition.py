@@ -9,21 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from gifd_bench.tasks import TaskError
-from gifd_bench.tasks.defenses import (
-    DPSGD,
-    Clipping,
-    Composition,
-    Defense,
-    GaussianNoise,
-    LaplaceNoise,
-    NoDefense,
-    PrivateBatch,
-    Sparsification,
-    Update,
-    describe,
-    imitate,
-)
+from gifd_bench.tasks.defenses.base import Defense, NoDefense, PrivateBatch, Update
+from gifd_bench.tasks.defenses.clipping import Clipping
+from gifd_bench.tasks.defenses.composition import Composition
+from gifd_bench.tasks.defenses.dp_sgd import DPSGD
+from gifd_bench.tasks.defenses.knowledge import describe, imitate
+from gifd_bench.tasks.defenses.noise import GaussianNoise, LaplaceNoise
+from gifd_bench.tasks.defenses.sparsification import Sparsification
+from gifd_bench.tasks.errors import TaskError
 from tests.tasks.defenses.helpers import cosine, flat, generator, gradient_of, private_batch
 
 

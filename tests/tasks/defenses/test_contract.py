@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from gifd_bench.tasks import TaskError
-from gifd_bench.tasks.defenses import DEFENSES, Defense, PrivateBatch, TopK, describe, imitate
+from gifd_bench.tasks.defenses.base import Defense, PrivateBatch
+from gifd_bench.tasks.defenses.knowledge import describe, imitate
+from gifd_bench.tasks.defenses.registry import DEFENSES
+from gifd_bench.tasks.defenses.top_k import TopK
+from gifd_bench.tasks.errors import TaskError
 from tests.tasks.defenses.helpers import cosine, difference_of, flat, generator, gradient_of, private_batch
 
 EVERY = pytest.mark.parametrize("name", sorted(DEFENSES))

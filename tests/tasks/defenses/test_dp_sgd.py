@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gifd_bench.tasks import TaskError
-from gifd_bench.tasks.defenses import DPSGD
 from gifd_bench.tasks.defenses.base import PrivateBatch
+from gifd_bench.tasks.defenses.dp_sgd import DPSGD
+from gifd_bench.tasks.errors import TaskError
 from tests.tasks.defenses.helpers import flat, generator, gradient_of, private_batch
 
 

@@ -7,9 +7,11 @@ import math
 import pytest
 import torch
 
-from gifd_bench.tasks import Task, TaskError, TaskSettings
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.defenses import GaussianNoise, LaplaceNoise
+from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.noise import GaussianNoise, LaplaceNoise
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
 from tests.tasks.defenses.helpers import generator, gradient_of, private_batch
 
 

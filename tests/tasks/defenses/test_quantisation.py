@@ -10,8 +10,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gifd_bench.tasks import TaskError
-from gifd_bench.tasks.defenses import Quantisation, Sign
+from gifd_bench.tasks.defenses.quantisation import Quantisation, Sign
+from gifd_bench.tasks.errors import TaskError
 from tests.tasks.defenses.helpers import cosine, flat, generator, gradient_of, private_batch
 
 NUMBERS = st.lists(st.floats(-100, 100, width=32, allow_subnormal=False), min_size=1, max_size=20)

@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gifd_bench.tasks import TaskError
-from gifd_bench.tasks.defenses import Sparsification, TopK
+from gifd_bench.tasks.defenses.sparsification import Sparsification
+from gifd_bench.tasks.defenses.top_k import TopK
+from gifd_bench.tasks.errors import TaskError
 from tests.tasks.defenses.helpers import flat, generator, gradient_of, private_batch
 
 # Few distinct magnitudes, so that there are ties; none is zero, so that zeros can be counted.

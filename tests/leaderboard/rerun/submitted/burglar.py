@@ -12,8 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gifd_bench.benchmark.attacks.ig import IG
-from gifd_bench.tasks.datasets import Photos
-from gifd_bench.tasks.datasets.photos import PHOTOGRAPHS
+from gifd_bench.tasks.datasets.photos import PHOTOGRAPHS, Photos
 
 NEW_USER_NAMESPACE = 0x10000000
 MEBIBYTE = 1 << 20
