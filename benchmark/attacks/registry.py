@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -84,13 +85,16 @@ class AttackRegistry(Registry[type[AttackOptions]]):
         """
         return self.attack_class(name)(self.options(name, arguments))
 
+    def describe(self, name: str) -> str:
+        bundled = self.canonical(name) in self.bundled
+        text = inspect.getdoc(self.find(name) if bundled else self.attack_class(name)) or ""
+        return " ".join(text.split("\n\n")[0].split())
+
     def _check(self, path: str, found: Any) -> None:
         super()._check(path, found)
         options = getattr(found, "Options", None)
         if not (isinstance(options, type) and issubclass(options, AttackOptions)):
-            raise BenchmarkError(
-                f"{path}: Options is no subclass of gifd_bench.AttackOptions"
-            )
+            raise BenchmarkError(f"{path}: Options is no subclass of gifd_bench.AttackOptions")
 
 
 ATTACKS = AttackRegistry()

@@ -14,9 +14,9 @@ from jsonargparse import ArgumentParser, Namespace
 
 from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.plugins import installed_attacks, is_path, load_attack
 from gifd_bench.common.errors import one_line
 from gifd_bench.common.hashing import canonical
+from gifd_bench.common.registry import is_path
 from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.datasets.registry import DATASETS
 from gifd_bench.tasks.defenses.registry import DEFENSES
@@ -29,7 +29,7 @@ CATALOGUE: dict[str, Mapping[str, Factory]] = {
     "model": MODELS,
     "defense": DEFENSES,
     "prior": PRIORS,
-    "attack": ATTACKS,
+    "attack": {name: ATTACKS.signature(name) for name in ATTACKS.bundled},
 }
 
 # A task gives these to a model; they are not options.
@@ -82,6 +82,8 @@ class Component:
 
     def build(self) -> Any:
         """A new instance."""
+        if self.kind == "attack":
+            return ATTACKS.make(self.name, self.arguments())
         return self.factory()(**self.arguments())
 
     def with_options(self, changes: Mapping[str, Any]) -> Component:
@@ -110,10 +112,8 @@ def lookup(kind: str, name: str) -> Factory:
     """
     if name in CATALOGUE[kind]:
         return CATALOGUE[kind][name]
-    if kind == "attack":
-        path = installed_attacks().get(name, name)
-        if is_path(path):
-            return load_attack(path)
+    if kind == "attack" and (name in ATTACKS or is_path(name)):
+        return ATTACKS.signature(name)
     known = ", ".join(sorted(CATALOGUE[kind]))
     raise BenchmarkError(f"no {kind} '{name}'; there are: {known}")
 
