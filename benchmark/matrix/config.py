@@ -186,7 +186,7 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
         with_prior=frozenset(
             attack.label
             for attack in components["attacks"]
-            if ATTACKS.options_class(attack.name).needs_prior
+            if ATTACKS.find(attack.name).needs_prior
         ),
         excludes=tuple(_listed(where) for where in resolver.value("excludes")),
         needs_gpu=resolver.value("needs_gpu"),

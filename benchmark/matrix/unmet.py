@@ -19,12 +19,11 @@ def unmet(cell: Cell) -> str | None:
         UserError: the attack's options do not go together.
     """
     settings, options = cell.task.settings, options_of(cell.attack)
-    reason = options.unmet(settings.threat_model, settings.client.local is not None)
-    if reason is not None or settings.threat_model.labels == "known":
-        return reason
     # The classes of a folder are only known when it is read.
     classes = getattr(DATASETS.signature(cell.task.dataset.name), "class_names", None)
-    return options.unmet_labels(settings.images, None if classes is None else len(classes))
+    return options.unmet(settings.threat_model, settings.client.local is not None) or options.unmet_labels(
+        settings.threat_model, settings.images, None if classes is None else len(classes)
+    )
 
 
 def options_of(attack: Component) -> AttackOptions:

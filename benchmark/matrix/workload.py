@@ -89,7 +89,7 @@ def evaluations_of(cell: Cell) -> int | None:
     stages: tuple[str, ...] | None = ()
     if cell.prior is not None:
         stages = PRIORS.stage_names(cell.prior.name, cell.prior.arguments())
-    return None if stages is None else options_of(cell.attack).evaluations(stages)
+    return None if stages is None else options_of(cell.attack).total_evaluations(stages)
 
 
 class _Stopwatch:
