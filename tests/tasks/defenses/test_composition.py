@@ -60,7 +60,7 @@ def test_a_description_has_every_part_in_order() -> None:
     assert describe(defense) == (("clipping", {"bound": 2.0}), ("gaussian_noise", {"std": 0.1}))
 
 
-def test_a_defense_that_is_not_registered_cannot_be_described() -> None:
+def test_a_defense_that_nobody_can_import_cannot_be_described() -> None:
     @dataclass(frozen=True)
     class Odd(Defense):
         def apply(
@@ -68,7 +68,7 @@ def test_a_defense_that_is_not_registered_cannot_be_described() -> None:
         ) -> dict[str, Tensor]:
             return dict(update)
 
-    with pytest.raises(TaskError, match="Odd is not registered"):
+    with pytest.raises(TaskError, match="Odd is defined where nobody can import it from"):
         describe(Odd())
 
 
