@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.datasets.labelled_files import FileDataset, read_class_folders
 from gifd_bench.tasks.datasets.root import find_folder
 from gifd_bench.tasks.errors import TaskError
@@ -44,10 +45,8 @@ def class_ids() -> tuple[str, ...]:
     Raises:
         TaskError: this version of timm has none.
     """
-    found = find_spec("timm")
-    folders = (found.submodule_search_locations if found else None) or []
-    for folder in folders:
-        file = Path(folder, "data", "_info", "imagenet_synsets.txt")
-        if file.is_file():
-            return tuple(file.read_text(encoding="utf-8").split())
-    raise TaskError("imagenet: timm is not installed, or has no list of the classes")
+    try:
+        file = distribution("timm").locate_file("timm/data/_info/imagenet_synsets.txt")
+        return tuple(Path(str(file)).read_text(encoding="utf-8").split())
+    except (PackageNotFoundError, OSError) as error:
+        raise TaskError(f"imagenet: timm has no list of the classes ({one_line(error)})") from error

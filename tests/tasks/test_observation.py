@@ -265,9 +265,9 @@ def outside_round(net: str = "spy.py:Net", defense: str = "spy.py:Half") -> Obse
     return task.observe(task.truth(0), DEFENSES.find(defense)(), 0, 0)
 
 
-def imported() -> bool:
-    """Whether anything has imported the user's file."""
-    return any(Path(getattr(m, "__file__", None) or "").name == "spy.py" for m in sys.modules.values())
+def modules_of(file: Path) -> list[str]:
+    """What a file was imported as."""
+    return [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(file)]
 
 
 @pytest.mark.parametrize("saved", NAMES)
@@ -297,12 +297,12 @@ def test_nothing_is_imported_that_the_user_has_not_named(
     spy: Path, allowed: list[str], message: str
 ) -> None:
     outside_round().save("it.safetensors")
-    for name in [n for n, m in sys.modules.items() if getattr(m, "__file__", None) == str(spy)]:
+    for name in modules_of(spy):
         del sys.modules[name]
     with pytest.raises(TaskError, match=message) as error:
         Observation.load("it.safetensors", imports=allowed)
     assert "\n" not in str(error.value)
-    assert not imported()
+    assert not modules_of(spy)
 
 
 class TestFromGradients:
