@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -24,8 +25,8 @@ class KnownDefense:
     """A defense that the attacker knows of.
 
     Attributes:
-        name: its registered name.
-        parameters: null where only the kind is known.
+        name: of a bundled defense, or of one from outside, by file (`my_defense.py:Mine`) or import path.
+        parameters: `None` where only the kind is known.
     """
 
     name: str
@@ -36,7 +37,7 @@ class KnownDefense:
 class Observation:
     """What the server holds after one round: all that an attack is given, and never an image.
 
-    `gifd_bench.tasks.observation_file` writes it to a file and reads it back.
+    `save` writes it to a file, and `load` reads one.
 
     Attributes:
         update: what the server received, by parameter name in the model's order: a gradient of the mean
@@ -108,6 +109,31 @@ class Observation:
             return self.batch_statistics
         return running_moments(self.weights) if level == "model" else None
 
+    def save(self, path: Path | str) -> None:
+        """Write it to a safetensors file, which appears whole or not at all.
+
+        Raises:
+            StorageError: it cannot be written; what was there before is there still.
+        """
+        from gifd_bench.tasks.observation_file import save_observation
+
+        save_observation(self, Path(path))
+
+    @classmethod
+    def load(cls, path: Path | str, imports: Collection[str] = ()) -> Observation:
+        """Read a file that `save` wrote.
+
+        Args:
+            path: of the file.
+            imports: models and defenses from outside that it may name; see `load_observation`.
+
+        Raises:
+            TaskError: it is no such file, is damaged, or names what is not among `imports`.
+        """
+        from gifd_bench.tasks.observation_file import load_observation
+
+        return load_observation(Path(path), imports)
+
     @classmethod
     def from_gradients(
         cls,
@@ -129,13 +155,13 @@ class Observation:
             model: with the weights at the start of the round.
             gradients: what the client sent, by parameter name or in the order of `model.parameters()`:
                 a gradient, or with `client.local` the difference of parameters, after less before.
-            spec: how to rebuild the model; for a class of one's own `ModelSpec("custom", ...)`.
+            spec: how to rebuild the model; for a class of one's own `ModelSpec("my_net.py:Net", ...)`.
             batch_size: images that the update was computed on, over all clients.
             mean, std: the normalisation of the model's input, per channel.
             class_names: by label; numbers where there are none.
             labels: (batch_size,), if the attacker is to know them.
-            client: what the client did; null for one gradient in evaluation mode.
-            defenses: what the attacker knows was applied; null for nothing known.
+            client: what the client did; `None` for one gradient in evaluation mode.
+            defenses: what the attacker knows was applied; `None` for nothing known.
 
         Raises:
             TaskError: the parts do not fit together.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Set
-from dataclasses import asdict
+from collections.abc import Collection
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from gifd_bench.common.errors import FileError, one_line
 from gifd_bench.common.files import read_tensors_and_metadata, write_tensors
 from gifd_bench.tasks.batch_norm import Moments
 from gifd_bench.tasks.client import ClientSettings, FedAvg
+from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.registry import MODELS
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.observation import KnownDefense, Observation, check
+from gifd_bench.tasks.outside import named_by_user, portable
 from gifd_bench.tasks.threat_model import ThreatModel
 
-FORMAT = "gifd-bench/observation/2"
+FORMAT = "gifd-bench/observation/3"
 
 
 def save_observation(observation: Observation, path: Path) -> None:
@@ -39,7 +42,7 @@ def save_observation(observation: Observation, path: Path) -> None:
     facts = {
         "is_difference": observation.is_difference,
         "model": {
-            "name": observation.model.name,
+            "name": portable(observation.model.name),
             "num_classes": observation.model.num_classes,
             "image_size": observation.model.image_size,
             "options": dict(observation.model.options),
@@ -52,22 +55,25 @@ def save_observation(observation: Observation, path: Path) -> None:
         "batch_size": observation.batch_size,
         "threat_model": asdict(observation.threat_model),
         "client": asdict(observation.client) if observation.client else None,
-        "defenses": None if known is None else [asdict(defense) for defense in known],
+        "defenses": None
+        if known is None
+        else [{**asdict(defense), "name": portable(defense.name)} for defense in known],
     }
     write_tensors(path, tensors, {"format": FORMAT, "observation": json.dumps(facts)})
 
 
-def load_observation(path: Path, imports: Set[str] = frozenset()) -> Observation:
+def load_observation(path: Path, imports: Collection[str] = ()) -> Observation:
     """Read a file that `save_observation` wrote.
 
     Args:
         path: of the file.
-        imports: the import paths of models ("package.module:Class") that it may name. A file from
-            somebody else's lab must not choose which code runs here.
+        imports: models and defenses from outside that it may name, by file (`my_net.py:Net`) or import
+            path. A file from somebody else's lab must not choose which code runs here: what is imported is
+            what is named here, where the file and the class of both have the same names.
 
     Raises:
         TaskError: no such file, damaged, of another format, not fitting its own model, or naming a model
-            to import that is not among `imports`.
+            or defense from outside that is not among `imports`.
     """
     if not path.is_file():
         raise TaskError(f"{path}: no such observation file")
@@ -79,12 +85,7 @@ def load_observation(path: Path, imports: Set[str] = frozenset()) -> Observation
         found = metadata.get("format", "none")
         raise TaskError(f"{path}: an observation of format '{FORMAT}' expected, found '{found}'")
     try:
-        observation = _assemble(json.loads(metadata["observation"]), tensors)
-        wanted = observation.model.imports
-        if wanted is not None and wanted not in imports:
-            raise TaskError(
-                f"{path}: its model is '{wanted}', which would be imported; name it yourself to allow that"
-            )
+        observation = _allowed(_assemble(json.loads(metadata["observation"]), tensors), imports)
         check(observation)
     except TaskError as error:
         raise TaskError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
@@ -127,6 +128,18 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Observation:
         defenses=None
         if known is None
         else tuple(KnownDefense(str(one["name"]), one["parameters"]) for one in known),
+    )
+
+
+def _allowed(observation: Observation, imports: Collection[str]) -> Observation:
+    """The same with the user's own names of what it would import."""
+    spec, known = observation.model, observation.defenses
+    return replace(
+        observation,
+        model=replace(spec, name=named_by_user(MODELS, spec.name, imports)),
+        defenses=None
+        if known is None
+        else tuple(replace(one, name=named_by_user(DEFENSES, one.name, imports)) for one in known),
     )
 
 

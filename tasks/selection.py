@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
+import numpy as np
 
 from gifd_bench.tasks.errors import TaskError
 
@@ -99,8 +99,15 @@ def _every(selection: Selection, labels: Sequence[int], _batch_size: int) -> Seq
 
 
 def _random(selection: Selection, labels: Sequence[int], _batch_size: int) -> Sequence[int]:
-    generator = torch.Generator().manual_seed(selection.seed)
-    order: list[int] = torch.randperm(len(labels), generator=generator).tolist()
+    """The permutation that torch.randperm draws from this seed, without torch: planning needs it at once.
+
+    Image i changes places with one of those from i on, chosen by the i-th number of a Mersenne Twister.
+    """
+    order = list(range(len(labels)))
+    twister = np.random.RandomState(selection.seed % (1 << 32))
+    for i, number in enumerate(twister.randint(0, 1 << 32, size=len(order), dtype=np.uint32).tolist()):
+        j = i + number % (len(order) - i)
+        order[i], order[j] = order[j], order[i]
     return order
 
 

@@ -13,7 +13,6 @@ from torch import nn
 
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.batch_norm import batch_moments
-from gifd_bench.tasks.client import run_round
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.defenses.base import Defense
 from gifd_bench.tasks.defenses.knowledge import describe
@@ -23,6 +22,7 @@ from gifd_bench.tasks.models.pretrained import load_pretrained
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.models.state import load_state
 from gifd_bench.tasks.observation import KnownDefense, Observation
+from gifd_bench.tasks.round import run_round
 from gifd_bench.tasks.selection import Batches
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.truth import Truth
@@ -36,7 +36,7 @@ class Task:
 
     Attributes:
         dataset: the private images.
-        model: registered name of the victim.
+        model: name of the victim: a bundled one, or one from outside (see `ModelSpec`).
         model_options: its options.
         settings: see there.
         training: for `settings.weights` of `trained`: gives the trained victim for a spec and a seed.
@@ -86,9 +86,8 @@ class Task:
         victim = self.victim(model_seed)
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (dataset.mean, dataset.std))
         inputs = (truth.images - mean) / std
-        generator = torch.Generator().manual_seed(defense_seed)
         try:
-            sent = run_round(victim, inputs, truth.labels, client, defense, generator)
+            sent = run_round(victim, inputs, truth.labels, client, defense, defense_seed)
         except TaskError:
             raise
         except ValueError as error:

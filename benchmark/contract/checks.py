@@ -122,7 +122,8 @@ def resumes_from_any_iteration_to_the_same_bytes(subject: Subject) -> None:
 
 def runs_under_every_defense(subject: Subject) -> None:
     """Every registered defense, unknown, known by kind and known with its parameters."""
-    for name, defense in sorted(DEFENSES.items()):
+    for name in DEFENSES.bundled:
+        defense = DEFENSES.find(name)
         for known in ("unknown", "kind", "parameters"):
             granted: Any = known
             observation = observe(defense(), threat_model=ThreatModel(defense=granted))

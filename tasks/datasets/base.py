@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+# Commands that must start at once build datasets to know their labels; torch is for their images.
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Dataset(ABC):

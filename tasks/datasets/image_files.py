@@ -1,27 +1,31 @@
-"""Reading images of unknown origin: finding the files, and one file as a tensor."""
+"""Reading images of unknown origin: finding the files, and one file as a tensor.
+
+Pillow and torch are imported only where an image is read: commands that must start at once list the files.
+"""
 
 from __future__ import annotations
 
 import os
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
 
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.errors import TaskError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from PIL.Image import Image
+    from torch import Tensor
 
 FORMATS = ("BMP", "JPEG", "PNG", "WEBP")
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 MAX_PIXELS = 1 << 26
 
-# What Pillow's decoders raise at damaged files.
-DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
+# What Pillow's decoders raise at damaged files, besides its own DecompressionBombError.
+DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error)
 
 
 def check_size(dataset: str, size: int) -> None:
@@ -38,6 +42,8 @@ def read_image(path: Path, size: int) -> Tensor:
     Raises:
         TaskError: not an image, a damaged one, one of more than `MAX_PIXELS`, or one of more than 8 bits.
     """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -47,7 +53,7 @@ def read_image(path: Path, size: int) -> Tensor:
             rgb = ImageOps.exif_transpose(image).convert("RGB")
     except UnidentifiedImageError as error:
         raise TaskError(f"{path}: not a {', '.join(FORMATS)} image, or damaged") from error
-    except DAMAGE as error:
+    except (*DAMAGE, Image.DecompressionBombError) as error:
         detail = one_line(error)
         raise TaskError(f"{path}: not an image that can be read ({detail})") from error
     square = centre_square(rgb)
@@ -58,7 +64,7 @@ def read_image(path: Path, size: int) -> Tensor:
     return to_tensor(np.asarray(square))
 
 
-def centre_square(image: Image.Image) -> Image.Image:
+def centre_square(image: Image) -> Image:
     """The largest square in the middle."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -67,6 +73,8 @@ def centre_square(image: Image.Image) -> Image.Image:
 
 def to_tensor(pixels: npt.NDArray[Any]) -> Tensor:
     """(H, W, 3) bytes as (3, H, W) float32 in [0, 1]."""
+    import torch
+
     return torch.from_numpy(pixels.transpose(2, 0, 1).astype(np.float32) / 255)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from timm.data.imagenet_info import ImageNetInfo
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
+from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.datasets.labelled_files import FileDataset, read_class_folders
 from gifd_bench.tasks.datasets.root import find_folder
+from gifd_bench.tasks.errors import TaskError
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -29,5 +33,20 @@ class ImageNet(FileDataset):
     def __init__(self, root: str | None = None, size: int = 64) -> None:
         places = ("imagenet/val", "imagenet-samples")
         folder = find_folder("imagenet", root, places, "imagenet/val/<wnid>/<image>")
-        wnids = tuple(ImageNetInfo().label_names())  # type: ignore[no-untyped-call]
-        super().__init__("imagenet", read_class_folders("imagenet", folder, wnids), size)
+        super().__init__("imagenet", read_class_folders("imagenet", folder, class_ids()), size)
+
+
+@cache
+def class_ids() -> tuple[str, ...]:
+    """The WordNet ids of the 1000 classes in the usual order, from timm's list of them.
+
+    timm itself is not imported for it, which would import torch.
+
+    Raises:
+        TaskError: this version of timm has none.
+    """
+    try:
+        file = distribution("timm").locate_file("timm/data/_info/imagenet_synsets.txt")
+        return tuple(Path(str(file)).read_text(encoding="utf-8").split())
+    except (PackageNotFoundError, OSError) as error:
+        raise TaskError(f"imagenet: timm has no list of the classes ({one_line(error)})") from error

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.image_files import check_size, list_folders, list_images, read_image
 from gifd_bench.tasks.errors import TaskError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

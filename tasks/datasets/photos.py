@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-
-import numpy as np
-from PIL import Image
-from torch import Tensor
-from torch.nn import functional as F
+from typing import TYPE_CHECKING
 
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.image_files import centre_square, check_size, to_tensor
+
+# What an image needs is imported when one is read: commands that must start at once read labels only.
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Name, which is also its class, and the file inside the package. scikit-image's are in the public
 # domain or CC0 (see its skimage/data/README.txt); china and flower are CC-BY 2.0 (Edwin Chow and
@@ -45,12 +45,17 @@ class Photos(Dataset):
         self.labels = range(len(PHOTOGRAPHS))
 
     def image(self, index: int) -> Tensor:
+        from torch.nn import functional as F
+
         square = _centre_square(index)
         return F.interpolate(square[None], size=(self.image_size,) * 2, mode="area")[0]
 
 
 @lru_cache(maxsize=len(PHOTOGRAPHS))
 def _centre_square(index: int) -> Tensor:
+    import numpy as np
+    from PIL import Image
+
     _, package, name = PHOTOGRAPHS[index]
     with (files(package) / name).open("rb") as file, Image.open(file) as image:
         return to_tensor(np.asarray(centre_square(image.convert("RGB"))))

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from gifd_bench.tasks.datasets.base import Dataset
-from gifd_bench.tasks.datasets.cifar import Cifar10, Cifar100
-from gifd_bench.tasks.datasets.ffhq import FFHQ
-from gifd_bench.tasks.datasets.folder import ImageFolder
-from gifd_bench.tasks.datasets.imagenet import ImageNet
-from gifd_bench.tasks.datasets.pacs import PACS
-from gifd_bench.tasks.datasets.photos import Photos
+from typing import TYPE_CHECKING
 
-DATASETS: dict[str, type[Dataset]] = {
-    "cifar10": Cifar10,
-    "cifar100": Cifar100,
-    "ffhq": FFHQ,
-    "folder": ImageFolder,
-    "imagenet": ImageNet,
-    "pacs": PACS,
-    "photos": Photos,
-}
+from gifd_bench.common.registry import Registry
+
+if TYPE_CHECKING:
+    from gifd_bench.tasks.datasets.base import Dataset
+
+_HERE = "gifd_bench.tasks.datasets"
+
+DATASETS: Registry[type[Dataset]] = Registry(
+    "dataset",
+    {
+        "cifar10": f"{_HERE}.cifar:Cifar10",
+        "cifar100": f"{_HERE}.cifar:Cifar100",
+        "ffhq": f"{_HERE}.ffhq:FFHQ",
+        "folder": f"{_HERE}.folder:ImageFolder",
+        "imagenet": f"{_HERE}.imagenet:ImageNet",
+        "pacs": f"{_HERE}.pacs:PACS",
+        "photos": f"{_HERE}.photos:Photos",
+    },
+    promise=f"{_HERE}.base:Dataset",
+)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+# torch is imported only by what uses it: the options are read by commands that must start at once.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
 
-from gifd_bench.tasks.gradient import loss_gradient
-
-Update = Mapping[str, Tensor]
+Update = Mapping[str, "Tensor"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,8 @@ class Defense(ABC):
             batch: its model has the weights of this step.
             generator: the only source of randomness.
         """
+        from gifd_bench.tasks.gradient import loss_gradient
+
         return loss_gradient(batch.model, batch.inputs, batch.labels)
 
     @abstractmethod

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
+from gifd_bench.common.hashing import stream
 from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
+from gifd_bench.tasks.defenses.names import kind_of
 from gifd_bench.tasks.errors import TaskError
+
+# torch is imported only by what uses it: the options are read by commands that must start at once.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 class Imitations(Imitation):
@@ -32,6 +39,10 @@ class Imitations(Imitation):
 class Composition(Defense):
     """Several defenses, applied in turn; what an attacker makes of them is in `knowledge`.
 
+    Each part gets a random generator of its own, which depends on the part's kind and not on its settings,
+    its place or the other parts: noise is the same draw with and without a clipping before it, and a sweep
+    over strengths scales one draw. A second part of a kind draws other numbers than the first.
+
     Attributes:
         parts: in the order in which they are applied; at most one has a way of its own to compute the
             gradient of a local step.
@@ -40,20 +51,41 @@ class Composition(Defense):
     parts: tuple[Defense, ...]
 
     def __post_init__(self) -> None:
-        if len(self._own_gradients()) > 1:
-            names = " and ".join(type(part).__name__ for part in self._own_gradients())
+        own = [part for part in self.parts if _has_own_gradient(part)]
+        if len(own) > 1:
+            names = " and ".join(type(part).__name__ for part in own)
             raise TaskError(f"{names} both compute the gradient in their own way; use one of them")
 
     def gradient(self, batch: PrivateBatch, generator: torch.Generator) -> tuple[Tensor, ...]:
-        for part in self._own_gradients():
-            return part.gradient(batch, generator)
+        for part, its_generator in self._with_generators(generator):
+            if _has_own_gradient(part):
+                return part.gradient(batch, its_generator)
         return super().gradient(batch, generator)
 
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:
         sent = dict(update)
-        for part in self.parts:
-            sent = part.apply(sent, batch, generator)
+        for part, its_generator in self._with_generators(generator):
+            sent = part.apply(sent, batch, its_generator)
         return sent
 
-    def _own_gradients(self) -> list[Defense]:
-        return [part for part in self.parts if type(part).gradient is not Defense.gradient]
+    def _with_generators(self, generator: torch.Generator) -> Iterator[tuple[Defense, torch.Generator]]:
+        """The parts and their generators, all made from one number of the generator that is given."""
+        import torch
+
+        device = generator.device
+        drawn = int(torch.randint(1 << 62, (), generator=generator, device=device))
+        earlier: Counter[str] = Counter()
+        for part in self.parts:
+            kind = kind_of(type(part))
+            seed = stream(drawn, kind, earlier[kind])
+            earlier[kind] += 1
+            yield part, torch.Generator(device).manual_seed(seed)
+
+
+def composed(defense: Defense) -> Composition:
+    """A defense as a composition, of one part where it is none: alone it draws as it does among others."""
+    return defense if isinstance(defense, Composition) else Composition((defense,))
+
+
+def _has_own_gradient(part: Defense) -> bool:
+    return type(part).gradient is not Defense.gradient

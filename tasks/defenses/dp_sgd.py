@@ -5,37 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-from torch.func import functional_call, grad, vmap
-from torch.nn import functional as F
-
-from gifd_bench.tasks.batch_norm import batch_norm_layers
 from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
 from gifd_bench.tasks.defenses.checks import check_positive
-from gifd_bench.tasks.defenses.clipping import Clipped, clip_factor, observed_norm
-from gifd_bench.tasks.defenses.noise import gaussian_like
-from gifd_bench.tasks.defenses.spread import GAUSSIAN, noise_std
 from gifd_bench.tasks.errors import TaskError
-from gifd_bench.tasks.gradient import loss_gradient
 
-# Examples whose gradients are held at once.
-CHUNK = 8
-
-
-class NoisyClipped(Clipped):
-    """Clips the candidate's update, and adds no noise.
-
-    Args:
-        bound: see `Clipped`.
-        noise_std: see `Imitation`.
-    """
-
-    def __init__(self, bound: float | Tensor, noise_std: float | Tensor) -> None:
-        super().__init__(bound)
-        self.noise_std = noise_std
+# torch is imported only by what uses it: the options are read by commands that must start at once.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -71,23 +50,18 @@ class DPSGD(Defense):
         Raises:
             TaskError: a BatchNorm layer mixes the examples, so that none has a gradient of its own.
         """
+        from gifd_bench.tasks.batch_norm import batch_norm_layers
+        from gifd_bench.tasks.defenses.draws import gaussian_like
+        from gifd_bench.tasks.defenses.per_example import clipped_sum
+
         for name, layer in batch_norm_layers(batch.model):
             if layer.training or layer.running_mean is None:
                 raise TaskError(
                     f"dp_sgd: BatchNorm layer '{name}' mixes the examples of a batch; let it use running "
                     "statistics (client.batch_norm=eval)"
                 )
-        examples = len(batch.inputs)
-        total = [torch.zeros_like(parameter) for parameter in batch.model.parameters()]
-        for inputs, labels in zip(
-            torch.split(batch.inputs, CHUNK), torch.split(batch.labels, CHUNK), strict=True
-        ):
-            gradients = per_example_gradients(PrivateBatch(batch.model, inputs, labels))
-            norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
-            factors = clip_factor(torch.linalg.vector_norm(norms, dim=0), self.bound)
-            for its_total, g in zip(total, gradients, strict=True):
-                its_total += torch.tensordot(factors, g, dims=1)
-        std = self.noise_multiplier * self.bound
+        examples, std = len(batch.inputs), self.noise_multiplier * self.bound
+        total = clipped_sum(batch, self.bound)
         return tuple((value + std * gaussian_like(value, generator)) / examples for value in total)
 
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -96,10 +70,13 @@ class DPSGD(Defense):
 
     @classmethod
     def imitation(cls, observed: Update, options: Mapping[str, Any] | None) -> Imitation:
+        from gifd_bench.tasks.defenses.norm import Clipped, observed_norm
+        from gifd_bench.tasks.defenses.spread import GAUSSIAN, noise_std
+
         if options is None:
-            return NoisyClipped(observed_norm(observed), noise_std(observed, GAUSSIAN))
+            return Clipped(observed_norm(observed), noise_std(observed, GAUSSIAN))
         noisy = options["noise_multiplier"] > 0
-        return NoisyClipped(options["bound"], noise_std(observed, GAUSSIAN) if noisy else 0.0)
+        return Clipped(options["bound"], noise_std(observed, GAUSSIAN) if noisy else 0.0)
 
     def epsilon(self, sample_rate: float, steps: int, delta: float) -> float:
         """The epsilon of (epsilon, delta)-differential privacy that training spends: an upper bound, by
@@ -126,23 +103,3 @@ class DPSGD(Defense):
         accountant = RDPAccountant()
         accountant.history = [(self.noise_multiplier, sample_rate, steps)]
         return float(accountant.get_epsilon(delta))
-
-
-def per_example_gradients(batch: PrivateBatch) -> tuple[Tensor, ...]:
-    """Each example's own gradient: a (B, ...) tensor a parameter, in the order of the model's.
-
-    All at once by `vmap`; one after another for a model that it cannot take (one that branches on values,
-    or whose operations have no batching rule).
-    """
-    parameters = {name: parameter.detach() for name, parameter in batch.model.named_parameters()}
-
-    def loss(weights: dict[str, Tensor], example: Tensor, label: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(batch.model, weights, (example[None],)), label[None])
-
-    try:
-        every = vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")
-        return tuple(every(parameters, batch.inputs, batch.labels).values())
-    except RuntimeError:
-        pairs = zip(torch.split(batch.inputs, 1), torch.split(batch.labels, 1), strict=True)
-        one_by_one = [loss_gradient(batch.model, example, label) for example, label in pairs]
-        return tuple(torch.stack(gradients) for gradients in zip(*one_by_one, strict=True))

@@ -6,26 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from gifd_bench.common.errors import UserError, one_line
 from gifd_bench.tasks.defenses.base import Defense, Imitation, NoDefense, Update
 from gifd_bench.tasks.defenses.composition import Composition, Imitations
+from gifd_bench.tasks.defenses.names import name_of
 from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.errors import TaskError
 
 
 def describe(defense: Defense) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """The registered name and the parameters of each defense that is applied, in order; empty for none.
+    """The name and the parameters of each defense that is applied, in order; empty for none.
 
     Raises:
-        TaskError: a defense is not registered, so that no attacker could know of it.
+        TaskError: a defense is defined where nobody could import it from.
     """
     if isinstance(defense, NoDefense):
         return ()
     if isinstance(defense, Composition):
         return tuple(known for part in defense.parts for known in describe(part))
-    for name, kind in DEFENSES.items():
-        if type(defense) is kind:
-            return ((name, asdict(defense)),)
-    raise TaskError(f"defense {type(defense).__name__} is not registered in tasks.defenses")
+    return ((name_of(type(defense)), asdict(defense)),)
 
 
 def imitate(observed: Update, known: Sequence[tuple[str, Mapping[str, Any] | None]]) -> Imitation:
@@ -33,6 +32,7 @@ def imitate(observed: Update, known: Sequence[tuple[str, Mapping[str, Any] | Non
 
     Each is estimated from the update as it was observed, after all of them: what a later one hid (noise
     hides zeros) is not found, and granted parameters mean what they meant to the client, before later ones.
+    A defense from outside is imported here.
 
     Args:
         observed: in the order of the model's parameters, on the attack's device.
@@ -47,9 +47,10 @@ def imitate(observed: Update, known: Sequence[tuple[str, Mapping[str, Any] | Non
 
 
 def _kind(name: str) -> type[Defense]:
-    if name not in DEFENSES:
-        raise TaskError(f"no defense '{name}'; there are: {', '.join(sorted(DEFENSES))}")
-    return DEFENSES[name]
+    try:
+        return DEFENSES.find(name)
+    except UserError as error:
+        raise TaskError(str(error)) from error
 
 
 def _checked(name: str, options: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -59,4 +60,4 @@ def _checked(name: str, options: Mapping[str, Any] | None) -> dict[str, Any] | N
     try:
         return asdict(_kind(name)(**options))
     except TypeError as error:
-        raise TaskError(f"defense '{name}' does not take these parameters: {error}") from error
+        raise TaskError(f"defense '{name}' does not take these parameters: {one_line(error)}") from error

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
 from gifd_bench.tasks.defenses.checks import check_positive
-from gifd_bench.tasks.defenses.spread import GAUSSIAN, LAPLACE, noise_std
+
+# torch is imported only by what uses it: the options are read by commands that must start at once.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 class Noisy(Imitation):
@@ -41,10 +42,14 @@ class GaussianNoise(Defense):
         check_positive("gaussian_noise: std", self.std)
 
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        from gifd_bench.tasks.defenses.draws import gaussian_like
+
         return {name: value + self.std * gaussian_like(value, generator) for name, value in update.items()}
 
     @classmethod
     def imitation(cls, observed: Update, options: Mapping[str, Any] | None) -> Imitation:
+        from gifd_bench.tasks.defenses.spread import GAUSSIAN, noise_std
+
         return Noisy(noise_std(observed, GAUSSIAN) if options is None else options["std"])
 
 
@@ -64,6 +69,8 @@ class LaplaceNoise(Defense):
         check_positive("laplace_noise: scale", self.scale)
 
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        from gifd_bench.tasks.defenses.draws import exponential_like
+
         # The difference of two exponential variates is Laplacian.
         return {
             name: value
@@ -73,18 +80,8 @@ class LaplaceNoise(Defense):
 
     @classmethod
     def imitation(cls, observed: Update, options: Mapping[str, Any] | None) -> Imitation:
+        from gifd_bench.tasks.defenses.spread import LAPLACE, noise_std
+
         if options is None:
             return Noisy(noise_std(observed, LAPLACE))
         return Noisy(math.sqrt(2) * options["scale"])
-
-
-def gaussian_like(value: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normal entries of the value's shape, type and device, drawn on the generator's own."""
-    drawn = torch.randn(value.shape, generator=generator, dtype=value.dtype, device=generator.device)
-    return drawn.to(value.device)
-
-
-def exponential_like(value: Tensor, generator: torch.Generator) -> Tensor:
-    """Exponential entries of mean 1, likewise."""
-    drawn = torch.empty(value.shape, dtype=value.dtype, device=generator.device)
-    return drawn.exponential_(generator=generator).to(value.device)

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal
 
 from gifd_bench.tasks.choices import check_choices
 from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
 from gifd_bench.tasks.defenses.noise import Noisy
 from gifd_bench.tasks.errors import TaskError
 
-
-class Quantised(Imitation):
-    """Rounds to the observed grid; its derivative is that of the identity (the straight-through estimator
-    of Bengio et al., "Estimating or propagating gradients through stochastic neurons", 2013).
-
-    Args:
-        scales: largest magnitude of each parameter's update.
-        levels: above zero.
-    """
-
-    def __init__(self, scales: Iterable[Tensor], levels: int) -> None:
-        self.steps = tuple(_step(scale, levels) for scale in scales)
-        self.levels = levels
-
-    def __call__(self, update: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return tuple(self._round(value, step) for value, step in zip(update, self.steps, strict=True))
-
-    def _round(self, value: Tensor, step: Tensor) -> Tensor:
-        fixed = value.detach()
-        rounded = (fixed / step).round().clamp(-self.levels, self.levels) * step
-        return value + (rounded - fixed)
-
-
-class Signed(Imitation):
-    """The signs, of the observed magnitude; its derivative is that of the identity, as for `Quantised`.
-
-    Args:
-        scales: magnitude of each parameter's update.
-    """
-
-    def __init__(self, scales: Iterable[Tensor]) -> None:
-        self.scales = tuple(scales)
-
-    def __call__(self, update: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return tuple(
-            value + (scale * value.detach().sign() - value.detach())
-            for value, scale in zip(update, self.scales, strict=True)
-        )
+# torch is imported only by what uses it: the options are read by commands that must start at once.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -84,21 +47,27 @@ class Quantisation(Defense):
 
     @classmethod
     def imitation(cls, observed: Update, options: Mapping[str, Any] | None) -> Imitation:
-        scales = [_scale(value) for value in observed.values()]
+        from gifd_bench.tasks.defenses import grid
+
+        scales = [grid.scale_of(value) for value in observed.values()]
         if options is not None and options["rounding"] == "nearest":
-            return Quantised(scales, _levels(options["bits"]))
-        levels = _observed_levels(observed, scales) if options is None else _levels(options["bits"])
-        return Noisy(_rounding_noise(observed, [_step(scale, levels) for scale in scales]))
+            return grid.Quantised(scales, grid.levels_of(options["bits"]))
+        levels = (
+            grid.observed_levels(observed, scales) if options is None else grid.levels_of(options["bits"])
+        )
+        return Noisy(grid.rounding_noise(observed, [grid.step_of(scale, levels) for scale in scales]))
 
     def _round(self, value: Tensor, generator: torch.Generator) -> Tensor:
-        levels = _levels(self.bits)
-        step = _step(_scale(value), levels)
+        from gifd_bench.tasks.defenses import grid
+        from gifd_bench.tasks.defenses.draws import uniform_like
+
+        levels = grid.levels_of(self.bits)
+        step = grid.step_of(grid.scale_of(value), levels)
         position = value / step
         if self.rounding == "nearest":
             position = position.round()
         else:
-            drawn = torch.rand(value.shape, generator=generator, dtype=value.dtype, device=generator.device)
-            position = (position + drawn.to(value.device)).floor()
+            position = (position + uniform_like(value, generator)).floor()
         return position.clamp(-levels, levels) * step
 
 
@@ -114,39 +83,6 @@ class Sign(Defense):
 
     @classmethod
     def imitation(cls, observed: Update, options: Mapping[str, Any] | None) -> Imitation:
-        return Signed(_scale(value) for value in observed.values())
+        from gifd_bench.tasks.defenses.grid import Signed, scale_of
 
-
-def _levels(bits: int) -> int:
-    return int(2 ** (bits - 1) - 1)
-
-
-def _scale(value: Tensor) -> Tensor:
-    return value.abs().max()
-
-
-def _step(scale: Tensor, levels: int | Tensor) -> Tensor:
-    # Never 0, so that a tensor of zeros can be divided by it.
-    step: Tensor = (scale / levels).clamp(min=torch.finfo(scale.dtype).tiny)
-    return step
-
-
-def _observed_levels(observed: Update, scales: list[Tensor]) -> Tensor:
-    """How many levels there are above zero, a scalar: the largest magnitude of a parameter over its least
-    above zero, in the parameter where the least is on the first level, as it is in any large one."""
-    nonzero = [torch.where(value == 0, torch.inf, value.abs()) for value in observed.values()]
-    ratios = [scale / its.min() for scale, its in zip(scales, nonzero, strict=True)]
-    return torch.stack(ratios).max().clamp(min=1)
-
-
-def _rounding_noise(observed: Update, steps: list[Tensor]) -> Tensor:
-    """Standard deviation of stochastic rounding over all entries, from above (by half at most in practice).
-
-    The variance for a value f steps above its lower neighbour is f (1 - f) squared steps: 1/6 on average
-    over all f, and at most f, which is less for the many entries below one step.
-    """
-    squared = [
-        value.numel() * torch.minimum(step.square() / 6, step * value.abs().mean())
-        for value, step in zip(observed.values(), steps, strict=True)
-    ]
-    return (torch.stack(squared).sum() / sum(value.numel() for value in observed.values())).sqrt()
+        return Signed(scale_of(value) for value in observed.values())

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from gifd_bench.tasks.defenses.base import Defense, NoDefense
-from gifd_bench.tasks.defenses.clipping import Clipping
-from gifd_bench.tasks.defenses.dp_sgd import DPSGD
-from gifd_bench.tasks.defenses.noise import GaussianNoise, LaplaceNoise
-from gifd_bench.tasks.defenses.quantisation import Quantisation, Sign
-from gifd_bench.tasks.defenses.soteria import Soteria
-from gifd_bench.tasks.defenses.sparsification import Sparsification
-from gifd_bench.tasks.defenses.top_k import TopK
+from typing import TYPE_CHECKING
 
-DEFENSES: dict[str, type[Defense]] = {
-    "clipping": Clipping,
-    "dp_sgd": DPSGD,
-    "gaussian_noise": GaussianNoise,
-    "laplace_noise": LaplaceNoise,
-    "none": NoDefense,
-    "quantisation": Quantisation,
-    "sign": Sign,
-    "soteria": Soteria,
-    "sparsification": Sparsification,
-    "top_k": TopK,
-}
+from gifd_bench.common.registry import Registry
+
+if TYPE_CHECKING:
+    from gifd_bench.tasks.defenses.base import Defense
+
+_HERE = "gifd_bench.tasks.defenses"
+
+DEFENSES: Registry[type[Defense]] = Registry(
+    "defense",
+    {
+        "clipping": f"{_HERE}.clipping:Clipping",
+        "dp_sgd": f"{_HERE}.dp_sgd:DPSGD",
+        "gaussian_noise": f"{_HERE}.noise:GaussianNoise",
+        "laplace_noise": f"{_HERE}.noise:LaplaceNoise",
+        "none": f"{_HERE}.base:NoDefense",
+        "quantisation": f"{_HERE}.quantisation:Quantisation",
+        "sign": f"{_HERE}.quantisation:Sign",
+        "soteria": f"{_HERE}.soteria:Soteria",
+        "sparsification": f"{_HERE}.sparsification:Sparsification",
+        "top_k": f"{_HERE}.top_k:TopK",
+    },
+    promise=f"{_HERE}.base:Defense",
+)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
 from gifd_bench.tasks.defenses.checks import check_fraction
-from gifd_bench.tasks.defenses.masks import mask_of_zeros, part, without_smallest
+
+# torch is imported only by what uses it: the options are read by commands that must start at once.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Sparsification(Defense):
         check_fraction("sparsification: sparsity", self.sparsity)
 
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        from gifd_bench.tasks.defenses.masks import part, without_smallest
+
         return {
             name: without_smallest(value, part(self.sparsity, value.numel()))
             for name, value in update.items()
@@ -41,4 +44,6 @@ class Sparsification(Defense):
 
     @classmethod
     def imitation(cls, observed: Update, options: Mapping[str, Any] | None) -> Imitation:
+        from gifd_bench.tasks.defenses.masks import mask_of_zeros
+
         return mask_of_zeros(observed)

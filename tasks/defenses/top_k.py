@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
 from gifd_bench.tasks.defenses.checks import check_fraction
-from gifd_bench.tasks.defenses.masks import mask_of_zeros, part, without_smallest
 from gifd_bench.tasks.errors import TaskError
+
+# torch is imported only by what uses it: the options are read by commands that must start at once.
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class TopK(Defense):
             raise TaskError(f"top_k: rounds must be at least 1, not {self.rounds}")
 
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        import torch
+
+        from gifd_bench.tasks.defenses.masks import part, without_smallest
+
         flat = torch.cat([value.flatten() for value in update.values()])
         held_back = len(flat) - max(1, part(self.fraction, len(flat)))
         memory = torch.zeros_like(flat)
@@ -57,4 +62,6 @@ class TopK(Defense):
 
     @classmethod
     def imitation(cls, observed: Update, options: Mapping[str, Any] | None) -> Imitation:
+        from gifd_bench.tasks.defenses.masks import mask_of_zeros
+
         return mask_of_zeros(observed)

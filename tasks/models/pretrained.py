@@ -1,5 +1,8 @@
 """Published weights of victim models. They are fetched where they are not at hand: asking for them is
-asking for the download."""
+asking for the download.
+
+The libraries that know of them are imported only where a model of theirs is asked about.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import timm
-import torch
-import torchvision
-from huggingface_hub import constants, try_to_load_from_cache
-from torch import Tensor, nn
-from torchvision.models.vision_transformer import interpolate_embeddings
+from typing import TYPE_CHECKING, Any
 
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.names import no_architecture
 from gifd_bench.tasks.models.spec import ModelSpec
-from gifd_bench.tasks.models.timm_models import create
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 # torchvision's oldest DenseNet files call `norm1` of a layer `norm.1`.
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
@@ -91,6 +89,9 @@ def _chosen(name: str, own: Tensor, published: Published, spec: ModelSpec) -> Te
 
 
 def _torchvision(spec: ModelSpec) -> Published:
+    import torchvision
+    from torchvision.models.vision_transformer import interpolate_embeddings
+
     weights = torchvision.models.get_model_weights(_architecture(spec)).DEFAULT
     file = _hub_file(weights.url)
     try:
@@ -105,6 +106,11 @@ def _torchvision(spec: ModelSpec) -> Published:
 
 
 def _timm(spec: ModelSpec) -> Published:
+    import torch
+    from huggingface_hub import constants
+
+    from gifd_bench.tasks.models.timm_models import create
+
     config = _timm_config(spec)
     where = f"{config.hf_hub_id or config.url} is looked for in {constants.HF_HUB_CACHE}"
     try:
@@ -117,6 +123,8 @@ def _timm(spec: ModelSpec) -> Published:
 
 
 def _torchvision_at_hand(spec: ModelSpec) -> bool:
+    import torchvision
+
     known = torchvision.models.list_models(module=torchvision.models)
     if _architecture(spec) not in known:
         raise no_architecture("torchvision", _architecture(spec), known)
@@ -125,6 +133,8 @@ def _torchvision_at_hand(spec: ModelSpec) -> bool:
 
 
 def _timm_at_hand(spec: ModelSpec) -> bool:
+    from huggingface_hub import constants, try_to_load_from_cache
+
     config = _timm_config(spec)
     if config.hf_hub_id:
         names = (constants.SAFETENSORS_SINGLE_FILE, constants.PYTORCH_WEIGHTS_NAME)
@@ -133,6 +143,8 @@ def _timm_at_hand(spec: ModelSpec) -> bool:
 
 
 def _timm_config(spec: ModelSpec) -> Any:
+    import timm
+
     config = timm.get_pretrained_cfg(_architecture(spec))
     if config is None or not (config.hf_hub_id or config.url):
         raise TaskError(f"{_title(spec)} has no published weights")
@@ -141,6 +153,8 @@ def _timm_config(spec: ModelSpec) -> Any:
 
 def _hub_file(url: str) -> Path:
     """Where torch keeps what it has fetched from a URL."""
+    import torch
+
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
 
 

@@ -1,26 +1,32 @@
 """Victim models, by name.
 
-Each is built as `model(num_classes=..., image_size=..., **options)` and takes normalised images.
+Each is a class or a function, called as `model(num_classes=..., image_size=..., **options)`, without the
+first two where it does not take them, and gives a torch.nn.Module. That takes normalised images
+(B, 3, S, S) and gives logits (B, num_classes); its random weights come from torch's global generator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from torch import nn
+from gifd_bench.common.registry import Registry
 
-from gifd_bench.tasks.models.convnet import ConvNet
-from gifd_bench.tasks.models.custom import custom
-from gifd_bench.tasks.models.lenet import LeNet
-from gifd_bench.tasks.models.resnet_cifar import ResNetCIFAR
-from gifd_bench.tasks.models.timm_models import timm_model
-from gifd_bench.tasks.models.torchvision_models import torchvision_model
+if TYPE_CHECKING:
+    from torch import nn
 
-MODELS: dict[str, Callable[..., nn.Module]] = {
-    "convnet": ConvNet,
-    "custom": custom,
-    "lenet": LeNet,
-    "resnet_cifar": ResNetCIFAR,
-    "timm": timm_model,
-    "torchvision": torchvision_model,
-}
+_HERE = "gifd_bench.tasks.models.bundled"
+
+MODELS: Registry[Callable[..., nn.Module]] = Registry(
+    "model",
+    {
+        "convnet": f"{_HERE}:convnet",
+        "lenet": f"{_HERE}:lenet",
+        "resnet_cifar": f"{_HERE}:resnet_cifar",
+        "timm": f"{_HERE}:timm_model",
+        "torchvision": f"{_HERE}:torchvision_model",
+    },
+)
+
+# What a task tells a model; these are not options.
+INPUTS = frozenset({"num_classes", "image_size"})

@@ -10,20 +10,10 @@ from torch.nn import functional as F
 
 
 class ResNetCIFAR(nn.Module):
-    """ResNet-20, -32, -44 or -56 for small images (He et al., CVPR 2016, section 4.2).
-
-    A 3x3 stem, three groups of (depth - 2) / 6 blocks at full, half and quarter resolution, global average
-    pooling and one linear layer. Shortcuts have no parameters (option A).
-
-    Args:
-        num_classes: outputs.
-        image_size: side of the input in pixels, at least 4.
-        depth: weighted layers.
-        width: channels of the first group; 16 in the paper. The next two have twice and four times as many.
-    """
+    """Residual blocks and one linear layer; arguments as of the model `resnet_cifar`."""
 
     def __init__(
-        self, num_classes: int, image_size: int, depth: Literal[20, 32, 44, 56] = 20, width: int = 16
+        self, num_classes: int, image_size: int, depth: Literal[20, 32, 44, 56], width: int
     ) -> None:
         super().__init__()
         if depth not in (20, 32, 44, 56) or width < 1 or image_size < 4:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
-from gifd_bench.common.errors import one_line
+from gifd_bench.common.errors import UserError, one_line
 from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.registry import INPUTS, MODELS
+
+# torch is imported where a model is built: commands that must start at once only name it.
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A victim's architecture by registered name; its weights travel apart.
+    """A victim's architecture; its weights travel apart.
 
-    A name is looked up, and only the model `custom` imports what its options say: before building a spec
-    from somebody else's lab, look at `imports`.
+    Building a model from outside imports code: before building a spec from somebody else's lab, look at
+    `imports`.
+
+    Attributes:
+        name: of a bundled model, or of one from outside: by file (`my_net.py:Net`), by import path
+            (`my_net:Net`), or as an installed package calls it.
+        num_classes: how many logits an image has.
+        image_size: side of the images in pixels.
+        options: of the class or function behind the name, as JSON values.
     """
 
     name: str
@@ -30,8 +39,22 @@ class ModelSpec:
 
     @property
     def imports(self) -> str | None:
-        """The import path whose code `build` runs, null where that is this package's own choice."""
-        return str(self.options.get("path", "")) if self.name == "custom" else None
+        """The name whose code `build` imports, `None` where the model is bundled."""
+        return None if MODELS.canonical(self.name) in MODELS.bundled else self.name
+
+    def identity(self) -> list[Any]:
+        """What tells the model from others, as JSON values: for one from outside, its source and not what
+        its file is called.
+
+        Raises:
+            TaskError: there is no such model.
+        """
+        try:
+            code = MODELS.code(self.name)
+        except UserError as error:
+            raise TaskError(str(error)) from error
+        name = MODELS.canonical(self.name) if code is None else asdict(code)
+        return [name, self.num_classes, self.image_size, dict(self.options)]
 
     def build(self, seed: int = 0) -> nn.Module:
         """The model in evaluation mode, its random weights drawn from `seed` alone.
@@ -39,21 +62,32 @@ class ModelSpec:
         Raises:
             TaskError: no model of this name, or options that it does not take.
         """
-        from gifd_bench.tasks.models.registry import MODELS
+        import torch
+        from torch import nn
 
-        if self.name not in MODELS:
-            raise TaskError(f"no model '{self.name}'; there are: {', '.join(sorted(MODELS))}")
-        model = MODELS[self.name]
-        unknown = self.options.keys() - inspect.signature(model).parameters.keys()
-        if unknown:
-            raise TaskError(f"model '{self.name}' takes no option '{min(unknown)}'")
+        try:
+            model = MODELS.find(self.name)
+        except UserError as error:
+            raise TaskError(str(error)) from error
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                built = model(num_classes=self.num_classes, image_size=self.image_size, **self.options)
+                built = model(**self._arguments(inspect.signature(model)))
             except TaskError:
                 raise
-            except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-                detail = one_line(error)
-                raise TaskError(f"model '{self.name}' cannot be built: {detail}") from error
+            except Exception as error:  # It may be somebody else's code.
+                kind = f"{type(error).__name__}: " if self.imports else ""
+                raise TaskError(f"model '{self.name}' cannot be built: {kind}{one_line(error)}") from error
+        if not isinstance(built, nn.Module):
+            raise TaskError(f"model '{self.name}' is a {type(built).__name__}, not a torch.nn.Module")
         return built.eval()
+
+    def _arguments(self, signature: inspect.Signature) -> dict[str, Any]:
+        """The options, and of the inputs those that the model takes."""
+        takes = signature.parameters
+        open_ended = any(its.kind is inspect.Parameter.VAR_KEYWORD for its in takes.values())
+        unknown = self.options.keys() - (takes.keys() - INPUTS)
+        if unknown and not open_ended:
+            raise TaskError(f"model '{self.name}' takes no option '{min(unknown)}'")
+        given = {"num_classes": self.num_classes, "image_size": self.image_size}
+        return {name: value for name, value in given.items() if name in takes} | dict(self.options)

@@ -10,18 +10,6 @@ from torch import nn
 from gifd_bench.tasks.models.names import no_architecture
 
 
-def timm_model(num_classes: int, image_size: int, architecture: str = "resnet18") -> nn.Module:
-    """Any classifier of timm, by name.
-
-    Args:
-        num_classes: outputs.
-        image_size: side of the input in pixels; not every architecture takes every size.
-        architecture: as in timm.list_models; a tag after a dot says which published weights are meant,
-            for example `resnet18.a1_in1k`.
-    """
-    return create(architecture, num_classes, image_size)
-
-
 def create(architecture: str, num_classes: int, image_size: int, pretrained: bool = False) -> nn.Module:
     """The model, with published weights where they are asked for.
 

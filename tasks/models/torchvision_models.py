@@ -22,13 +22,11 @@ _FAMILIES: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
-def torchvision_model(num_classes: int, image_size: int, architecture: str = "resnet18") -> nn.Module:
-    """Any classifier of torchvision, by name.
+def create(architecture: str, num_classes: int, image_size: int) -> nn.Module:
+    """The model, with random weights.
 
-    Args:
-        num_classes: outputs.
-        image_size: side of the input in pixels; not every architecture takes every size.
-        architecture: as in torchvision.models.list_models.
+    Raises:
+        TaskError: torchvision has no such architecture.
     """
     known = torchvision.models.list_models(module=torchvision.models)
     if architecture not in known:

@@ -1,4 +1,7 @@
-"""Trained victims on disk: each is trained once."""
+"""Trained victims on disk: each is trained once.
+
+torch and Lightning are imported only where a victim is trained or read: planning asks for names of files.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import torch
-from pytorch_lightning.callbacks import Callback
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from gifd_bench.common.cache import cache_folder
 from gifd_bench.common.errors import FileError, one_line
@@ -19,11 +18,13 @@ from gifd_bench.common.hashing import canonical, short_hash
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.spec import ModelSpec
-from gifd_bench.tasks.training.images import load_images
 from gifd_bench.tasks.training.settings import VictimTraining
-from gifd_bench.tasks.training.train import accuracy, train_victim
 
-FORMAT = "gifd-bench/victim/1"
+if TYPE_CHECKING:
+    from pytorch_lightning.callbacks import Callback
+    from torch import Tensor, nn
+
+FORMAT = "gifd-bench/victim/2"
 
 
 def victim_file(
@@ -32,12 +33,15 @@ def victim_file(
     training: VictimTraining,
     seed: int,
     cache: Path | None = None,
+    threads: int = 1,
 ) -> Path:
-    """Where a trained victim is kept: its name is a hash of all that it depends on.
+    """Where a trained victim is kept: its name is a hash of all that it depends on, the source of a model
+    from outside included. Arguments as of `trained_victim`.
 
-    The code behind a `custom` model is not a part of it.
+    Raises:
+        TaskError: there is no such model.
     """
-    identity = _identity(spec, dataset_facts, training, seed)
+    identity = _identity(spec, dataset_facts, training, seed, threads)
     return cache_folder(cache) / "victims" / f"{short_hash(identity)}.safetensors"
 
 
@@ -50,18 +54,21 @@ def trained_victim(
     cache: Path | None = None,
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
+    threads: int = 1,
 ) -> nn.Module:
     """A victim from the cache, trained and put there first where it is not in it.
 
     Args:
         spec: of the model.
         dataset: what it is trained on.
-        dataset_facts: what identifies the dataset, as JSON values.
+        dataset_facts: what identifies the dataset, as JSON values, and not what anybody calls it.
         training: see there.
         seed: of the random weights that training begins with.
         cache: see `cache_folder`.
         progress: show a bar while training.
         callbacks: for the Trainer; an exception of theirs ends the training, and nothing is kept.
+        threads: on the CPU within one operation; sums of other parts differ in their last bits, so that
+            this is another victim.
 
     Returns:
         The model in evaluation mode.
@@ -69,8 +76,12 @@ def trained_victim(
     Raises:
         TaskError: its file is damaged, the dataset does not fit the model, or training diverged.
     """
-    path = victim_file(spec, dataset_facts, training, seed, cache)
-    identity = _identity(spec, dataset_facts, training, seed)
+    from gifd_bench.tasks.training.images import load_images
+    from gifd_bench.tasks.training.threads import operation_threads
+    from gifd_bench.tasks.training.train import accuracy, train_victim
+
+    path = victim_file(spec, dataset_facts, training, seed, cache, threads)
+    identity = _identity(spec, dataset_facts, training, seed, threads)
     if path.exists():
         return _load(path, spec, identity)
     wanted, given = (spec.num_classes, spec.image_size), (len(dataset.class_names), dataset.image_size)
@@ -80,7 +91,8 @@ def trained_victim(
             f"at {given[1]}"
         )
     images = load_images(dataset, training.limit, training.seed, progress)
-    model = train_victim(spec, images, training, seed, None, progress, callbacks)
+    with operation_threads(threads):
+        model = train_victim(spec, images, training, seed, None, progress, callbacks)
     if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
         raise TaskError(f"training of model '{spec.name}' diverged; try a smaller learning_rate")
     results = {"images": len(images), "train_accuracy": accuracy(model, images)}
@@ -98,15 +110,16 @@ def victim_facts(path: Path) -> dict[str, Any]:
 
 
 def _identity(
-    spec: ModelSpec, dataset_facts: Mapping[str, Any], training: VictimTraining, seed: int
+    spec: ModelSpec, dataset_facts: Mapping[str, Any], training: VictimTraining, seed: int, threads: int
 ) -> str:
     """All that a trained victim depends on, as canonical JSON."""
     facts = {
         "format": FORMAT,
-        "model": [spec.name, spec.num_classes, spec.image_size, dict(spec.options)],
+        "model": spec.identity(),
         "dataset": dict(dataset_facts),
         "training": asdict(training),
         "seed": seed,
+        "threads": threads,
     }
     return canonical(facts)
 
@@ -131,7 +144,7 @@ def _load(path: Path, spec: ModelSpec, identity: str) -> nn.Module:
     return model
 
 
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], str, dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, Tensor], str, dict[str, Any]]:
     """State dict, identity and results of a file."""
     try:
         state, metadata = read_tensors_and_metadata(path)

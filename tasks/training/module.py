@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gifd_bench.tasks.defenses.base import Defense, PrivateBatch
+from gifd_bench.tasks.defenses.composition import composed
 from gifd_bench.tasks.training.augment import augment
 from gifd_bench.tasks.training.images import normalise
 from gifd_bench.tasks.training.settings import VictimTraining
@@ -24,7 +25,7 @@ class VictimModule(pl.LightningModule):
         training: see there.
         steps: of the whole training.
         seeds: of augmentation and of the defense.
-        defense: applied to the gradient of every step; None for none.
+        defense: applied to the gradient of every step; `None` for none.
     """
 
     mean: Tensor
@@ -46,7 +47,7 @@ class VictimModule(pl.LightningModule):
         self.model = model
         self.training_settings = training
         self.steps = steps
-        self.defense = defense
+        self.defense = None if defense is None else composed(defense)
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
         self._defense_seed = seeds[1]

@@ -19,7 +19,7 @@ class VictimTraining:
         momentum: 0 for plain gradient descent.
         weight_decay: factor of the l2 penalty.
         augment: random crops of the padded images, and mirroring.
-        limit: train on this many images, drawn by `seed`; null for all.
+        limit: train on this many images, drawn by `seed`; `None` for all.
         seed: of the order of the images and of all that is random but the first weights.
     """
 

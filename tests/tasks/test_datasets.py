@@ -8,12 +8,14 @@ import json
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -57,23 +59,23 @@ def colour_of(image: torch.Tensor) -> tuple[int, ...]:
 # Where the images lie.
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS.keys() - {"photos"}))
+@pytest.mark.parametrize("name", sorted(set(DATASETS.bundled) - {"photos"}))
 def test_without_a_data_folder_one_line_says_what_to_put_where(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("GIFD_BENCH_DATA", raising=False)
     with pytest.raises(TaskError, match=rf"^{name}: .*GIFD_BENCH_DATA .*root .*{name}/") as caught:
-        DATASETS[name]()
+        DATASETS.find(name)()
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS.keys() - {"photos"}))
+@pytest.mark.parametrize("name", sorted(set(DATASETS.bundled) - {"photos"}))
 def test_an_empty_data_folder_is_named_in_the_error(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIFD_BENCH_DATA", str(tmp_path))
     with pytest.raises(TaskError, match=rf"^{name}: {tmp_path} holds no folder {name}") as caught:
-        DATASETS[name]()
+        DATASETS.find(name)()
     assert "\n" not in str(caught.value)
 
 
@@ -400,7 +402,8 @@ def test_cifar_in_class_folders_has_the_labels_of_the_archive(
 
 def fake_archive(root: Path, cifar: Any, monkeypatch: pytest.MonkeyPatch) -> np.ndarray[Any, Any]:
     """Write an archive of four images a file, and declare its MD5 sums the published ones."""
-    folder = root / cifar.name / cifar.archive.base_folder
+    archive = cifar.archive
+    folder = root / cifar.name / archive.folder
     folder.mkdir(parents=True)
     pixels = np.random.default_rng(0).integers(0, 256, (4, 3, 32, 32), dtype=np.uint8)
 
@@ -409,14 +412,11 @@ def fake_archive(root: Path, cifar: Any, monkeypatch: pytest.MonkeyPatch) -> np.
         path.write_bytes(pickle.dumps(content))
         return hashlib.md5(path.read_bytes()).hexdigest()
 
-    labels = "labels" if cifar is Cifar10 else "fine_labels"
-    for attribute in ("train_list", "test_list"):
-        batch = {"data": pixels.reshape(4, -1), labels: [3, 1, 4, 1]}
-        listed = [[name, write(name, batch)] for name, _ in getattr(cifar.archive, attribute)]
-        monkeypatch.setattr(cifar.archive, attribute, listed)
-    meta = dict(cifar.archive.meta)
-    meta["md5"] = write(meta["filename"], {meta["key"]: list(cifar.class_names)})
-    monkeypatch.setattr(cifar.archive, "meta", meta)
+    batch = {"data": pixels.reshape(4, -1), archive.labels: [3, 1, 4, 1]}
+    files = {
+        split: [(name, write(name, batch)) for name, _ in listed] for split, listed in archive.files.items()
+    }
+    monkeypatch.setattr(cifar, "archive", replace(archive, files=files))
     return pixels
 
 
@@ -429,17 +429,27 @@ def test_cifar_as_published_is_read_after_its_sums_are_checked(
     assert list(dataset.labels) == [3, 1, 4, 1]
     assert torch.equal((dataset[2][0] * 255).round().byte(), torch.from_numpy(pixels[2]))
     assert dataset[2][1] == 4
-    assert len(cifar("train", str(tmp_path))) == 4 * len(cifar.archive.train_list)
-    damaged = tmp_path / cifar.name / cifar.archive.base_folder / cifar.archive.test_list[0][0]
+    assert len(cifar("train", str(tmp_path))) == 4 * len(cifar.archive.files["train"])
+    damaged = tmp_path / cifar.name / cifar.archive.folder / cifar.archive.files["test"][0][0]
     damaged.write_bytes(damaged.read_bytes() + b"x")
 
     def load(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("a damaged pickle was read")
 
-    monkeypatch.setattr("pickle.load", load)
+    monkeypatch.setattr("pickle.loads", load)
     with pytest.raises(TaskError, match="is damaged or incomplete: delete it") as caught:
         cifar(root=str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("cifar", "published"),
+    [(Cifar10, torchvision.datasets.CIFAR10), (Cifar100, torchvision.datasets.CIFAR100)],
+)
+def test_the_archives_are_those_that_torchvision_downloads(cifar: Any, published: Any) -> None:
+    assert cifar.archive.folder == published.base_folder
+    for split, listed in (("train", published.train_list), ("test", published.test_list)):
+        assert [list(pair) for pair in cifar.archive.files[split]] == listed
 
 
 def test_cifar_is_downloaded_only_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,7 +465,7 @@ def test_cifar_is_downloaded_only_when_asked(tmp_path: Path, monkeypatch: pytest
     assert not asked
     with pytest.raises(TaskError, match=r"try again \(no network\)"):
         Cifar10(root=str(tmp_path), download=True)
-    assert asked == [Cifar10.archive.url]
+    assert asked == [torchvision.datasets.CIFAR10.url]
 
 
 def test_the_photographs_are_there_without_any_data(monkeypatch: pytest.MonkeyPatch) -> None:

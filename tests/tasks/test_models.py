@@ -47,6 +47,11 @@ def broken(image_size):
 
 def text():
     return "no module"
+
+def flexible(num_classes, **options):
+    return Net(num_classes)
+
+number = 3
 """
 
 
@@ -85,7 +90,7 @@ def test_an_architecture_of_a_library_fits_the_dataset(name: str, architecture: 
 
 
 def test_lenet_is_dlgs() -> None:
-    model = LeNet(100, 32)
+    model = LeNet(100, 32, uniform_weights=True)
     # 12 channels, 5x5 filters and biases; the last layer sees 12 channels of 8x8.
     assert sum(p.numel() for p in model.parameters()) == 12 * 76 + 2 * 12 * 301 + 100 * 769
     flat = torch.cat([p.detach().flatten() for p in model.parameters()])
@@ -100,14 +105,14 @@ def test_lenet_is_dlgs() -> None:
     ("depth", "millions"), [(20, 0.27), (32, 0.46), (44, 0.66), (56, 0.85)]
 )  # He et al., table 6
 def test_resnet_cifar_is_as_large_as_in_the_paper(depth: Any, millions: float) -> None:
-    model = ResNetCIFAR(10, 32, depth)
+    model = ResNetCIFAR(10, 32, depth, 16)
     assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.006)
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     assert len(layers) == depth
 
 
 def test_a_shortcut_takes_every_second_pixel_and_has_no_parameters() -> None:
-    model = ResNetCIFAR(10, 8, width=2).eval()
+    model = ResNetCIFAR(10, 8, 20, 2).eval()
     block = model.blocks[3]
     for layer in block.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -120,41 +125,68 @@ def test_a_shortcut_takes_every_second_pixel_and_has_no_parameters() -> None:
     assert torch.equal(block(x), expected)
 
 
-def test_a_model_of_ones_own_is_built_by_import_path(net: str) -> None:
-    own = spec("custom", path=f"{net}:Net")
+@pytest.mark.parametrize(
+    "form", ["{module}:Net", "{module}.Net", "{module}.py:Net", "{folder}/{module}.py:Net"]
+)
+def test_a_model_of_ones_own_is_built_by_import_path_or_file(
+    net: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = form.format(module=net, folder=tmp_path)
+    own = spec(name)
     check_model(own)
-    assert own.imports == f"{net}:Net"
+    assert own.imports == name
     assert torch.equal(own.build(3).linear.weight, own.build(3).linear.weight)
     assert not torch.equal(own.build(3).linear.weight, own.build(4).linear.weight)
+    assert own.identity() == spec(f"{net}:Net").identity()
 
 
-@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"custom"}))
-def test_only_a_custom_model_imports_what_its_options_say(name: str) -> None:
-    assert spec(name, path="os:system").imports is None
+def test_what_a_model_of_ones_own_is_changes_with_its_source_and_not_with_its_place(
+    net: str, tmp_path: Path
+) -> None:
+    before = spec(f"{net}:Net").identity()
+    assert spec(f"{net}:Pair").identity() != before
+    (tmp_path / "elsewhere.py").write_text(NET)
+    assert spec(f"{tmp_path}/elsewhere.py:Net").identity() == before
+    (tmp_path / "elsewhere.py").write_text(NET.replace("16 * 16", "8 * 8"))
+    assert spec(f"{tmp_path}/elsewhere.py:Net").identity() != before
+
+
+@pytest.mark.parametrize("name", sorted(MODELS.bundled))
+def test_a_bundled_model_imports_nothing_of_anybody_elses(name: str) -> None:
+    for its_name in (name, MODELS.bundled[name]):
+        assert spec(its_name).imports is None
+        assert spec(its_name, depth=3).identity() == [name, 5, 16, {"depth": 3}]
+
+
+def test_a_model_gets_the_inputs_that_it_takes_and_its_options(net: str) -> None:
+    assert spec(f"{net}:flexible", depth=2).build().linear.weight.shape[0] == 5
+    with pytest.raises(TaskError, match="takes no option 'num_classes'"):
+        spec("convnet", num_classes=3).build()
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("name", "options", "message"),
     [
-        ({"path": "{}:Net", "arguments": {"outputs": 4}}, "gives 4 outputs for 5 classes"),
-        ({"path": "{}:Net", "arguments": {"unused": True}}, "does not depend on parameter 'unused'"),
-        ({"path": "{}:Net", "arguments": {"frozen": True}}, "'linear.bias' is frozen"),
-        ({"path": "{}:Net", "arguments": {"depth": 3}}, "cannot be built: TypeError: .*'depth'"),
-        ({"path": "{}:Pair"}, r"gives tuple for one image, not \(1, 5\)"),
-        ({"path": "{}:broken"}, "cannot be built: KeyError: 16"),
-        ({"path": "{}:text"}, "makes a str, not a torch.nn.Module"),
-        ({"path": "{}:Nonesuch"}, "has no 'Nonesuch'"),
-        ({"path": "nonesuch.module:Net"}, "no module 'nonesuch'; is it installed"),
-        ({"path": "no_class"}, "'package.module:Class', not 'no_class'"),
-        ({}, "path"),
+        ("{}:Net", {"outputs": 4}, "gives 4 outputs for 5 classes"),
+        ("{}:Net", {"unused": True}, "does not depend on parameter 'unused'"),
+        ("{}:Net", {"frozen": True}, "'linear.bias' is frozen"),
+        ("{}:Net", {"depth": 3}, "takes no option 'depth'"),
+        ("{}:Pair", {}, r"gives tuple for one image, not \(1, 5\)"),
+        ("{}:broken", {}, "cannot be built: KeyError: 16"),
+        ("{}:text", {}, "is a str, not a torch.nn.Module"),
+        ("{}:Nonesuch", {}, "there is no 'Nonesuch'"),
+        ("{}:number", {}, "neither a class nor a function"),
+        ("nonesuch.module:Net", {}, "there is no module 'nonesuch'"),
+        ("nonesuch.py:Net", {}, "there is no file nonesuch.py"),
+        ("convnett", {}, "no model 'convnett'; did you mean convnet"),
     ],
 )
 def test_a_model_of_ones_own_that_does_not_fit_is_one_line(
-    net: str, options: dict[str, Any], message: str
+    net: str, name: str, options: dict[str, Any], message: str
 ) -> None:
-    filled = {k: v.format(net) if isinstance(v, str) else v for k, v in options.items()}
     with pytest.raises(TaskError, match=message) as error:
-        check_model(spec("custom", **filled))
+        check_model(spec(name.format(net), **options))
     assert "\n" not in str(error.value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from gifd_bench.common.errors import StorageError
 from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.defenses.clipping import Clipping
 from gifd_bench.tasks.defenses.composition import Composition
+from gifd_bench.tasks.defenses.knowledge import imitate
 from gifd_bench.tasks.defenses.noise import GaussianNoise
+from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.observation import KnownDefense, Observation
@@ -155,7 +159,7 @@ def test_what_cannot_be_written_is_one_line_and_what_was_there_stays(
     before = path.read_bytes()
     monkeypatch.setattr(os, "fsync", full)
     for place in (path, path.parent / "no" / "folder.safetensors"):
-        with pytest.raises(TaskError, match="cannot be written") as error:
+        with pytest.raises(StorageError, match="cannot be written") as error:
             save_observation(observation, place)
         assert str(error.value).startswith(f"{place}: ")
         assert "\n" not in str(error.value)
@@ -175,7 +179,15 @@ def test_another_format(path: Path) -> None:
         ({"std": [1, 1, 0]}, "must be positive"),
         ({"std": [1, 1]}, "damaged"),
         ({"model": None}, "damaged"),
-        ({"model": {"name": "os.system", "num_classes": 10, "image_size": 32, "options": {}}}, "no model"),
+        (
+            {"model": {"name": "os.system", "num_classes": 10, "image_size": 32, "options": {}}},
+            "would be imported",
+        ),
+        (
+            {"model": {"name": "convnett", "num_classes": 10, "image_size": 32, "options": {}}},
+            "no model 'convnett'; did you mean convnet",
+        ),
+        ({"defenses": [{"name": "nonesuch", "parameters": None}]}, "no defense 'nonesuch'"),
         ({"class_names": ["cat"]}, "1 class names for 10 classes"),
         ({"threat_model": {"labels": "guessed"}}, "one of known, inferred"),
         ({"threat_model": {"labels": "known"}}, "labels and threat model disagree"),
@@ -213,26 +225,84 @@ def test_an_update_that_does_not_fit_its_model(path: Path) -> None:
     expect(path, "has shape (11,)")
 
 
-def test_a_model_that_would_be_imported_must_be_named_by_whoever_loads_the_file(path: Path) -> None:
-    # The file holds the weights of a convnet, and names a class by import path.
-    options = {"path": "tests.tasks.test_observation:Spy", "arguments": {}}
-    spy = {"name": "custom", "num_classes": 10, "image_size": 32, "options": options}
-    rewrite(path, load_file(path), {**facts(path), "model": spy})
-    Spy.built = 0
-    expect(path, "which would be imported; name it yourself")
-    with pytest.raises(TaskError, match="which would be imported"):
-        load_observation(path, frozenset(["tests.tasks.test_observation:Other"]))
-    assert Spy.built == 0
+SPY = """
+from dataclasses import dataclass
 
+import torch
+from gifd_bench.tasks.defenses.base import Defense
 
-class Spy(torch.nn.Module):
-    """Tells whether it was built."""
-
-    built = 0
-
-    def __init__(self) -> None:
+class Net(torch.nn.Module):
+    def __init__(self, num_classes, image_size):
         super().__init__()
-        type(self).built += 1
+        self.linear = torch.nn.Linear(3 * image_size**2, num_classes)
+
+    def forward(self, x):
+        return self.linear(x.flatten(1))
+
+@dataclass(frozen=True)
+class Half(Defense):
+    factor: float = 0.5
+
+    def apply(self, update, batch, generator):
+        return {name: self.factor * value for name, value in update.items()}
+"""
+NAMES = ("spy.py:{}", "spy:{}", "spy.{}", "{folder}/spy.py:{}")
+
+
+@pytest.fixture
+def spy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in the working directory that defines a model and a defense of the user's."""
+    (tmp_path / "spy.py").write_text(SPY)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "spy", raising=False)
+    return tmp_path / "spy.py"
+
+
+def outside_round(net: str = "spy.py:Net", defense: str = "spy.py:Half") -> Observation:
+    settings = TaskSettings(threat_model=ThreatModel(defense="parameters"))
+    task = Task(Photos(16), net, {}, settings)
+    return task.observe(task.truth(0), DEFENSES.find(defense)(), 0, 0)
+
+
+def modules_of(file: Path) -> list[str]:
+    """What a file was imported as."""
+    return [name for name, module in sys.modules.items() if getattr(module, "__file__", None) == str(file)]
+
+
+@pytest.mark.parametrize("saved", NAMES)
+@pytest.mark.parametrize("given", NAMES)
+def test_what_would_be_imported_is_what_the_user_names(spy: Path, saved: str, given: str) -> None:
+    observed = outside_round(
+        saved.format("Net", folder=spy.parent), saved.format("Half", folder=spy.parent)
+    )
+    observed.save("it.safetensors")
+    assert str(spy.parent) not in Path("it.safetensors").read_bytes().decode("latin1")
+    names = [given.format(name, folder=spy.parent) for name in ("Net", "Half")]
+    loaded = Observation.load("it.safetensors", imports=names)
+    assert loaded.model.name == names[0]
+    assert loaded.defenses == (KnownDefense(names[1], {"factor": 0.5}),)
+    assert imitate(loaded.update, [(names[1], {"factor": 0.5})]).noise_std == 0
+
+
+@pytest.mark.parametrize(
+    ("allowed", "message"),
+    [
+        ([], "its model is 'spy.py:Net', which would be imported; name it yourself"),
+        (["other.py:Net", "spy.py:Other", "Net"], "its model is 'spy.py:Net'"),
+        (["spy:Net"], "its defense is 'spy.py:Half', which would be imported"),
+    ],
+)
+def test_nothing_is_imported_that_the_user_has_not_named(
+    spy: Path, allowed: list[str], message: str
+) -> None:
+    outside_round().save("it.safetensors")
+    for name in modules_of(spy):
+        del sys.modules[name]
+    with pytest.raises(TaskError, match=message) as error:
+        Observation.load("it.safetensors", imports=allowed)
+    assert "\n" not in str(error.value)
+    assert not modules_of(spy)
 
 
 class TestFromGradients:

@@ -71,6 +71,12 @@ def test_unique_labels_fill_as_many_batches_as_any_drawing_could(
     assert len(batches) == max(possible)
 
 
+@given(count=st.integers(1, 300), seed=st.integers(0, 2**63 - 1))
+def test_random_is_the_permutation_that_torch_draws(count: int, seed: int) -> None:
+    expected = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tolist()
+    assert list(Selection("random", seed=seed).batches(range(count), 1).order) == expected
+
+
 def test_random_batches_depend_on_the_seed_and_leave_the_global_generator_alone() -> None:
     before = torch.random.get_rng_state()
     labels = [k % 10 for k in range(100)]

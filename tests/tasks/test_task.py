@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.errors import TaskError
-from gifd_bench.tasks.models.registry import MODELS
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.threat_model import ThreatModel
@@ -36,7 +35,7 @@ def test_a_size_out_of_range_is_an_error(size: int) -> None:
 
 
 def test_the_convnet_is_as_large_as_it_says() -> None:
-    model = MODELS["convnet"](num_classes=10, image_size=32)
+    model = ModelSpec("convnet", 10, 32).build()
     assert 0.1e6 < sum(p.numel() for p in model.parameters()) < 0.2e6
 
 

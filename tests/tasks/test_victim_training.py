@@ -223,8 +223,26 @@ def test_whatever_a_victim_depends_on_makes_another_file(tmp_path: Path) -> None
         (replace(SPEC, options={"width": 5}), FACTS, TRAINING, 0),
         (replace(SPEC, num_classes=4), FACTS, TRAINING, 0),
     ]
-    assert len({victim_file(*variation, tmp_path) for variation in variations}) == len(variations)
-    assert victim_file(*variations[0], tmp_path) == victim_file(*variations[0], tmp_path)
+    files = {victim_file(*variation, tmp_path) for variation in variations}
+    assert len(files) == len(variations)
+    assert victim_file(*variations[0], tmp_path) == victim_file(*variations[0], tmp_path, threads=1)
+    assert victim_file(*variations[0], tmp_path, threads=2) not in files
+    with pytest.raises(TaskError, match="no model 'convnett'"):
+        victim_file(replace(SPEC, name="convnett"), FACTS, TRAINING, 0)
+
+
+def test_a_victim_is_trained_with_its_number_of_threads(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+            seen.append(torch.get_num_threads())
+
+    before, short = torch.get_num_threads(), replace(TRAINING, epochs=1)
+    trained_victim(SPEC, Stripes(), FACTS, short, 0, tmp_path, False, [Watch()], threads=2)
+    assert set(seen) == {2}
+    assert torch.get_num_threads() == before
+    assert victim_file(SPEC, FACTS, short, 0, tmp_path, threads=2).is_file()
 
 
 def test_the_cache_is_where_it_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:

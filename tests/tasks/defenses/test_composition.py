@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gifd_bench.tasks.defenses.base import Defense, NoDefense, PrivateBatch, Update
 from gifd_bench.tasks.defenses.clipping import Clipping
-from gifd_bench.tasks.defenses.composition import Composition
+from gifd_bench.tasks.defenses.composition import Composition, composed
 from gifd_bench.tasks.defenses.dp_sgd import DPSGD
 from gifd_bench.tasks.defenses.knowledge import describe, imitate
 from gifd_bench.tasks.defenses.noise import GaussianNoise, LaplaceNoise
@@ -20,18 +20,49 @@ from gifd_bench.tasks.errors import TaskError
 from tests.tasks.defenses.helpers import cosine, flat, generator, gradient_of, private_batch
 
 
-def test_parts_are_applied_in_order_from_one_generator() -> None:
+def test_parts_are_applied_in_order() -> None:
     batch = private_batch(1)
     clean = gradient_of(batch)
-    parts = (Clipping(0.5), GaussianNoise(0.1), LaplaceNoise(0.2))
+    parts = (Clipping(0.5), GaussianNoise(0.1), Sparsification(0.5))
     sent = Composition(parts).apply(clean, batch, generator(4))
-    draws = generator(4)
-    expected = {name: value * min(1, 0.5 / float(flat(clean).norm())) for name, value in clean.items()}
+    expected = Composition(parts[:1]).apply(clean, batch, generator(4))
+    torch.testing.assert_close(flat(expected), flat(clean) * min(1, 0.5 / float(flat(clean).norm())))
     for part in parts[1:]:
-        expected = part.apply(expected, batch, draws)
+        expected = Composition((part,)).apply(expected, batch, generator(4))
     torch.testing.assert_close(flat(sent), flat(expected))
     turned = Composition(parts[::-1]).apply(clean, batch, generator(4))
     assert not torch.equal(flat(turned), flat(sent))
+
+
+def noise_in(update: dict[str, Tensor], *parts: Defense, seed: int = 4) -> Tensor:
+    """What these parts add to an update."""
+    return flat(Composition(parts).apply(update, private_batch(1), generator(seed))) - flat(update)
+
+
+def test_what_a_part_draws_depends_on_its_kind_and_on_nothing_else() -> None:
+    zero = {name: torch.zeros_like(value) for name, value in gradient_of(private_batch(1)).items()}
+    alone = noise_in(zero, GaussianNoise(0.1))
+    assert float(alone.std()) == pytest.approx(0.1, rel=0.05)
+    assert torch.equal(noise_in(zero, NoDefense(), Clipping(), GaussianNoise(0.1)), alone)
+    laplace = noise_in(zero, LaplaceNoise(0.2))
+    for parts in ((GaussianNoise(0.1), LaplaceNoise(0.2)), (LaplaceNoise(0.2), GaussianNoise(0.1))):
+        torch.testing.assert_close(noise_in(zero, *parts), alone + laplace)
+    assert not torch.equal(noise_in(zero, GaussianNoise(0.1), seed=5), alone)
+
+
+def test_two_parts_of_a_kind_draw_different_noise() -> None:
+    zero = {name: torch.zeros_like(value) for name, value in gradient_of(private_batch(1)).items()}
+    twice = noise_in(zero, GaussianNoise(0.1), GaussianNoise(0.1))
+    assert float(twice.std()) == pytest.approx(0.1 * math.sqrt(2), rel=0.05)
+    # The first is the same as alone.
+    second = twice - noise_in(zero, GaussianNoise(0.1))
+    assert float(second.std()) == pytest.approx(0.1, rel=0.05)
+
+
+def test_every_local_step_draws_anew() -> None:
+    batch, composition, draws = private_batch(2), Composition((DPSGD(1.0, 1.0),)), generator(3)
+    one, two = (flat(composition.gradient(batch, draws)) for _ in range(2))
+    assert not torch.equal(one, two)
 
 
 def test_a_composition_of_nothing_does_nothing() -> None:
@@ -44,8 +75,8 @@ def test_a_composition_of_nothing_does_nothing() -> None:
 def test_the_part_that_computes_gradients_in_its_own_way_does_so() -> None:
     batch = private_batch(3)
     private = DPSGD(0.1, 1.0)
-    composed = Composition((Sparsification(0.5), private)).gradient(batch, generator(1))
-    assert torch.equal(flat(composed), flat(private.gradient(batch, generator(1))))
+    among_others = Composition((Sparsification(0.5), private)).gradient(batch, generator(1))
+    assert torch.equal(flat(among_others), flat(composed(private).gradient(batch, generator(1))))
     plain = Composition((Sparsification(0.5), NoDefense())).gradient(batch, generator(1))
     torch.testing.assert_close(flat(plain), flat(gradient_of(batch)))
 
@@ -60,7 +91,7 @@ def test_a_description_has_every_part_in_order() -> None:
     assert describe(defense) == (("clipping", {"bound": 2.0}), ("gaussian_noise", {"std": 0.1}))
 
 
-def test_a_defense_that_is_not_registered_cannot_be_described() -> None:
+def test_a_defense_that_nobody_can_import_cannot_be_described() -> None:
     @dataclass(frozen=True)
     class Odd(Defense):
         def apply(
@@ -68,7 +99,7 @@ def test_a_defense_that_is_not_registered_cannot_be_described() -> None:
         ) -> dict[str, Tensor]:
             return dict(update)
 
-    with pytest.raises(TaskError, match="Odd is not registered"):
+    with pytest.raises(TaskError, match="Odd is defined where nobody can import it from"):
         describe(Odd())
 
 
@@ -107,7 +138,7 @@ def test_knowing_of_nothing_imitates_nothing() -> None:
 
 def test_an_unknown_defense_is_an_error() -> None:
     for options in (None, {"std": 0.1}):
-        with pytest.raises(TaskError, match="no defense 'nonesuch'; there are: clipping, dp_sgd"):
+        with pytest.raises(TaskError, match="no defense 'nonesuch'; did you mean none"):
             imitate({"a": torch.zeros(3)}, [("nonesuch", options)])
 
 

@@ -16,7 +16,7 @@ from gifd_bench.tasks.defenses.top_k import TopK
 from gifd_bench.tasks.errors import TaskError
 from tests.tasks.defenses.helpers import cosine, difference_of, flat, generator, gradient_of, private_batch
 
-EVERY = pytest.mark.parametrize("name", sorted(DEFENSES))
+EVERY = pytest.mark.parametrize("name", sorted(DEFENSES.bundled))
 # Those that change the update in a way that can be repeated; not noise.
 IMITABLE = ["clipping", "none", "quantisation", "sign", "soteria", "sparsification", "top_k"]
 SENT = [gradient_of, difference_of]
@@ -24,16 +24,16 @@ SENT = [gradient_of, difference_of]
 
 def built(name: str) -> Defense:
     """A defense with its defaults; top-k in a round that is not its first."""
-    return TopK(rounds=3) if name == "top_k" else DEFENSES[name]()
+    return TopK(rounds=3) if name == "top_k" else DEFENSES.find(name)()
 
 
 @EVERY
 def test_a_defense_is_a_frozen_value_with_documented_parameters(name: str) -> None:
-    one, same = DEFENSES[name](), DEFENSES[name]()
+    one, same = DEFENSES.find(name)(), DEFENSES.find(name)()
     assert one == same
     assert hash(one) == hash(same)
     for field in fields(one):
-        assert f"{field.name}:" in (DEFENSES[name].__doc__ or "")
+        assert f"{field.name}:" in (DEFENSES.find(name).__doc__ or "")
         with pytest.raises(FrozenInstanceError):
             setattr(one, field.name, 0.5)
 
@@ -87,7 +87,7 @@ def test_an_imitation_is_differentiable_and_keeps_what_it_is_given(
     batch, defense = private_batch(3), built(name)
     clean = sent(batch)
     observed = defense.apply(clean, batch, generator())
-    imitation = DEFENSES[name].imitation(observed, asdict(defense) if granted else None)
+    imitation = DEFENSES.find(name).imitation(observed, asdict(defense) if granted else None)
     candidate = tuple((2 * value).requires_grad_() for value in clean.values())
     before = [value.detach().clone() for value in candidate]
     imitated = imitation(candidate)
@@ -104,7 +104,7 @@ def test_an_imitation_is_finite_where_nothing_was_sent_and_for_a_candidate_of_ze
     batch, defense = private_batch(1), built(name)
     nothing = {key: torch.zeros_like(value) for key, value in gradient_of(batch).items()}
     for options in (None, asdict(defense)):
-        imitation = DEFENSES[name].imitation(nothing, options)
+        imitation = DEFENSES.find(name).imitation(nothing, options)
         candidate = tuple(value.clone().requires_grad_() for value in nothing.values())
         imitated = imitation(candidate)
         gradients = torch.autograd.grad(flat(imitated).sum(), candidate)
@@ -123,7 +123,7 @@ def test_the_imitated_truth_is_no_further_from_what_was_sent_than_the_clean_one(
     batch, defense = private_batch(images), built(name)
     clean = sent(batch)
     observed = defense.apply(clean, batch, generator())
-    imitation = DEFENSES[name].imitation(observed, asdict(defense) if granted else None)
+    imitation = DEFENSES.find(name).imitation(observed, asdict(defense) if granted else None)
     imitated = cosine(flat(imitation(tuple(clean.values()))), flat(observed))
     assert imitated >= cosine(flat(clean), flat(observed)) - 1e-9
     if name in {"sign", "soteria", "sparsification"}:
@@ -137,7 +137,7 @@ def test_what_is_described_can_be_imitated(name: str) -> None:
     observed = defense.apply(clean, batch, generator())
     known = describe(defense)
     assert known == (() if name == "none" else ((name, asdict(defense)),))
-    directly = DEFENSES[name].imitation(observed, asdict(defense))
+    directly = DEFENSES.find(name).imitation(observed, asdict(defense))
     update = tuple(clean.values())
     through = imitate(observed, known)
     assert torch.equal(flat(through(update)), flat(directly(update)))

@@ -1,0 +1,51 @@
+"""Code from outside that an observation names: none of it is imported unless the user has named it too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from gifd_bench.common.errors import UserError
+from gifd_bench.common.registry import Registry
+from gifd_bench.tasks.errors import TaskError
+
+
+def portable(name: str) -> str:
+    """A name that says the same on another machine: a file without its folder."""
+    module, colon, attribute = name.rpartition(":")
+    return f"{Path(module).name}:{attribute}" if colon and module.endswith(".py") else name
+
+
+def named_by_user(noun: Registry[Any], name: str, named: Collection[str]) -> str:
+    """The user's own name for what somebody's file names, or the same name where it is bundled.
+
+    The user's `nets/my_net.py:Net` allows an observation that says `my_net.py:Net` or `my_net:Net`, and the
+    other way round; it is always the user's that is imported.
+
+    Args:
+        noun: that it is one of.
+        name: what the file says; only compared.
+        named: what the user has named.
+
+    Raises:
+        TaskError: the user has named nothing of the kind, or there is no such thing.
+    """
+    if noun.canonical(name) in noun.bundled:
+        return name
+    try:
+        path = noun.path(name)
+    except UserError as error:
+        raise TaskError(str(error)) from error
+    for own in named:
+        if own == name or _module_and_name(own) == _module_and_name(path):
+            return own
+    raise TaskError(f"its {noun.noun} is '{name}', which would be imported; name it yourself to allow that")
+
+
+def _module_and_name(path: str) -> tuple[str, str]:
+    """Of `folder/module.py:name`, `package.module:name` or `package.module.name`."""
+    module, colon, name = path.rpartition(":")
+    if not colon:
+        module, _, name = path.rpartition(".")
+    return Path(module).stem if module.endswith(".py") else module.rpartition(".")[2], name

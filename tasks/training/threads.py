@@ -1,0 +1,19 @@
+"""How many threads share one operation on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def operation_threads(count: int) -> Iterator[None]:
+    """Let torch's operations use so many threads in the block, and as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
