@@ -52,6 +52,13 @@ class Round:
         """Of the defense's randomness; each kind of defense draws from a stream of its own."""
         return stream(self.seed, "defense", self.target)
 
+    @property
+    def imports(self) -> frozenset[str]:
+        """Names of models and defenses from outside that the matrix's owner has given, and that observations
+        of this round may name too."""
+        parts = (self.task.model, *self.defense.parts)
+        return frozenset(part.name for part in parts if part.code is not None)
+
     def play(self, task: Task) -> tuple[Observation, Truth]:
         """What the server sees of this round, and what it must not see.
 

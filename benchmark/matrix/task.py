@@ -92,12 +92,6 @@ class TaskConfig:
 
         return Task(self.dataset.build(), self.model.name, self.model.options, self.settings, trained)
 
-    @cached_property
-    def imports(self) -> frozenset[str]:
-        """Names of models from outside that this task's owner has given, and that observations of it may
-        name too."""
-        return frozenset() if self.model.code is None else frozenset([self.model.name])
-
 
 def training_split(dataset: Component) -> Component:
     """The same dataset's images for training, where it has a split of them; all of its images else."""
