@@ -32,7 +32,7 @@ def run(arguments: list[str]) -> int:
     component = _component(options.attack, rest)
     component.build()
     pl.seed_everything(0, verbose=False)
-    prior = PRIORS["untrained"]()
+    prior = PRIORS.make("untrained", {})
     console, broken = Console(), 0
     for check in CHECKS:
         title = check.__name__.replace("_", " ")

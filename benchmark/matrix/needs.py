@@ -15,7 +15,7 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.task import TaskConfig, training_split
 from gifd_bench.benchmark.matrix.unmet import unmet
-from gifd_bench.priors.files import absent_files, are_fetched
+from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.root import data_root
 from gifd_bench.tasks.errors import TaskError
@@ -119,8 +119,8 @@ def _of_victim(task: TaskConfig, dataset: Dataset | None, cells: Sequence[Cell])
 
 def _of_prior(prior: Component) -> Iterator[Need]:
     arguments = prior.arguments()
-    for text in absent_files(prior.name, arguments):
-        yield Need(f"priors.{prior.label}: {text}", fetched=are_fetched(arguments))
+    for text in PRIORS.absent_files(prior.name, arguments):
+        yield Need(f"priors.{prior.label}: {text}", fetched=PRIORS.are_fetched(prior.name, arguments))
 
 
 def _build(dataset: Component) -> Dataset:

@@ -10,7 +10,7 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.needs import offline
 from gifd_bench.benchmark.matrix.pace import evaluations_of, iterations_of, measure
 from gifd_bench.priors.base import Prior
-from gifd_bench.priors.files import absent_files
+from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.task import Task
@@ -114,7 +114,7 @@ class _Workshop:
         if component is None:
             return None
         if component.canonical not in self._priors:
-            absent = absent_files(component.name, component.arguments())
+            absent = PRIORS.absent_files(component.name, component.arguments())
             self._priors[component.canonical] = None if absent else offline(component).build()
         return self._priors[component.canonical]
 
