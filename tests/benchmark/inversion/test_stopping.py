@@ -84,7 +84,7 @@ def psnr_of(attack: GIFD | IG, defense: Defense) -> float:
     task = Task(Photos(32), "convnet", {}, TaskSettings(threat_model=ThreatModel(defense="kind")))
     truth = task.truth(2)
     observation = task.observe(truth, defense, 0, 1)
-    images = invert(attack, observation, PRIORS["cifar10"](), 0, accelerator="cpu").images
+    images = invert(attack, observation, PRIORS.make("cifar10", {}), 0, accelerator="cpu").images
     return float(-10 * torch.log10((images - truth.images).square().mean()))
 
 
