@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torchmetrics.functional.image import (
-    peak_signal_noise_ratio,
-    structural_similarity_index_measure,
-)
+from torch import Tensor
 
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring.assignment import assign
-from gifd_bench.benchmark.scoring.lpips import Backbone, BackboneMissing, lpips
+from gifd_bench.benchmark.scoring.base import Metric, MetricMissing
+from gifd_bench.benchmark.scoring.metrics import PSNR
+from gifd_bench.benchmark.scoring.registry import LABEL_ACCURACY, METRICS
+from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.truth import Truth
-
-MAX_PSNR = 100.0
-METRICS = ("psnr", "ssim", "lpips_alex", "lpips_vgg", "mse", "feature_mse", "label_accuracy")
 
 
 @dataclass(frozen=True)
@@ -26,11 +23,11 @@ class Scores:
     """Metrics of one reconstruction.
 
     Attributes:
-        per_image: metric name to one value a private image, in the truth's order; null where the
-            metric could not be had. PSNR is in dB, at most `MAX_PSNR`; SSIM at most 1; LPIPS and the
-            two MSE at least 0; label accuracy 0 or 1.
+        per_image: metric name to one value a private image, in the truth's order; `None` where the metric
+            could not be had. PSNR is in dB; SSIM at most 1; LPIPS and the two MSE at least 0; label accuracy
+            0 or 1.
         assignment: index of the reconstruction that answers each private image.
-        reasons: why a metric is null.
+        reasons: why a metric could not be had, one line each.
         stage_psnr: mean PSNR over the images of every stage's best iterate, by the same assignment.
     """
 
@@ -40,87 +37,68 @@ class Scores:
     stage_psnr: list[float]
 
     def mean(self, metric: str) -> float | None:
-        """Mean over the images, or null."""
+        """Mean over the images, or `None`."""
         values = self.per_image[metric]
         return None if values is None else sum(values) / len(values)
 
 
-def score(reconstruction: Reconstruction, truth: Truth, observation: Observation) -> Scores:
+def score(
+    reconstruction: Reconstruction,
+    truth: Truth,
+    observation: Observation,
+    extra: Mapping[str, Metric] | None = None,
+) -> Scores:
     """Compare a reconstruction with the truth.
 
-    The reconstructions are assigned to the private images once (see `assign`); each metric uses that
-    assignment, the labels' too.
+    The reconstructions are assigned to the private images once, so that the sum of squared errors is the
+    least; each metric uses that assignment, the labels' too. A metric that fails costs no other.
 
     Args:
         reconstruction: the attack's answer.
         truth: the private batch.
-        observation: for the victim, whose penultimate features are compared.
+        observation: what was attacked, for metrics that need the victim.
+        extra: metrics beside the bundled ones, by the name of their column.
 
     Raises:
-        ValueError: images not in [0, 1], or of another shape than the truth's.
+        ValueError: the images are not in [0, 1], or of another shape than the truth's.
     """
     _check_images(reconstruction.images, truth.images)
     order = assign(reconstruction.images, truth.images)
     images, labels = reconstruction.images[order], reconstruction.labels[order]
-    per_image: dict[str, list[float] | None] = {
-        "psnr": psnr(images, truth.images).tolist(),
-        "ssim": ssim(images, truth.images).tolist(),
-        "mse": mse(images, truth.images).tolist(),
-        "label_accuracy": (labels == truth.labels).float().tolist(),
-    }
+    metrics = {name: METRICS.find(name)() for name in METRICS.bundled} | dict(extra or {})
+    per_image: dict[str, list[float] | None] = {}
     reasons = []
-    features = feature_mse(images, truth.images, observation)
-    per_image["feature_mse"] = None if features is None else features.tolist()
-    if features is None:
-        reasons.append(f"feature_mse: model '{observation.model.name}' has no linear layer")
-    backbones: tuple[Backbone, ...] = ("alex", "vgg")
-    for backbone in backbones:
+    for name, metric in metrics.items():
         try:
-            per_image[f"lpips_{backbone}"] = lpips(images, truth.images, backbone)
-        except BackboneMissing as missing:
-            per_image[f"lpips_{backbone}"] = None
-            reasons.append(str(missing))
-    stages = [float(psnr(s.images[order], truth.images).mean()) for s in reconstruction.stages]
+            per_image[name] = values_of(metric, images, truth.images, observation)
+        except MetricMissing as missing:
+            per_image[name] = None
+            reasons.append(f"{name}: {missing}")
+        except Exception as error:  # Anybody's metric, which must not cost the cell its other numbers.
+            per_image[name] = None
+            reasons.append(f"{name}: {type(error).__name__}: {one_line(error)}")
+    per_image[LABEL_ACCURACY] = (labels == truth.labels).float().tolist()
+    psnr = PSNR()
+    stages = [
+        float(psnr(stage.images[order], truth.images, observation).mean()) for stage in reconstruction.stages
+    ]
     return Scores(per_image, order.tolist(), reasons, stages)
 
 
-def psnr(images: Tensor, truths: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each pair in dB, for a range of 1, at most `MAX_PSNR` (equal
-    images would give infinity, and one such image an infinite mean)."""
-    values: Tensor = peak_signal_noise_ratio(
-        images, truths, data_range=1.0, reduction="none", dim=(1, 2, 3)
-    )
-    return values.clamp(max=MAX_PSNR)
+def values_of(metric: Metric, images: Tensor, truths: Tensor, observation: Observation) -> list[float]:
+    """A metric's value of each pair.
 
-
-def ssim(images: Tensor, truths: Tensor) -> Tensor:
-    """Structural similarity of each pair (Wang et al., 2004), for a range of 1: an 11x11 Gaussian window
-    of width 1.5 at every pixel, the borders reflected, as torchmetrics does it."""
-    values = structural_similarity_index_measure(images, truths, data_range=1.0, reduction="none")
-    assert isinstance(values, Tensor)
-    return values.reshape(len(images))
-
-
-def mse(images: Tensor, truths: Tensor) -> Tensor:
-    """Mean squared error of each pair, for a range of 1."""
-    return (images - truths).square().flatten(1).mean(dim=1)
-
-
-@torch.no_grad()
-def feature_mse(images: Tensor, truths: Tensor, observation: Observation) -> Tensor | None:
-    """Mean squared difference of what enters the victim's last linear layer, for each pair; null for a
-    victim that has none."""
-    victim = observation.victim()
-    layers = [module for module in victim.modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        return None
-    seen: list[Tensor] = []
-    handle = layers[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (observation.mean, observation.std))
-    for batch in (images, truths):
-        victim((batch - mean) / std)
-    handle.remove()
-    return (seen[0] - seen[1]).square().flatten(1).mean(dim=1)
+    Raises:
+        MetricMissing: it cannot be had, or gives something else than a finite number a pair.
+    """
+    with torch.no_grad():
+        values = metric(images.clone(), truths.clone(), observation)
+    if not isinstance(values, Tensor) or values.shape != (len(images),):
+        shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise MetricMissing(f"it gives {shape}, not one number for each of {len(images)} images")
+    if not bool(torch.isfinite(values).all()):
+        raise MetricMissing("it gives a value that is not finite")
+    return [float(value) for value in values]
 
 
 def _check_images(images: Tensor, truths: Tensor) -> None:

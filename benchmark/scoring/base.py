@@ -1,0 +1,46 @@
+"""What a metric is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+# torch is not needed to name a metric: commands that must start at once do only that.
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gifd_bench.tasks.observation import Observation
+
+
+class MetricMissing(Exception):
+    """A metric cannot be had for these images; the message is one line that says why, and what to do."""
+
+
+class Metric(ABC):
+    """Compares reconstructions with the private images that they were assigned to.
+
+    A subclass of your own is named in a matrix under `metrics`; its options are the arguments of `__init__`.
+
+    Attributes:
+        name: of the column that it becomes.
+        higher_is_better: which direction is the better reconstruction's.
+    """
+
+    name: ClassVar[str]
+    higher_is_better: ClassVar[bool]
+
+    @abstractmethod
+    def __call__(self, images: Tensor, truths: Tensor, observation: Observation) -> Tensor:
+        """One number for each pair.
+
+        Args:
+            images: (B, 3, H, W) float32 in [0, 1], the reconstructions, in the order of the private images.
+            truths: (B, 3, H, W) float32 in [0, 1], the private images.
+            observation: what was attacked, for metrics that need the victim.
+
+        Returns:
+            (B,) float32.
+
+        Raises:
+            MetricMissing: it cannot be had, for example because a file is not here.
+        """

@@ -1,0 +1,26 @@
+"""Metrics by name."""
+
+from __future__ import annotations
+
+from gifd_bench.benchmark.scoring.base import Metric
+from gifd_bench.common.registry import Registry
+
+_HERE = "gifd_bench.benchmark.scoring.metrics"
+
+METRICS: Registry[type[Metric]] = Registry(
+    "metric",
+    {
+        "psnr": f"{_HERE}:PSNR",
+        "ssim": f"{_HERE}:SSIM",
+        "lpips_alex": f"{_HERE}:LPIPSAlex",
+        "lpips_vgg": f"{_HERE}:LPIPSVGG",
+        "mse": f"{_HERE}:MSE",
+        "feature_mse": f"{_HERE}:FeatureMSE",
+    },
+    promise="gifd_bench.benchmark.scoring.base:Metric",
+)
+
+# Of the labels, not of images: beside the metrics in every table.
+LABEL_ACCURACY = "label_accuracy"
+# The columns of every table, in their order.
+COLUMNS = (*METRICS.bundled, LABEL_ACCURACY)
