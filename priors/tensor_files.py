@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gifd_bench.common.errors import FileError
+from gifd_bench.common.errors import FileError, one_line
 from gifd_bench.common.files import read_tensors_and_metadata
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.kinds.files import must_exist
@@ -26,7 +26,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         return read_tensors_and_metadata(path)
     except FileError as error:
-        raise PriorError(f"damaged weights file: {error}") from error
+        raise PriorError(f"{path}: damaged weights file ({one_line(error.__cause__ or error)})") from error
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -41,7 +41,7 @@ def read_checkpoint(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise PriorError(f"{path}: holds more than tensors, or is damaged; it was not loaded") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        detail = " ".join(str(error).split())[:200]
+        detail = one_line(error)[:200]
         raise PriorError(f"{path}: damaged weights file ({detail})") from error
 
 
