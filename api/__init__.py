@@ -70,7 +70,7 @@ _MODULES = {
     "score": "benchmark.scoring.scorer",
 }
 
-__all__ = sorted(_MODULES)  # noqa: PLE0605
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

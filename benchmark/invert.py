@@ -1,4 +1,5 @@
-"""Running an attack: the Trainer, and a checkpoint that an interrupted inversion goes on from."""
+"""Attacking one observation: the one function that every command, the runner and the verifier's sandbox
+use."""
 
 from __future__ import annotations
 
@@ -6,15 +7,18 @@ import itertools
 import logging
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.utilities.seed import isolate_rng
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.common.files import written_whole
+from gifd_bench.common.threads import operation_threads
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.observation import Observation
 
@@ -66,45 +70,65 @@ def invert(
     prior: Prior | None,
     seed: int,
     *,
+    threads: int = 1,
     checkpoint: Checkpoint | None = None,
     callbacks: Sequence[Callback] = (),
     accelerator: str = "auto",
 ) -> Reconstruction:
     """Run an attack on an observation.
 
+    The same arguments give the same bytes on the same machine, whatever ran in this process before.
+
     Args:
-        attack: fresh from its hyperparameters.
+        attack: fresh from its options.
         observation: all that it sees.
         prior: for attacks that need one.
         seed: of all its randomness.
+        threads: of one operation on the CPU; other numbers may change the last bits.
         checkpoint: goes on from this file where it exists, and keeps it up to date.
         callbacks: further ones for the Trainer.
         accelerator: as the Trainer's.
 
     Raises:
         InversionInterrupted: the checkpoint was asked to stop.
+        UserError: the attack needs something that it is not given.
     """
-    attack.observe(observation, prior, seed)
-    # A checkpoint comes after the others, which may have something to say about the same iteration.
-    used = [*callbacks, *([checkpoint] if checkpoint else [])]
+    with operation_threads(threads), isolate_rng():
+        # Whatever draws from the global generators (nothing of ours does) starts alike in every process.
+        pl.seed_everything(0, verbose=False)
+        attack.observe(observation, prior, seed)
+        # A checkpoint comes after the others, which may have something to say about the same iteration.
+        used = [*callbacks, *([checkpoint] if checkpoint else [])]
+        trainer = _trainer(attack.iterations, used, accelerator)
+        resume = checkpoint.path if checkpoint and checkpoint.path.exists() else None
+        with _quiet():
+            # The data of an inversion is the observation, which the attack holds; what the Trainer
+            # iterates over is only a count.
+            trainer.fit(attack, itertools.count(), ckpt_path=resume, weights_only=True)
+        return attack.reconstruction()
+
+
+def _trainer(iterations: int, callbacks: list[Callback], accelerator: str) -> pl.Trainer:
+    with _quiet():
+        return pl.Trainer(
+            max_steps=iterations,
+            max_epochs=-1,
+            accelerator=accelerator,
+            devices=1,
+            logger=False,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Lightning's advice on training, which this is not."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         # Slurm's own command to start several processes is of no use to one.
         warnings.filterwarnings("ignore", module="lightning_fabric")
-        trainer = pl.Trainer(
-            max_steps=attack.iterations,
-            max_epochs=-1,
-            accelerator=accelerator,
-            devices=1,
-            logger=False,
-            callbacks=used,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
-        resume = checkpoint.path if checkpoint and checkpoint.path.exists() else None
-        # The data of an inversion is the observation, which the attack holds; what the Trainer
-        # iterates over is only a count.
-        trainer.fit(attack, itertools.count(), ckpt_path=resume, weights_only=True)
-    return attack.reconstruction()
+        yield

@@ -21,11 +21,13 @@ from gifd_bench.benchmark.matrix.unmet import unmet
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.claims import DEATHS, claimed
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.base import Metric
 from gifd_bench.benchmark.scoring.scorer import score
 from gifd_bench.benchmark.time_limit import TimeLimit, ends_when_hung
 from gifd_bench.benchmark.tracking.base import Tracker
 from gifd_bench.benchmark.tracking.guarded import Guarded
 from gifd_bench.common.errors import StorageError, one_line
+from gifd_bench.common.threads import operation_threads
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import load_observation
@@ -93,6 +95,8 @@ class Runner:
         self.tracker = Guarded(tracker)
         self.limits = limits
         self.current: CellFolder | None = None
+        self.threads = run.threads
+        self._metrics: dict[str, Metric] = {}
         self._priors: dict[str, Prior] = {}
         self._tasks: dict[str, Task] = {}
 
@@ -107,6 +111,7 @@ class Runner:
             BenchmarkError, TaskError, PriorError: the user's files or settings are at fault.
             InversionInterrupted: asked to stop; running again goes on.
         """
+        self._metrics = {metric.label: metric.build() for metric in matrix.metrics}
         waiting = (cell for cell in matrix.cells() if not self.run.cell(cell).ended())
         for component in {repr(prior): prior for cell in waiting if (prior := cell.prior)}.values():
             # Now, so that weights that are damaged are an error before the first cell runs.
@@ -140,8 +145,6 @@ class Runner:
             folder.write_skipped(reason)
             self.display.end(cell.title, "skipped")
             return
-        attack: Attack = cell.attack.build()
-        observation = self._observation(cell)
         prior = self._prior(cell.prior) if cell.prior else None
         folder.begin(cell)
         checkpoint = Checkpoint(folder.checkpoint, self.limits.checkpoint_seconds, self.stop)
@@ -154,12 +157,15 @@ class Runner:
 
         hard_limit = self.limits.seconds if self.limits.ends_process else None
         try:
+            attack: Attack = cell.attack.build()
+            observation = self._observation(cell)
             with ends_when_hung(hard_limit, hung):
                 reconstruction = invert(
                     attack,
                     observation,
                     prior,
                     cell.attack_seed,
+                    threads=self.threads,
                     checkpoint=checkpoint,
                     callbacks=[
                         Listener(self.display, cell.title),
@@ -167,8 +173,10 @@ class Runner:
                         TimeLimit(self.limits.seconds, checkpoint.spent),
                     ],
                 )
+            # Before anything is scored: what was found is not lost to a metric.
+            folder.write_reconstruction(reconstruction)
             truth = self.run.truth(cell)
-            scores = score(reconstruction, truth, observation)
+            scores = score(reconstruction, truth, observation, self._metrics)
             folder.write_done(reconstruction, scores, checkpoint.spent())
             self.tracker.finish(reconstruction, scores, truth)
         except (InversionInterrupted, KeyboardInterrupt, StorageError):
@@ -187,18 +195,19 @@ class Runner:
         """The cell's observation, from its file, which is made first where there is none."""
         path = self.run.observation(cell)
         if not path.is_file():
-            self.run.write_round(cell, *cell.play(self._task(cell.task)))
-        return load_observation(path, cell.task.imports)
+            with operation_threads(self.threads):
+                self.run.write_round(cell, *cell.play(self._task(cell.task)))
+        return load_observation(path, cell.imports)
 
     def _task(self, config: TaskConfig) -> Task:
-        key = repr(config)
+        key = config.canonical
         if key not in self._tasks:
             listener = VictimListener(self.display, config.label, self.stop)
-            self._tasks[key] = config.build([listener])
+            self._tasks[key] = config.build([listener], self.threads)
         return self._tasks[key]
 
     def _prior(self, component: Component) -> Prior:
-        key = repr(component)
+        key = component.canonical
         if key not in self._priors:
             self._priors[key] = component.build()
         return self._priors[key]

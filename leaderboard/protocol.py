@@ -16,7 +16,7 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.files import read_yaml
 from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
 from gifd_bench.benchmark.matrix.round import Round
-from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.benchmark.scoring.registry import COLUMNS as METRICS
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.text import Line, Slug, Strict, first_error
 

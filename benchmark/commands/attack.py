@@ -14,16 +14,15 @@ from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.results.audit_folder import AuditFolder
 from gifd_bench.benchmark.runner import StopRequest
 from gifd_bench.common.errors import ExitStatus
-from gifd_bench.common.files import read_json
 from gifd_bench.tasks.observation_file import load_observation
 
 EPILOG = """options of the attack and of the prior follow, for example
   gifd-bench attack it.safetensors --attack gifd --prior cifar10 --output out --attack.restarts=4"""
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 130 after an interruption."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench attack",
         description="Reconstruct the private images of an observation file. There is no truth to compare "
         "with: what comes out is what a server could have seen. Run again, it goes on where it stopped.",
@@ -31,13 +30,20 @@ def run(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("observation", type=Path, help="as `gifd-bench observe` or your own code wrote it")
-    parser.add_argument("--attack", required=True, help="see `gifd-bench list`")
-    parser.add_argument("--prior", help="see `gifd-bench priors`; for attacks that need one")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the answer")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", help="package.module:Class that the observation may import as its model")
-    options, overrides = parser.parse_known_args(arguments)
+    command.add_argument("observation", type=Path, help="as `gifd-bench observe` or your own code wrote it")
+    command.add_argument("--attack", required=True, help="see `gifd-bench list`")
+    command.add_argument("--prior", help="see `gifd-bench priors`; for attacks that need one")
+    command.add_argument("--output", type=Path, required=True, help="folder of the answer")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--model", help="package.module:Class that the observation may import as its model"
+    )
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is 130 after an interruption."""
+    options, overrides = parser().parse_known_args(arguments)
     imports = frozenset([options.model] if options.model else [])
     observation = load_observation(options.observation, imports)
     auditor = Auditor.from_options(options.attack, options.prior, overrides)
@@ -51,8 +57,8 @@ def run(arguments: list[str]) -> int:
         except (InversionInterrupted, KeyboardInterrupt):
             console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
             return ExitStatus.INTERRUPTED
-    result = read_json(folder.result)
-    console.print(f"classes: {', '.join(result['class_names'])}", markup=False)
-    console.print(f"matching loss: {result['matching_loss']:.4g}", markup=False)
+    answer = folder.read()
+    console.print(f"classes: {', '.join(answer.class_names)}", markup=False)
+    console.print(f"matching loss: {answer.matching_loss:.4g}", markup=False)
     console.print(f"images: {folder.picture}", markup=False, soft_wrap=True)
     return 0

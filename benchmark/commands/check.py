@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
         prog="gifd-bench check",
-        description="Run the contract of attacks, priors, datasets, models, defenses, metrics or label rules on "
-        "one of your own: each promise is kept or broken, and how.",
+        description="Run the contract of attacks, priors, datasets, models, defenses, metrics or label rules "
+        "on one of your own: each promise is kept or broken, and how.",
         epilog="options follow; set an attack to a few iterations, for it runs some hundred times: "
         "gifd-bench check my_attack.py:MyAttack --iterations=3 --restarts=2",
         allow_abbrev=False,

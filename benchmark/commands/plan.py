@@ -87,10 +87,10 @@ def _existing(path: Path, matrix: Matrix) -> RunFolder:
 
 def _planned(cell: Cell, folder: RunFolder | None) -> Planned:
     if folder is not None and folder.cell(cell).ended():
-        result = folder.cell(cell).read()
-        if result["status"] == "done":
-            return Planned(cell, "done", None, result["gradient_evaluations"], result["seconds"])
-        return Planned(cell, str(result["status"]), str(result["reason"]))
+        record = folder.cell(cell).read()
+        if record.status == "done":
+            return Planned(cell, "done", None, record.gradient_evaluations or 0, record.seconds or 0.0)
+        return Planned(cell, record.status, record.reason)
     reason = unmet(cell)
     return Planned(cell, "skipped" if reason else TO_RUN, reason)
 

@@ -11,13 +11,18 @@ from gifd_bench.priors.overview import ListedPrior, overview, stage_facts
 from gifd_bench.priors.registry import PRIORS
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench priors", description="List priors with stages, sizes and weights."
     )
-    parser.add_argument("--stages", action="store_true", help="also list what every stage searches")
-    options = parser.parse_args(arguments)
+    command.add_argument("--stages", action="store_true", help="also list what every stage searches")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options = parser().parse_args(arguments)
     console = Console()
     priors = overview()
     table = Table(box=None, pad_edge=False)

@@ -14,11 +14,12 @@ from gifd_bench.benchmark.commands.run_display import StatusDisplay
 from gifd_bench.benchmark.commands.run_slurm import add_slurm_options, run_on_slurm
 from gifd_bench.benchmark.display import Both
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.launch.local import LocalLauncher
+from gifd_bench.benchmark.launch.local import LocalLauncher, processors
 from gifd_bench.benchmark.launch.worker import WorkerSettings, run_cells
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
-from gifd_bench.benchmark.matrix.needs import missing
+from gifd_bench.benchmark.matrix.needs import has_gpu, missing
+from gifd_bench.benchmark.matrix.workload import workload
 from gifd_bench.benchmark.report.page import write_report
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
@@ -36,10 +37,15 @@ an attack of your own: --attacks+=my_package.my_attack.MyAttack, or --attacks+=m
 
 def run(arguments: list[str]) -> int:
     """Run the command; the exit status is 1 where a cell failed, 130 after an interruption."""
-    options, overrides = _parser().parse_known_args(arguments)
+    options, overrides = parser().parse_known_args(arguments)
     matrix = load_matrix(options.config, overrides)
     folder = RunFolder(options.output or Path("runs") / matrix.name)
-    folder.open_for(matrix)
+    for name in ("jobs", "threads"):
+        if (number := getattr(options, name)) is not None and number < 1:
+            raise BenchmarkError(f"--{name} must be at least 1, not {number}")
+    # Before anything is written: options that do not go together, or do not fit their prior.
+    workload(matrix.cells(), {})
+    folder.open_for(matrix, options.threads)
     if options.retry == "failed":
         folder.retire_failed()
     console = Console()
@@ -55,8 +61,9 @@ def run(arguments: list[str]) -> int:
     return _report(folder, console)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench run",
         description="Run every cell of a matrix that has not ended yet, then write the report. The same "
         "command may run at the same time on several machines that share the output folder.",
@@ -64,23 +71,32 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")
-    parser.add_argument("--output", type=Path, help="folder of the results; default: runs/NAME")
-    parser.add_argument("--tracker", choices=sorted(TRACKERS), default="none")
-    parser.add_argument("--retry", choices=["failed"], help="run failed cells again")
-    group = parser.add_argument_group("in several processes")
+    command.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")
+    command.add_argument("--output", type=Path, help="folder of the results; default: runs/NAME")
+    command.add_argument("--tracker", choices=sorted(TRACKERS), default="none")
+    command.add_argument("--retry", choices=["failed"], help="run failed cells again")
+    group = command.add_argument_group("in several processes")
     group.add_argument("--launcher", choices=["local", "slurm"], default="local")
     group.add_argument(
-        "--jobs", type=int, metavar="N", help="workers at a time; default: only this process"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="cells at a time, each in a process of its own; default: as many as there are processors, "
+        "or one where there is a GPU",
     )
-    group.add_argument("--threads", type=int, metavar="N", help="of a worker; default: processors / jobs")
+    group.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="of one operation on the CPU, for large victims; a property of the output folder (default: 1)",
+    )
     group.add_argument("--cell-time", type=float, metavar="SECONDS", help="time limit of a cell")
     group.add_argument("--memory", type=float, metavar="GIB", help="data that a worker may hold")
     group.add_argument(
         "--checkpoint-every", type=float, metavar="SECONDS", default=30.0, help="default: %(default)s"
     )
-    add_slurm_options(parser.add_argument_group("on a Slurm cluster (--launcher slurm)"))
-    return parser
+    add_slurm_options(command.add_argument_group("on a Slurm cluster (--launcher slurm)"))
+    return command
 
 
 def _run(
@@ -89,25 +105,25 @@ def _run(
     """Run what is missing, so many cells; false after an interruption."""
     settings = WorkerSettings(
         tracker=options.tracker,
-        threads=options.threads,
         cell_seconds=options.cell_time,
         memory_gib=options.memory,
         checkpoint_seconds=options.checkpoint_every,
     )
     if options.launcher == "slurm":
         return run_on_slurm(options, settings, folder, console)
-    if options.jobs is None and options.memory is None:
+    jobs = options.jobs or (1 if has_gpu() else min(processors(), pending))
+    if jobs == 1 and options.memory is None:
         cells = sum(1 for _ in matrix.cells())
         with ProgressDisplay(console, cells, cells - pending) as bars:
             return run_cells(folder, matrix, settings, partial(Both, bars), ends_process=False)
     with StopRequest() as stop, StatusDisplay(console) as display:
-        return LocalLauncher(options.jobs or 1, settings).run(folder, display.show, stop)
+        return LocalLauncher(jobs, settings).run(folder, display.show, stop)
 
 
 def _check_needs(matrix: Matrix, pending: Sequence[Cell], folder: RunFolder) -> None:
     """Name all that the cells need and that is not here, before the first one runs."""
     observed = {cell.observation_id for cell in pending if folder.observation(cell).is_file()}
-    lacking = missing(matrix, pending, observed)
+    lacking = missing(matrix, pending, observed, folder.threads)
     if lacking:
         listed = "".join(f"\n  {need}" for need in lacking)
         raise BenchmarkError(f"before the first cell can run, this is needed:{listed}")

@@ -22,7 +22,7 @@ def add_slurm_options(group: argparse._ArgumentGroup) -> None:
     for name in ("partition", "account", "qos", "constraint"):
         group.add_argument(f"--{name}", help="as sbatch's")
     group.add_argument("--time", type=int, metavar="MINUTES", default=default.minutes, help="of a job")
-    group.add_argument("--cpus", type=int, default=default.cpus, help="of a job")
+    group.add_argument("--cpus", type=int, help="of a job; default: the threads of the run")
     group.add_argument("--gpus", type=int, default=default.gpus, help="of a job")
     group.add_argument("--job-memory", type=float, metavar="GIB", help="of a job")
     group.add_argument("--parallel", type=int, default=default.parallel, help="jobs at a time")

@@ -15,19 +15,24 @@ from gifd_bench.common.files import written_whole
 from gifd_bench.priors.registry import PRIORS
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    known = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench sample",
         description="Write a grid of random images of a prior: one row a class (the first 20).",
         epilog="options of the prior follow, for example: gifd-bench sample biggan --weights=FOLDER",
         allow_abbrev=False,
     )
-    known.add_argument("prior", help="see `gifd-bench priors`; or package.module:Name, or file.py:Name")
-    known.add_argument("--output", type=Path, required=True, help="a .png file, which must not exist yet")
-    known.add_argument("--columns", type=int, default=8)
-    known.add_argument("--seed", type=int, default=0)
-    options, rest = known.parse_known_args(arguments)
+    command.add_argument("prior", help="see `gifd-bench priors`; or package.module:Name, or file.py:Name")
+    command.add_argument("--output", type=Path, required=True, help="a .png file, which must not exist yet")
+    command.add_argument("--columns", type=int, default=8)
+    command.add_argument("--seed", type=int, default=0)
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options, rest = parser().parse_known_args(arguments)
     if options.output.suffix != ".png" or not options.output.parent.is_dir():
         raise BenchmarkError(f"{options.output}: a .png file in a folder that exists is expected")
     if options.output.exists():

@@ -22,14 +22,19 @@ TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
 WIDTH = 120
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench show", description="Print one row a cell.", allow_abbrev=False
     )
-    parser.add_argument("folder", type=Path, help="output folder of a run")
-    parser.add_argument("--format", choices=["table", *TEXTS], default="table")
-    options = parser.parse_args(arguments)
+    command.add_argument("folder", type=Path, help="output folder of a run")
+    command.add_argument("--format", choices=["table", *TEXTS], default="table")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options = parser().parse_args(arguments)
     rows = rows_of(RunFolder(options.folder))
     if options.format in TEXTS:
         sys.stdout.write(TEXTS[options.format](rows) + "\n")

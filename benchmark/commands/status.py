@@ -18,17 +18,22 @@ from gifd_bench.benchmark.results.run_folder import RunFolder
 SECONDS = 2.0
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; with `--watch` it ends when all cells have, or with Ctrl-C."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench status",
         description="Show how many cells of a run are queued, done and failed, and those that are running.",
         allow_abbrev=False,
     )
-    parser.add_argument("folder", type=Path, help="output folder of a run")
-    parser.add_argument("--watch", action="store_true", help="go on showing until all cells have ended")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    options = parser.parse_args(arguments)
+    command.add_argument("folder", type=Path, help="output folder of a run")
+    command.add_argument("--watch", action="store_true", help="go on showing until all cells have ended")
+    command.add_argument("--json", action="store_true", help="one JSON object")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; with `--watch` it ends when all cells have, or with Ctrl-C."""
+    options = parser().parse_args(arguments)
     reader = StatusReader(RunFolder(options.folder))
     if options.json:
         status = reader.read()

@@ -15,27 +15,32 @@ from gifd_bench.benchmark.matrix.files import find_config, read_yaml
 from gifd_bench.common.errors import one_line
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    known = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench train-prior",
         description="Train a conditional generator on a folder (or zip) with one folder of images a class. "
         "Run again, it goes on from its last checkpoint.",
         epilog="any field of the configuration can be set here, for example --steps=20000 --data=DIR",
         allow_abbrev=False,
     )
-    known.add_argument("config", help="a YAML file, or a bundled one such as priors/cifar10")
-    known.add_argument("--output", type=Path, help="default: runs/priors/NAME")
-    options, overrides = known.parse_known_args(arguments)
+    command.add_argument("config", help="a YAML file, or a bundled one such as priors/cifar10")
+    command.add_argument("--output", type=Path, help="default: runs/priors/NAME")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options, overrides = parser().parse_known_args(arguments)
     # Imported here, so that the help does not wait for it.
     from gifd_bench.priors.training.train import TrainingConfig, train_prior
 
     path = find_config(options.config)
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_class_arguments(TrainingConfig, "prior")
+    typed = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    typed.add_class_arguments(TrainingConfig, "prior")
     try:
-        parsed = parser.parse_object({"prior": read_yaml(path)})
-        config = parser.instantiate(parser.parse_args(below("prior", overrides), namespace=parsed)).prior
+        parsed = typed.parse_object({"prior": read_yaml(path)})
+        config = typed.instantiate(typed.parse_args(below("prior", overrides), namespace=parsed)).prior
     except argparse.ArgumentError as error:
         raise BenchmarkError(f"{path}: {one_line(error)}") from error
     command = shlex.join(["gifd-bench", "train-prior", *arguments])

@@ -29,8 +29,8 @@ BASES: dict[str, type] = {
 def noun_of(path: str) -> str:
     """The noun of `package.module:Name` or `file.py:Name`, which is imported for that.
 
-    A class tells by its base class. A function makes a prior if it says so by its return type, is a label rule
-    if its one argument is an observation, and makes a model else.
+    A class tells by its base class. A function makes a prior if it says so by its return type, is a label
+    rule if its one argument is an observation, and makes a model else.
 
     Raises:
         UserError: it cannot be imported, or is neither a class of ours nor a function.

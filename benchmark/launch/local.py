@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.launch.status import Status, StatusReader
@@ -64,15 +63,13 @@ class LocalLauncher:
 
     Args:
         jobs: workers at a time.
-        settings: of each; where it says no threads, the processors are divided among the workers.
+        settings: of each.
     """
 
     def __init__(self, jobs: int, settings: WorkerSettings) -> None:
         if jobs < 1:
             raise BenchmarkError(f"--jobs must be at least 1, not {jobs}")
-        self.jobs = jobs
-        self.threads = settings.threads or max(1, processors() // jobs)
-        self.settings = replace(settings, threads=self.threads)
+        self.jobs, self.settings = jobs, settings
 
     def run(self, run: RunFolder, show: Callable[[Status], None], stop: Callable[[], bool]) -> bool:
         """Run every cell.
@@ -111,7 +108,7 @@ class LocalLauncher:
                 if not left and not workers:
                     return True
                 while left and len(workers) < min(self.jobs, left):
-                    workers.append(Worker(self.settings.command(run.path), self.threads))
+                    workers.append(Worker(self.settings.command(run.path), run.threads))
                 time.sleep(POLL)
         finally:
             _end(workers)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from gifd_bench.benchmark.results.record import Progress, write_record
 from gifd_bench.common.errors import StorageError
-from gifd_bench.common.files import write_json
 
 SECONDS = 1.0
 
@@ -41,15 +41,9 @@ class ProgressFile:
         rate = (iteration - first) / (now - began) if now > began else 0.0
         path = self._path()
         if path is not None:
-            progress = {
-                "iteration": iteration,
-                "iterations": self._iterations,
-                "rate": round(rate, 3),
-                "time": time.time(),
-            }
             # The display is not worth a cell.
             with suppress(StorageError):
-                write_json(path, progress)
+                write_record(Progress(iteration, self._iterations, round(rate, 3), time.time()), path)
 
     def end(self, title: str, status: str) -> None:
         """The cell has ended."""

@@ -27,11 +27,11 @@ class SlurmSettings:
     """What is asked of the cluster.
 
     Attributes:
-        partition, account, qos, constraint: as sbatch's; null for the cluster's default.
+        partition, account, qos, constraint: as sbatch's; `None` for the cluster's default.
         minutes: time limit of a job; when it is near, the job writes its checkpoint and is queued again.
-        cpus: of a job.
+        cpus: of a job; `None` for the threads of the run.
         gpus: of a job.
-        memory_gib: of a job; null for the cluster's default.
+        memory_gib: of a job; `None` for the cluster's default.
         parallel: jobs that run at a time, at most.
         chunk: cells that a job runs before it ends, so that small cells share a job.
         notice: seconds before the time limit at which a job is told.
@@ -42,7 +42,7 @@ class SlurmSettings:
     qos: str | None = None
     constraint: str | None = None
     minutes: int = 60
-    cpus: int = 1
+    cpus: int | None = None
     gpus: int = 0
     memory_gib: float | None = None
     parallel: int = 16
@@ -50,7 +50,7 @@ class SlurmSettings:
     notice: int = 90
 
     def __post_init__(self) -> None:
-        if min(self.minutes, self.cpus, self.parallel, self.chunk, self.notice) < 1 or self.gpus < 0:
+        if min(self.minutes, self.cpus or 1, self.parallel, self.chunk, self.notice) < 1 or self.gpus < 0:
             raise BenchmarkError("time, cpus, parallel, chunk and notice must be at least 1, gpus 0")
 
 
@@ -94,13 +94,13 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
     """
     status = StatusReader(run).read()
     jobs = math.ceil((status.cells - status.ended) / slurm.chunk)
-    settings = replace(settings, most=slurm.chunk, threads=settings.threads or slurm.cpus)
+    settings = replace(settings, most=slurm.chunk)
     # A new folder each time: on a new cluster, ids begin again.
     logs = run.path / "slurm" / time.strftime("%Y%m%d-%H%M%S")
     parameters: dict[str, Any] = {
         "name": "gifd-bench",
         "timeout_min": slurm.minutes,
-        "cpus_per_task": slurm.cpus,
+        "cpus_per_task": slurm.cpus or run.threads,
         "gpus_per_node": slurm.gpus or None,
         "mem_gb": slurm.memory_gib,
         "slurm_partition": slurm.partition,

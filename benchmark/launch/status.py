@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.claims import Claim, read_claim, read_progress
+from gifd_bench.benchmark.results.record import Progress
 from gifd_bench.benchmark.results.run_folder import RunFolder
 
 # A claim whose process has written no progress for so long may be of a dead one.
@@ -80,23 +81,23 @@ class StatusReader:
             if claim is None:
                 counts["queued"] += 1
                 continue
-            its = _running(cell.title, claim, folder)
-            counts["silent" if its.silent > SILENT else "running"] += 1
-            running.append(its)
+            found = _running(cell.title, claim, folder)
+            counts["silent" if found.silent > SILENT else "running"] += 1
+            running.append(found)
         self._waiting = waiting
         return Status(counts + self._ended, tuple(running))
 
 
 def _running(title: str, claim: Claim, folder: CellFolder) -> Running:
     progress = read_progress(folder)
-    if progress.get("time", 0.0) < claim.since:
+    if progress.time < claim.since:
         # Of the process before.
-        progress = {}
+        progress = Progress()
     return Running(
         title,
         claim,
-        int(progress.get("iteration", 0)),
-        int(progress.get("iterations", 0)),
-        float(progress.get("rate", 0.0)),
-        silent=time.time() - max(float(progress.get("time", 0.0)), claim.since),
+        progress.iteration,
+        progress.iterations,
+        progress.rate,
+        silent=time.time() - max(progress.time, claim.since),
     )

@@ -31,8 +31,6 @@ class WorkerSettings:
 
     Attributes:
         tracker: a registered name.
-        threads: of torch; null leaves its default. Results of other numbers of threads may differ in the
-            last bits.
         cell_seconds: time limit of a cell; null for none.
         memory_gib: data that a worker may hold; null for no limit.
         checkpoint_seconds: between two checkpoints of an inversion.
@@ -40,7 +38,6 @@ class WorkerSettings:
     """
 
     tracker: str = "none"
-    threads: int | None = None
     cell_seconds: float | None = None
     memory_gib: float | None = None
     checkpoint_seconds: float = 30.0
@@ -68,8 +65,7 @@ def run_cells(
         with_file: gives the display, of one that writes to the cells' folders.
         ends_process: whether a cell that hangs beyond its limit ends this process.
     """
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
+    torch.set_num_threads(run.threads)
     pl.seed_everything(0, verbose=False)
     limits = Limits(settings.cell_seconds, settings.checkpoint_seconds, ends_process)
     with StopRequest() as stop:

@@ -184,9 +184,7 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
         targets=_numbers(resolver.value("targets")),
         seeds=_numbers(resolver.value("seeds")),
         with_prior=frozenset(
-            attack.label
-            for attack in components["attacks"]
-            if ATTACKS.find(attack.name).needs_prior
+            attack.label for attack in components["attacks"] if ATTACKS.find(attack.name).needs_prior
         ),
         excludes=tuple(_listed(where) for where in resolver.value("excludes")),
         needs_gpu=resolver.value("needs_gpu"),

@@ -62,7 +62,8 @@ class _Stopwatch(Callback):
             raise _Enough
 
     def seconds(self) -> float:
-        """Of an evaluation, over all iterations but the first, which sets things up, where there are others."""
+        """Of an evaluation, over all iterations but the first, which sets things up, where there are
+        others."""
         began, before = self.marks[1 if len(self.marks) > 2 else 0]
         ended, after = self.marks[-1]
         return (ended - began) / max(1, after - before)

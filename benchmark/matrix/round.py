@@ -30,7 +30,8 @@ class Round:
 
     @cached_property
     def observation_id(self) -> str:
-        """Hash of what the round does: 16 hexadecimal digits. Cells that share it attack the same update."""
+        """Hash of what the round does: 16 hexadecimal digits. Cells that share it attack the same
+        update."""
         return digest(self.parts())
 
     def parts(self) -> dict[str, str]:
@@ -54,8 +55,8 @@ class Round:
 
     @property
     def imports(self) -> frozenset[str]:
-        """Names of models and defenses from outside that the matrix's owner has given, and that observations
-        of this round may name too."""
+        """Names of models and defenses from outside that the matrix's owner has given, and that
+        observations of this round may name too."""
         parts = (self.task.model, *self.defense.parts)
         return frozenset(part.name for part in parts if part.code is not None)
 

@@ -95,5 +95,5 @@ def _comparison(first: Group, second: Group, metric: str) -> Comparison:
 
 def _scores(group: Group, metric: str) -> dict[tuple[int, int], Sequence[float]]:
     """Target and seed to the scores of the images, of the cells that have them."""
-    scores = {(row.target, row.seed): row.detail.per_image.get(metric) for row in group.done}
+    scores = {(row.target, row.seed): row.per_image.get(metric) for row in group.done}
     return {cell: values for cell, values in scores.items() if values is not None}

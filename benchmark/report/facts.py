@@ -57,7 +57,7 @@ def circumstances_of(rows: Sequence[Row]) -> dict[str, str]:
     """Versions, commits and machines of all results, each with every value that occurs."""
     values: dict[str, dict[str, None]] = {}
     for row in rows:
-        for name, value in row.detail.circumstances.items():
+        for name, value in row.circumstances.items():
             if value is not None:
                 values.setdefault(name, {})[str(value)] = None
     return {name: ", ".join(sorted(found)) for name, found in values.items()}

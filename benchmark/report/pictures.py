@@ -109,7 +109,7 @@ class Gallery:
             lambda: truth.images[:, None],
         )
         answers = [self._answers(row, count) for row in rows]
-        stages = [self._stages(row, count) for row in rows if len(row.detail.stages) > 1]
+        stages = [self._stages(row, count) for row in rows if len(row.stages) > 1]
         names = self._class_names(first.task.dataset)
         heading = f"target {first.target}, seed {first.seed}"
         return [
@@ -130,7 +130,7 @@ class Gallery:
         if row.status != "done":
             return [Picture(name, (), row.status, name, note=row.reason or "")] * count
         folder = self._run.cell(row.cell)
-        order = list(row.detail.assignment)
+        order = list(row.assignment)
         strip = self._strips.strip(
             row.id, count, 1, folder.reconstruction, lambda: folder.images()[order, None]
         )
@@ -141,8 +141,8 @@ class Gallery:
 
     def _stages(self, row: Row, count: int) -> list[StageStrip]:
         """What one attack had found by the end of each stage, in the truth's order."""
-        source, order = self._run.cell(row.cell).reconstruction, list(row.detail.assignment)
-        stages = row.detail.stages
+        source, order = self._run.cell(row.cell).reconstruction, list(row.assignment)
+        stages = row.stages
         strip = self._strips.strip(
             f"{row.id}-stages",
             count,
@@ -177,5 +177,5 @@ def _scores(row: Row, image: int) -> tuple[str, ...]:
         ("ssim", "SSIM {:.3f}"),
         ("lpips_alex", "LPIPS {:.3f}"),
     )
-    found = ((form, row.detail.per_image.get(metric)) for metric, form in shown)
+    found = ((form, row.per_image.get(metric)) for metric, form in shown)
     return tuple(form.format(values[image]) for form, values in found if values)

@@ -132,9 +132,9 @@ class Plots:
 
     def _by_stage(self, group: Group) -> Iterator[go.Scatter]:
         for rows in _alike(group):
-            names = [escape(stage.name) for stage in rows[0].detail.stages]
+            names = [escape(stage.name) for stage in rows[0].stages]
             if len(names) > 1:
-                psnr = [fmean(row.detail.stages[k].psnr for row in rows) for k in range(len(names))]
+                psnr = [fmean(row.stages[k].psnr for row in rows) for k in range(len(names))]
                 yield self._line(group, names, psnr, f"{DB} ({len(rows)} cells)")
 
     def _losses(self, group: Group) -> Iterator[go.Scatter]:
@@ -168,13 +168,13 @@ def _alike(group: Group) -> list[list[Row]]:
     found: dict[tuple[str, ...], list[Row]] = {}
     for row in group.done:
         if row.psnr is not None and row.gradient_evaluations is not None:
-            found.setdefault(tuple(stage.name for stage in row.detail.stages), []).append(row)
+            found.setdefault(tuple(stage.name for stage in row.stages), []).append(row)
     return list(found.values())
 
 
 def _path(row: Row) -> list[tuple[float, float]]:
     """Gradient evaluations and PSNR at the end of every stage, and of the answer."""
-    stages = [(float(stage.gradient_evaluations), stage.psnr) for stage in row.detail.stages]
+    stages = [(float(stage.gradient_evaluations), stage.psnr) for stage in row.stages]
     return [*stages, (float(row.gradient_evaluations or 0), row.psnr or 0.0)]
 
 

@@ -97,7 +97,7 @@ def _interval(group: Group, metric: str) -> Interval | None:
     values: list[float] = []
     units: list[tuple[int, int]] = []
     for row in group.done:
-        scores = row.detail.per_image[metric] or ()
+        scores = row.per_image.get(metric) or ()
         values += scores
         units += [(row.target, k) for k in range(len(scores))]
     return mean_interval(values, units)

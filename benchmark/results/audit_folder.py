@@ -9,6 +9,7 @@ from typing import Any
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.results.output_folder import is_new
 from gifd_bench.benchmark.results.reconstruction_files import write_reconstruction
+from gifd_bench.benchmark.results.record import AuditRecord, read_record, write_record
 from gifd_bench.common.files import make_folder, read_json, write_json
 
 
@@ -61,13 +62,21 @@ class AuditFolder:
     def write(self, reconstruction: Reconstruction, class_names: tuple[str, ...], seconds: float) -> None:
         """The attack has ended."""
         write_reconstruction(self.reconstruction, self.picture, reconstruction)
-        labels = reconstruction.labels.tolist()
-        result = {
-            "labels": labels,
-            "class_names": [class_names[label] for label in labels],
-            "matching_loss": reconstruction.matching_loss,
-            "gradient_evaluations": reconstruction.gradient_evaluations,
-            "seconds": round(seconds, 3),
-        }
-        write_json(self.result, result)
+        labels = tuple(reconstruction.labels.tolist())
+        record = AuditRecord(
+            labels,
+            tuple(class_names[label] for label in labels),
+            reconstruction.matching_loss,
+            reconstruction.gradient_evaluations,
+            round(seconds, 3),
+        )
+        write_record(record, self.result)
         self.checkpoint.unlink(missing_ok=True)
+
+    def read(self) -> AuditRecord:
+        """The answer in numbers.
+
+        Raises:
+            FileError: the attack has not ended, or the file is damaged.
+        """
+        return read_record(AuditRecord, self.result)

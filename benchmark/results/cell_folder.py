@@ -7,20 +7,20 @@ import platform
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import torch
-
-from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.circumstances import commit, machine
-from gifd_bench.benchmark.results.reconstruction_files import write_reconstruction
-from gifd_bench.benchmark.scoring.scorer import Scores
-from gifd_bench.common.files import make_folder, read_json, read_tensors, write_json
+from gifd_bench.benchmark.results.record import CellRecord, Circumstances, Ended, StageRecord
+from gifd_bench.common.files import make_folder, read_tensors, write_json
 
-PACKAGES = ("gifd-bench", "torch", "pytorch-lightning", "torchmetrics")
+# Commands that only read results start at once: torch is imported by what needs it.
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+    from gifd_bench.benchmark.scoring.scorer import Scores
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,21 @@ class CellFolder:
         """Whether there is a result, of whatever kind."""
         return self.result.is_file()
 
-    def status(self) -> str | None:
-        """`done`, `failed` or `skipped`; null while the cell has not ended."""
-        return str(self.read()["status"]) if self.result.is_file() else None
+    def status(self) -> Ended | None:
+        """`done`, `failed` or `skipped`; `None` while the cell has not ended.
 
-    def read(self) -> dict[str, Any]:
-        """The content of `result.json`."""
-        content: dict[str, Any] = read_json(self.result)
-        return content
+        Raises:
+            FileError: its result is damaged.
+        """
+        return self.read().status if self.ended() else None
+
+    def read(self) -> CellRecord:
+        """How the cell has ended.
+
+        Raises:
+            FileError: its result is not there, or is damaged.
+        """
+        return CellRecord.read(self.result)
 
     def begin(self, cell: Cell) -> None:
         """Make the folder and write the configuration."""
@@ -110,58 +117,55 @@ class CellFolder:
             number += 1
         self.result.replace(aside)
 
+    def write_reconstruction(self, reconstruction: Reconstruction) -> None:
+        """Keep what the attack found, before anything is scored."""
+        from gifd_bench.benchmark.results.reconstruction_files import write_reconstruction
+
+        write_reconstruction(self.reconstruction, self.picture, reconstruction)
+
     def write_done(self, reconstruction: Reconstruction, scores: Scores, seconds: float) -> None:
         """The cell has ended well.
 
         Args:
-            reconstruction: the attack's answer.
+            reconstruction: the attack's answer, which is written already.
             scores: its metrics.
             seconds: wall time of the inversion, interruptions left out.
         """
-        write_reconstruction(self.reconstruction, self.picture, reconstruction)
-        result = {
-            "status": "done",
-            "reason": "; ".join(scores.reasons) or None,
-            "matching_loss": reconstruction.matching_loss,
-            "gradient_evaluations": reconstruction.gradient_evaluations,
-            "seconds": round(seconds, 3),
-            "per_image": scores.per_image,
-            "assignment": scores.assignment,
-            "stages": [
-                {
-                    "name": stage.name,
-                    "matching_loss": stage.matching_loss,
-                    "gradient_evaluations": stage.gradient_evaluations,
-                    "psnr": round(psnr, 4),
-                }
-                for stage, psnr in zip(reconstruction.stages, scores.stage_psnr, strict=True)
-            ],
-        }
-        self._write_end(result)
+        stages = zip(reconstruction.stages, scores.stage_psnr, strict=True)
+        record = CellRecord(
+            status="done",
+            circumstances=Circumstances.now(commit(), machine()),
+            reason="; ".join(scores.reasons) or None,
+            seconds=round(seconds, 3),
+            matching_loss=reconstruction.matching_loss,
+            gradient_evaluations=reconstruction.gradient_evaluations,
+            per_image={n: None if v is None else tuple(v) for n, v in scores.per_image.items()},
+            assignment=tuple(scores.assignment),
+            stages=tuple(
+                StageRecord(stage.name, stage.matching_loss, stage.gradient_evaluations, round(psnr, 4))
+                for stage, psnr in stages
+            ),
+        )
+        self._write_end(record)
 
     def write_skipped(self, reason: str) -> None:
         """The cell makes no sense: what the attack needs is not granted."""
-        self._write_end({"status": "skipped", "reason": reason})
+        self._write_end(CellRecord("skipped", Circumstances.now(commit(), None), reason))
 
     def write_failed(self, reason: str, trace: str, seconds: float) -> None:
         """The cell has ended with an exception."""
-        result = {
-            "status": "failed",
-            "reason": reason,
-            "traceback": trace,
-            "seconds": round(seconds, 3),
-        }
-        self._write_end(result)
+        circumstances = Circumstances.now(commit(), machine())
+        self._write_end(CellRecord("failed", circumstances, reason, round(seconds, 3), trace))
 
-    def images(self) -> torch.Tensor:
-        """The reconstruction's images: (B, 3, H, W) in [0, 1]."""
+    def images(self) -> Tensor:
+        """The reconstruction's images: (B, 3, H, W) in [0, 1].
+
+        Raises:
+            FileError: the file is not there, or is damaged.
+        """
         return read_tensors(self.reconstruction)["images"]
 
-    def _write_end(self, result: dict[str, Any]) -> None:
-        python = {"python": platform.python_version()}
-        result["versions"] = python | {package: version(package) for package in PACKAGES}
-        result["commit"] = commit()
-        result["machine"] = machine()
-        write_json(self.result, result)
+    def _write_end(self, record: CellRecord) -> None:
+        record.write(self.result)
         for done_with in (self.checkpoint, self.progress):
             done_with.unlink(missing_ok=True)

@@ -7,12 +7,12 @@ import subprocess
 from functools import lru_cache
 from pathlib import Path
 
-import torch
+from gifd_bench.benchmark.results.record import Machine
 
 
 @lru_cache(maxsize=1)
 def commit() -> str | None:
-    """The commit of the checkout that runs, with a plus if files differ from it; null for an installed
+    """The commit of the checkout that runs, with a plus if files differ from it; `None` for an installed
     package."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
@@ -25,15 +25,13 @@ def commit() -> str | None:
 
 
 @lru_cache(maxsize=1)
-def machine() -> dict[str, str | int]:
-    """Host, processor, device and threads of torch."""
+def machine() -> Machine:
+    """The machine that this process computes on."""
+    # Commands that only read results import this module too.
+    import torch
+
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    return {
-        "host": platform.node(),
-        "processor": platform.machine(),
-        "device": device,
-        "threads": torch.get_num_threads(),
-    }
+    return Machine(platform.node(), platform.machine(), device, torch.get_num_threads())
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -7,14 +7,16 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
 from filelock import FileLock, Timeout
+from pydantic import ConfigDict
 
 from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.record import STRICT, Progress, read_record, write_record
 from gifd_bench.common.errors import FileError
-from gifd_bench.common.files import make_folder, read_json, write_json
+from gifd_bench.common.files import make_folder
 
 # A process that dies over a cell leaves it to the next one. A cell that has taken so many with it, each
 # before it got further than the ones before, is to blame itself.
@@ -33,6 +35,8 @@ class Claim:
         furthest: iteration that the furthest of them had come to.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
     host: str
     pid: int
     job: str | None
@@ -43,7 +47,7 @@ class Claim:
 
 @contextmanager
 def claimed(folder: CellFolder) -> Iterator[Claim | None]:
-    """Claim a cell; null where another process has it.
+    """Claim a cell; `None` where another process has it.
 
     The claim is a lock on a file, which the system takes away from a process that dies, on a shared file
     system too. Whoever gets it must look again whether the cell has ended meanwhile.
@@ -58,7 +62,7 @@ def claimed(folder: CellFolder) -> Iterator[Claim | None]:
     try:
         claim = _succeed(folder)
         if not folder.ended():
-            write_json(folder.claim, asdict(claim))
+            write_record(claim, folder.claim)
         yield claim
     finally:
         # A process that dies does not come here: its claim stays, and is counted.
@@ -74,7 +78,7 @@ def _succeed(folder: CellFolder) -> Claim:
     before = read_claim(folder)
     if before is None:
         return mine
-    reached = read_progress(folder).get("iteration", 0)
+    reached = read_progress(folder).iteration
     further = reached > before.furthest
     return Claim(
         mine.host,
@@ -87,17 +91,16 @@ def _succeed(folder: CellFolder) -> Claim:
 
 
 def read_claim(folder: CellFolder) -> Claim | None:
-    """The claim on a cell, held or left behind; null where there is none."""
+    """The claim on a cell, held or left behind; `None` where there is none."""
     try:
-        return Claim(**read_json(folder.claim))
-    except (FileError, TypeError):
+        return read_record(Claim, folder.claim)
+    except FileError:
         return None
 
 
-def read_progress(folder: CellFolder) -> dict[str, Any]:
-    """What the process that runs a cell last wrote of its inversion; empty where there is nothing."""
+def read_progress(folder: CellFolder) -> Progress:
+    """What the process that runs a cell last wrote of its inversion; all zeros where there is nothing."""
     try:
-        progress: dict[str, Any] = read_json(folder.progress)
+        return read_record(Progress, folder.progress)
     except FileError:
-        return {}
-    return progress
+        return Progress()

@@ -6,56 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.record import CellRecord, StageRecord
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.benchmark.scoring.registry import COLUMNS as METRICS
 
 PENDING = "pending"
 STATUSES = ("done", "failed", "skipped", PENDING)
 
 
 @dataclass(frozen=True)
-class StageScore:
-    """What the answer was worth at the end of a stage.
-
-    Attributes:
-        gradient_evaluations: spent by then.
-        psnr: in dB, mean over the images.
-    """
-
-    name: str
-    gradient_evaluations: int
-    psnr: float
-
-
-@dataclass(frozen=True)
-class Detail:
-    """What a result says beyond a number a column; empty where the cell has none.
-
-    Attributes:
-        per_image: metric name to one value a private image, or null.
-        assignment: index of the reconstruction that answers each private image.
-        stages: in their order.
-        circumstances: versions, commit and machine that it was made with.
-    """
-
-    per_image: Mapping[str, Sequence[float] | None]
-    assignment: Sequence[int]
-    stages: Sequence[StageScore]
-    circumstances: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Row:
-    """A cell in numbers; metrics are means over its images, null where there are none.
+    """A cell in numbers; metrics are means over its images, `None` where there are none.
 
     Attributes:
         status: `done`, `failed`, `skipped`, or `pending` while the cell has not ended.
         images: how many images the metrics are over.
-        reason: why the cell failed or was skipped, or why a metric is null.
-        cell, detail: for reports; no columns.
+        reason: why the cell failed or was skipped, or why a metric could not be had.
+        extra: means of the metrics that the matrix names beside the bundled ones, by name; each is a
+            column.
+        cell: what was run; no column.
+        record: how it ended, `None` while it has not; no column.
     """
 
     id: str
@@ -81,60 +53,80 @@ class Row:
     gradient_evaluations: int | None
     seconds: float | None
     reason: str | None
-    cell: Cell = field(repr=False)
-    detail: Detail = field(repr=False)
+    extra: Mapping[str, float | None] = field(default_factory=dict)
+    cell: Cell = field(kw_only=True, repr=False)
+    record: CellRecord | None = field(kw_only=True, repr=False)
 
     @property
     def attack_name(self) -> str:
         """The attack, with its prior where it has one."""
         return self.attack if self.prior is None else f"{self.attack} ({self.prior})"
 
+    @property
+    def per_image(self) -> Mapping[str, Sequence[float] | None]:
+        """Metric name to one value a private image, or `None`; empty where the cell has no numbers."""
+        return self.record.per_image if self.record else {}
+
+    @property
+    def assignment(self) -> Sequence[int]:
+        """Index of the reconstruction that answers each private image."""
+        return self.record.assignment if self.record else ()
+
+    @property
+    def stages(self) -> Sequence[StageRecord]:
+        """The stages of the restart that was returned, in their order."""
+        return self.record.stages if self.record else ()
+
+    @property
+    def circumstances(self) -> dict[str, str | int]:
+        """Versions, commit and machine that the result was made with, where they are known."""
+        if self.record is None:
+            return {}
+        made = self.record.circumstances
+        found: dict[str, str | int] = dict(made.versions)
+        if made.commit is not None:
+            found["commit"] = made.commit
+        if made.machine is not None:
+            found |= vars(made.machine)
+        return found
+
     def as_dict(self) -> dict[str, Any]:
         """Column name to value."""
-        return {name: getattr(self, name) for name in COLUMNS}
+        return {name: getattr(self, name) for name in COLUMNS} | dict(self.extra)
 
 
-COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("cell", "detail"))
+COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("extra", "cell", "record"))
+
+
+def columns_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """All columns of some rows: those that every row has, then further metrics."""
+    return (*COLUMNS, *dict.fromkeys(name for row in rows for name in row.extra))
 
 
 def rows_of(run: RunFolder) -> list[Row]:
     """A row for every cell of the matrix, in the matrix's order; each result is read once.
 
     Raises:
-        BenchmarkError: a result is damaged.
+        FileError: a result is damaged.
     """
-    return [row_of(cell, folder) for cell, folder in run.cells()]
+    matrix = run.load_matrix()
+    extra = [metric.label for metric in matrix.metrics]
+    return [row_of(cell, run.cell(cell), extra) for cell in matrix.cells()]
 
 
-def row_of(cell: Cell, folder: CellFolder) -> Row:
+def row_of(cell: Cell, folder: CellFolder, extra: Sequence[str] = ()) -> Row:
     """The row of one cell.
 
+    Args:
+        cell: of the matrix.
+        folder: of that cell.
+        extra: names of the matrix's further metrics.
+
     Raises:
-        BenchmarkError: its result is damaged.
+        FileError: its result is damaged.
     """
-    result: dict[str, Any] = folder.read() if folder.result.is_file() else {"status": PENDING}
-    try:
-        return _row(cell, result)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BenchmarkError(f"{folder.result}: damaged, or of another version ({error!r})") from error
-
-
-def _row(cell: Cell, result: Mapping[str, Any]) -> Row:
-    per_image: dict[str, list[float] | None] = result.get("per_image", {})
-
-    def mean(metric: str) -> float | None:
-        values = per_image.get(metric)
-        return sum(values) / len(values) if values else None
-
-    stages = [
-        StageScore(stage["name"], stage["gradient_evaluations"], stage["psnr"])
-        for stage in result.get("stages", [])
-    ]
-    circumstances = {
-        **result.get("versions", {}),
-        "commit": result.get("commit"),
-        **result.get("machine", {}),
-    }
+    record = folder.read() if folder.ended() else None
+    mean = record.mean if record else lambda _: None
     return Row(
         id=cell.id,
         task=cell.task.label,
@@ -146,13 +138,14 @@ def _row(cell: Cell, result: Mapping[str, Any]) -> Row:
         batch_size=cell.task.settings.batch_size,
         seed=cell.seed,
         target=cell.target,
-        status=result["status"],
-        images=len(per_image.get("mse") or []),
+        status=record.status if record else PENDING,
+        images=record.images if record else 0,
         **{metric: mean(metric) for metric in METRICS},
-        matching_loss=result.get("matching_loss"),
-        gradient_evaluations=result.get("gradient_evaluations"),
-        seconds=result.get("seconds"),
-        reason=result.get("reason"),
+        matching_loss=record.matching_loss if record else None,
+        gradient_evaluations=record.gradient_evaluations if record else None,
+        seconds=record.seconds if record else None,
+        reason=record.reason if record else None,
+        extra={metric: mean(metric) for metric in extra},
         cell=cell,
-        detail=Detail(per_image, result.get("assignment", []), stages, circumstances),
+        record=record,
     )

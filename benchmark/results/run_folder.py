@@ -5,26 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.results.cell_folder import CellFolder
-from gifd_bench.benchmark.results.output_folder import is_new
-from gifd_bench.common.files import (
-    make_folder,
-    read_json,
-    read_tensors,
-    write_json,
-    write_tensors,
-)
-from gifd_bench.tasks.observation import Observation
-from gifd_bench.tasks.observation_file import save_observation
-from gifd_bench.tasks.truth import Truth
+from gifd_bench.benchmark.results.output_folder import first_difference
+from gifd_bench.common.errors import one_line
+from gifd_bench.common.files import make_folder, read_json, read_tensors, write_json, write_tensors
 
-FORMAT = "gifd-bench/run/1"
+# Commands that only read results start at once: torch is imported by what needs it.
+if TYPE_CHECKING:
+    from gifd_bench.tasks.observation import Observation
+    from gifd_bench.tasks.truth import Truth
+
+FORMAT = "gifd-bench/run/2"
 
 
 @dataclass(frozen=True)
@@ -51,33 +48,58 @@ class RunFolder:
         """The folder of a cell."""
         return CellFolder(self.path / "cells" / cell.id)
 
-    def open_for(self, matrix: Matrix) -> None:
-        """Make the folder, or make sure that it holds a run of this very matrix.
+    def open_for(self, matrix: Matrix, threads: int | None = None) -> int:
+        """Make the folder, or make sure that it holds a run of these very cells.
+
+        Labels may be others than when the run was begun: they are for display, and become the new ones.
+
+        Args:
+            matrix: what is to be run.
+            threads: of one operation on the CPU, on which the last bits of every result depend; `None` for
+                those that the folder was begun with, or else one.
+
+        Returns:
+            The threads of the folder.
 
         Raises:
-            BenchmarkError: it holds something else; nothing is written.
+            UserError: it holds something else, or was begun with other threads; nothing is written.
         """
-        wanted = matrix.config()
-        if not is_new(
-            self.path, self.matrix, self._read_matrix, wanted, "a run", "a run of another matrix"
-        ):
-            return
-        for name in ("cells", "observations", "truths"):
-            make_folder(self.path / name)
-        write_json(self.matrix, {"format": FORMAT, "matrix": wanted})
+        if self.path.exists() and not self.path.is_dir():
+            raise BenchmarkError(f"{self.path}: not a folder; choose another --output")
+        if not self.matrix.exists():
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise BenchmarkError(f"{self.path}: not empty and not a run; choose another --output")
+            for name in ("cells", "observations", "truths"):
+                make_folder(self.path / name)
+            self._write_matrix(matrix, threads or 1)
+            return threads or 1
+        held, begun_with = self._read()
+        if threads not in (None, begun_with):
+            raise BenchmarkError(
+                f"{self.path}: was begun with --threads {begun_with}, on which its results depend; go on "
+                "without --threads, or choose another --output"
+            )
+        if held.config() != matrix.config():
+            if [cell.id for cell in held.cells()] != [cell.id for cell in matrix.cells()]:
+                difference = first_difference(held.config(), matrix.config())
+                raise BenchmarkError(
+                    f"{self.path}: holds a run of another matrix ({difference}); choose another --output"
+                )
+            self._write_matrix(matrix, begun_with)
+        return begun_with
 
     def load_matrix(self) -> Matrix:
         """The matrix that this folder holds a run of.
 
         Raises:
-            BenchmarkError: it holds none.
+            UserError: it holds none.
         """
-        if not self.matrix.is_file():
-            raise BenchmarkError(f"{self.path}: holds no run (there is no {self.matrix.name} in it)")
-        try:
-            return Matrix.from_config(self._read_matrix())
-        except (KeyError, TypeError) as error:
-            raise BenchmarkError(f"{self.matrix}: damaged ({error!r})") from error
+        return self._read()[0]
+
+    @property
+    def threads(self) -> int:
+        """Of one operation on the CPU: every process that runs cells of this folder has as many."""
+        return self._read()[1]
 
     def cells(self) -> Iterator[tuple[Cell, CellFolder]]:
         """Every cell of the matrix, ended or not."""
@@ -101,19 +123,32 @@ class RunFolder:
             StorageError: it cannot be written.
         """
         write_tensors(self._truth(cell), {"images": truth.images, "labels": truth.labels})
-        save_observation(observation, self.observation(cell))
+        observation.save(self.observation(cell))
 
     def truth(self, cell: Round) -> Truth:
         """The private batch of a cell."""
+        from gifd_bench.tasks.truth import Truth
+
         tensors = read_tensors(self._truth(cell))
         return Truth(tensors["images"], tensors["labels"])
 
     def _truth(self, cell: Round) -> Path:
         return self.path / "truths" / f"{cell.observation_id}.safetensors"
 
-    def _read_matrix(self) -> dict[str, Any]:
+    def _write_matrix(self, matrix: Matrix, threads: int) -> None:
+        write_json(self.matrix, {"format": FORMAT, "threads": threads, "matrix": matrix.config()})
+
+    def _read(self) -> tuple[Matrix, int]:
+        if not self.matrix.is_file():
+            raise BenchmarkError(f"{self.path}: holds no run (there is no {self.matrix.name} in it)")
         content = read_json(self.matrix)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise BenchmarkError(f"{self.matrix}: not a matrix of format '{FORMAT}'")
-        matrix: dict[str, Any] = content["matrix"]
-        return matrix
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise BenchmarkError(
+                f"{self.matrix}: of format '{found}', not '{FORMAT}', which this version reads; choose another "
+                "--output"
+            )
+        try:
+            return Matrix.from_config(content["matrix"]), int(content["threads"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BenchmarkError(f"{self.matrix}: damaged ({one_line(error) or error!r})") from error

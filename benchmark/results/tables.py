@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from gifd_bench.benchmark.results.groups import Group, groups_of
-from gifd_bench.benchmark.results.rows import COLUMNS, Row
+from gifd_bench.benchmark.results.rows import Row, columns_of
 
 # Column of the table, and how its numbers are written.
 SHOWN = {
@@ -47,7 +47,7 @@ def as_json(rows: Sequence[Row]) -> str:
 def as_csv(rows: Sequence[Row]) -> str:
     """Comma-separated values with a header."""
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(stream, fieldnames=columns_of(rows), lineterminator="\n")
     writer.writeheader()
     writer.writerows(row.as_dict() for row in rows)
     return stream.getvalue().rstrip("\n")
@@ -55,7 +55,8 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """A table a cell, then the means."""
-    cells = markdown([HEADINGS.get(name, name) for name in SHOWN], [_texts(row) for row in rows])
+    shown = _shown(rows)
+    cells = markdown([HEADINGS.get(name, name) for name in shown], [_texts(row, shown) for row in rows])
     means = markdown(MEAN_HEADINGS, mean_texts(rows))
     return f"{cells}\n\n{means}"
 
@@ -63,10 +64,11 @@ def as_markdown(rows: Sequence[Row]) -> str:
 def cell_table(rows: Sequence[Row]) -> Table:
     """Every cell, for a terminal."""
     table = _table("cells")
-    for name, form in SHOWN.items():
+    shown = _shown(rows)
+    for name, form in shown.items():
         table.add_column(HEADINGS.get(name, name), justify="right" if form else "left")
     for row in rows:
-        table.add_row(*_texts(row))
+        table.add_row(*_texts(row, shown))
     return table
 
 
@@ -99,8 +101,14 @@ def _mean_numbers(group: Group) -> list[str]:
     return [*numbers, evaluations, str(group.images), str(len(group.rows) - len(group.done))]
 
 
-def _texts(row: Row) -> list[str]:
-    return [_number(getattr(row, name), form) for name, form in SHOWN.items()]
+def _shown(rows: Sequence[Row]) -> dict[str, str]:
+    """Columns of the table and the form of their numbers, with the further metrics of the rows."""
+    return SHOWN | {name: ".4g" for row in rows for name in row.extra}
+
+
+def _texts(row: Row, shown: Mapping[str, str]) -> list[str]:
+    values = row.as_dict()
+    return [_number(values[name], form) for name, form in shown.items()]
 
 
 def _number(value: Any, form: str) -> str:

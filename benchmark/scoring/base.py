@@ -19,7 +19,8 @@ class MetricMissing(Exception):
 class Metric(ABC):
     """Compares reconstructions with the private images that they were assigned to.
 
-    A subclass of your own is named in a matrix under `metrics`; its options are the arguments of `__init__`.
+    A subclass of your own is named in a matrix under `metrics`; its options are the arguments of
+    `__init__`.
 
     Attributes:
         name: of the column that it becomes.
@@ -30,13 +31,14 @@ class Metric(ABC):
     higher_is_better: ClassVar[bool]
 
     @abstractmethod
-    def __call__(self, images: Tensor, truths: Tensor, observation: Observation) -> Tensor:
+    def __call__(self, images: Tensor, truths: Tensor, observation: Observation | None) -> Tensor:
         """One number for each pair.
 
         Args:
             images: (B, 3, H, W) float32 in [0, 1], the reconstructions, in the order of the private images.
             truths: (B, 3, H, W) float32 in [0, 1], the private images.
-            observation: what was attacked, for metrics that need the victim.
+            observation: what was attacked, for metrics that need the victim; `None` where it is not at
+                hand.
 
         Returns:
             (B,) float32.

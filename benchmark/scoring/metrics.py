@@ -18,18 +18,23 @@ from gifd_bench.tasks.observation import Observation
 MAX_PSNR = 100.0
 
 
+def psnr(images: Tensor, truths: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio of each pair in dB: (B,), for a range of 1, at most `MAX_PSNR`; equal
+    images would give infinity, and one such image an infinite mean."""
+    values: Tensor = peak_signal_noise_ratio(
+        images, truths, data_range=1.0, reduction="none", dim=(1, 2, 3)
+    )
+    return values.clamp(max=MAX_PSNR)
+
+
 class PSNR(Metric):
-    """Peak signal-to-noise ratio in dB, for a range of 1, at most `MAX_PSNR`: equal images would give
-    infinity, and one such image an infinite mean."""
+    """Peak signal-to-noise ratio in dB, for a range of 1, at most `MAX_PSNR`."""
 
     name: ClassVar[str] = "psnr"
     higher_is_better: ClassVar[bool] = True
 
-    def __call__(self, images: Tensor, truths: Tensor, observation: Observation) -> Tensor:
-        values: Tensor = peak_signal_noise_ratio(
-            images, truths, data_range=1.0, reduction="none", dim=(1, 2, 3)
-        )
-        return values.clamp(max=MAX_PSNR)
+    def __call__(self, images: Tensor, truths: Tensor, observation: Observation | None) -> Tensor:
+        return psnr(images, truths)
 
 
 class SSIM(Metric):
@@ -39,7 +44,7 @@ class SSIM(Metric):
     name: ClassVar[str] = "ssim"
     higher_is_better: ClassVar[bool] = True
 
-    def __call__(self, images: Tensor, truths: Tensor, observation: Observation) -> Tensor:
+    def __call__(self, images: Tensor, truths: Tensor, observation: Observation | None) -> Tensor:
         values = structural_similarity_index_measure(images, truths, data_range=1.0, reduction="none")
         assert isinstance(values, Tensor)
         return values.reshape(len(images))
@@ -51,7 +56,7 @@ class MSE(Metric):
     name: ClassVar[str] = "mse"
     higher_is_better: ClassVar[bool] = False
 
-    def __call__(self, images: Tensor, truths: Tensor, observation: Observation) -> Tensor:
+    def __call__(self, images: Tensor, truths: Tensor, observation: Observation | None) -> Tensor:
         return (images - truths).square().flatten(1).mean(dim=1)
 
 
@@ -62,7 +67,9 @@ class FeatureMSE(Metric):
     higher_is_better: ClassVar[bool] = False
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, truths: Tensor, observation: Observation) -> Tensor:
+    def __call__(self, images: Tensor, truths: Tensor, observation: Observation | None) -> Tensor:
+        if observation is None:
+            raise MetricMissing("it needs the observation, for the victim")
         victim = observation.victim()
         layers = [module for module in victim.modules() if isinstance(module, nn.Linear)]
         if not layers:
@@ -84,7 +91,7 @@ class LPIPS(Metric):
     backbone: ClassVar[Backbone]
     higher_is_better: ClassVar[bool] = False
 
-    def __call__(self, images: Tensor, truths: Tensor, observation: Observation) -> Tensor:
+    def __call__(self, images: Tensor, truths: Tensor, observation: Observation | None) -> Tensor:
         return torch.tensor(lpips(images, truths, self.backbone))
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.base import Metric, MetricMissing
-from gifd_bench.benchmark.scoring.metrics import PSNR
+from gifd_bench.benchmark.scoring.metrics import psnr
 from gifd_bench.benchmark.scoring.registry import LABEL_ACCURACY, METRICS
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.observation import Observation
@@ -24,8 +24,8 @@ class Scores:
 
     Attributes:
         per_image: metric name to one value a private image, in the truth's order; `None` where the metric
-            could not be had. PSNR is in dB; SSIM at most 1; LPIPS and the two MSE at least 0; label accuracy
-            0 or 1.
+            could not be had. PSNR is in dB; SSIM at most 1; LPIPS and the two MSE at least 0; label
+            accuracy 0 or 1.
         assignment: index of the reconstruction that answers each private image.
         reasons: why a metric could not be had, one line each.
         stage_psnr: mean PSNR over the images of every stage's best iterate, by the same assignment.
@@ -45,7 +45,7 @@ class Scores:
 def score(
     reconstruction: Reconstruction,
     truth: Truth,
-    observation: Observation,
+    observation: Observation | None = None,
     extra: Mapping[str, Metric] | None = None,
 ) -> Scores:
     """Compare a reconstruction with the truth.
@@ -56,7 +56,7 @@ def score(
     Args:
         reconstruction: the attack's answer.
         truth: the private batch.
-        observation: what was attacked, for metrics that need the victim.
+        observation: what was attacked, for metrics that need the victim; without it these are missing.
         extra: metrics beside the bundled ones, by the name of their column.
 
     Raises:
@@ -78,14 +78,13 @@ def score(
             per_image[name] = None
             reasons.append(f"{name}: {type(error).__name__}: {one_line(error)}")
     per_image[LABEL_ACCURACY] = (labels == truth.labels).float().tolist()
-    psnr = PSNR()
-    stages = [
-        float(psnr(stage.images[order], truth.images, observation).mean()) for stage in reconstruction.stages
-    ]
+    stages = [float(psnr(stage.images[order], truth.images).mean()) for stage in reconstruction.stages]
     return Scores(per_image, order.tolist(), reasons, stages)
 
 
-def values_of(metric: Metric, images: Tensor, truths: Tensor, observation: Observation) -> list[float]:
+def values_of(
+    metric: Metric, images: Tensor, truths: Tensor, observation: Observation | None
+) -> list[float]:
     """A metric's value of each pair.
 
     Raises:

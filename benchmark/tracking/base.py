@@ -9,7 +9,7 @@ from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.scoring.scorer import METRICS, Scores
+from gifd_bench.benchmark.scoring.scorer import Scores
 from gifd_bench.tasks.truth import Truth
 
 
@@ -68,7 +68,7 @@ def run_name(cell: Cell) -> str:
 
 def final_numbers(reconstruction: Reconstruction, scores: Scores) -> dict[str, float]:
     """The scores, means over the images (those that could not be had are left out), and what was spent."""
-    means = {metric: scores.mean(metric) for metric in METRICS}
+    means = {metric: scores.mean(metric) for metric in scores.per_image}
     numbers = {name: value for name, value in means.items() if value is not None}
     numbers["final_matching_loss"] = reconstruction.matching_loss
     numbers["total_gradient_evaluations"] = float(reconstruction.gradient_evaluations)

@@ -88,8 +88,8 @@ class WandbTracker(Tracker):
         self._logger = self._folder = None
         with self._scope:
             if logger is not None and folder is not None:
-                ended = folder.read() if folder.result.is_file() else {"status": "interrupted"}
-                status, reason = ended["status"], ended.get("reason")
+                record = folder.read() if folder.ended() else None
+                status, reason = (record.status, record.reason) if record else ("interrupted", None)
                 logger.experiment.summary.update({"status": status, "reason": reason})
                 logger.experiment.finish(exit_code=0 if status == "done" else 1)
 

@@ -43,7 +43,7 @@ def build_report(run: RunFolder, rows: Sequence[Row], entity: str, project: str)
     """
     matrix = run.load_matrix()
     done = sum(row.status == "done" for row in rows)
-    several_stages = any(len(row.detail.stages) > 1 for row in rows)
+    several_stages = any(len(row.stages) > 1 for row in rows)
     blocks: list[Any] = [
         wr.TableOfContents(),
         wr.H1("What leaks"),
@@ -82,7 +82,7 @@ def spec_of(report: Any) -> dict[str, Any]:
 
 def reproduction(matrix: dict[str, Any], rows: Sequence[Row]) -> str:
     """How to make the same results again, in Markdown: versions, commit, machine, and every setting."""
-    seen = [row.detail.circumstances for row in rows if row.detail.circumstances.get("gifd-bench")]
+    seen = [row.circumstances for row in rows if row.circumstances.get("gifd-bench")]
     names = sorted({name for circumstances in seen for name in circumstances})
     lines = [f"- {name}: {', '.join(sorted({str(c[name]) for c in seen if name in c}))}" for name in names]
     settings = yaml.safe_dump(matrix, sort_keys=False)

@@ -18,7 +18,7 @@ from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.rows import PENDING, STATUSES, Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.benchmark.scoring.registry import COLUMNS as METRICS
 from gifd_bench.benchmark.tracking.base import axes_of
 from gifd_bench.benchmark.tracking.pictures import side_by_side
 from gifd_bench.common.files import read_json, write_json
@@ -92,12 +92,12 @@ class Summary:
         columns: list[str] = []
         data: list[list[Any]] = []
         for cell, folder in islice(done, MOST_PICTURES):
-            result = folder.read()
+            record = folder.read()
             axes = axes_of(cell)
-            truth, answer = self.run.truth(cell).images[0], folder.images()[result["assignment"][0]]
+            truth, answer = self.run.truth(cell).images[0], folder.images()[record.assignment[0]]
             columns = [*axes, "psnr", "truth", "reconstruction"]
             pictures = [wandb.Image(side_by_side([image])) for image in (truth, answer)]
-            data.append([*axes.values(), result["per_image"]["psnr"][0], *pictures])
+            data.append([*axes.values(), (record.per_image["psnr"] or [None])[0], *pictures])
         return Table(columns, data)
 
     @property

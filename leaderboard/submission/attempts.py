@@ -13,7 +13,7 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.rows import row_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.benchmark.scoring.registry import COLUMNS
 from gifd_bench.common.files import read_json, read_tensors
 from gifd_bench.leaderboard.challenge import ChallengeFolder
 from gifd_bench.leaderboard.errors import LeaderboardError
@@ -73,12 +73,12 @@ def _of_challenge(folder: ChallengeFolder, observations: ObservationSet) -> Atte
         audit = folder.answer(name)
         if not audit.result.is_file():
             continue
-        result, tensors = read_json(audit.result), read_tensors(audit.reconstruction)
+        answer, tensors = audit.read(), read_tensors(audit.reconstruction)
         found[name] = Attempt(
             images=tensors["images"],
             labels=tensors["labels"],
-            gradient_evaluations=result["gradient_evaluations"],
-            seconds=result["seconds"],
+            gradient_evaluations=answer.gradient_evaluations,
+            seconds=answer.seconds,
             seed=read_json(audit.config)["seed"],
         )
     return _some(Attempts(auditor.attack, auditor.prior, found), folder.path, observations)
@@ -110,7 +110,7 @@ def _of_cell(cell: Cell, folder: CellFolder) -> Attempt:
     row, tensors = row_of(cell, folder), read_tensors(folder.reconstruction)
     assert row.gradient_evaluations is not None
     assert row.seconds is not None
-    scores = {metric: getattr(row, metric) for metric in METRICS}
+    scores = {metric: getattr(row, metric) for metric in COLUMNS}
     return Attempt(
         images=tensors["images"],
         labels=tensors["labels"],

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from gifd_bench.benchmark.scoring.scorer import psnr
+from gifd_bench.benchmark.scoring.metrics import psnr
 from gifd_bench.leaderboard.matching import UpdateDistance
 from gifd_bench.tasks.truth import Truth
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.scoring.assignment import assign
-from gifd_bench.benchmark.scoring.scorer import psnr
+from gifd_bench.benchmark.scoring.metrics import psnr
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.rerun.errors import RerunFailed

@@ -76,8 +76,8 @@ def trained_victim(
     Raises:
         TaskError: its file is damaged, the dataset does not fit the model, or training diverged.
     """
+    from gifd_bench.common.threads import operation_threads
     from gifd_bench.tasks.training.images import load_images
-    from gifd_bench.tasks.training.threads import operation_threads
     from gifd_bench.tasks.training.train import accuracy, train_victim
 
     path = victim_file(spec, dataset_facts, training, seed, cache, threads)

@@ -31,17 +31,17 @@ def rows(tmp_path: Path) -> list[Row]:
 def test_a_row_carries_what_a_report_needs(rows: list[Row]) -> None:
     row = rows[1]
     assert row.attack_name == "gifd (cifar10)"
-    assert row.detail.per_image["psnr"] == [10.0]
-    assert [(stage.gradient_evaluations, stage.psnr) for stage in row.detail.stages] == [(10, 8), (20, 10)]
-    assert {"torch", "python", "host"} <= set(row.detail.circumstances)
+    assert row.per_image["psnr"] == [10.0]
+    assert [(stage.gradient_evaluations, stage.psnr) for stage in row.stages] == [(10, 8), (20, 10)]
+    assert {"torch", "python", "host"} <= set(row.circumstances)
     assert row.cell.attack.label == "gifd"
 
 
 def test_a_row_without_an_answer_has_no_detail(rows: list[Row]) -> None:
     for row in rows:
         if row.status != "done":
-            assert not row.detail.per_image
-            assert not row.detail.stages
+            assert not row.per_image
+            assert not row.stages
 
 
 def test_exports_have_the_columns_alone(rows: list[Row]) -> None:

@@ -1,16 +1,16 @@
-"""How many threads share one operation on the CPU."""
+"""How many threads share one operation on the CPU: the last bits of sums depend on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 
 @contextmanager
 def operation_threads(count: int) -> Iterator[None]:
     """Let torch's operations use so many threads in the block, and as many as before after it."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

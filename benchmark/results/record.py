@@ -1,0 +1,210 @@
+"""What is written down of cells and processes: each kind of JSON file is read and written by one class."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from gifd_bench.common.errors import FileError
+from gifd_bench.common.files import read_json, write_json
+
+PACKAGES = ("gifd-bench", "torch", "pytorch-lightning", "torchmetrics")
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+Ended = Literal["done", "failed", "skipped"]
+R = TypeVar("R")
+
+
+def read_record(kind: type[R], path: Path) -> R:
+    """Read a record and check each of its fields.
+
+    Args:
+        kind: its class, a dataclass.
+        path: of its JSON file.
+
+    Raises:
+        FileError: not there, no JSON, or not of this kind; one line says which field.
+    """
+    content = read_json(path)
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "its content"
+        raise FileError(f"{path}: damaged, or of another version ({where}: {first['msg']})") from error
+    except RecursionError as error:
+        raise FileError(f"{path}: damaged (nested too deeply)") from error
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where something was computed.
+
+    Attributes:
+        host, processor, device: names.
+        threads: of one operation on the CPU.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    host: str
+    processor: str
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a result was made with.
+
+    Attributes:
+        versions: of Python and of packages, by name.
+        commit: of the checkout that ran, with a plus if files differed from it; `None` for an installed
+            package.
+        machine: where it ran; `None` for a cell that was skipped and ran nowhere.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    versions: dict[str, str]
+    commit: str | None
+    machine: Machine | None
+
+    @classmethod
+    def now(cls, commit: str | None, machine: Machine | None) -> Circumstances:
+        """Those of this process."""
+        versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+        return cls(versions, commit, machine)
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What the answer was worth at the end of a stage.
+
+    Attributes:
+        name: of the stage.
+        matching_loss: of the best iterate of the stage.
+        gradient_evaluations: spent by then, over all restarts so far.
+        psnr: of that iterate in dB, mean over the images.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    name: str
+    matching_loss: float
+    gradient_evaluations: int
+    psnr: float
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """How a cell has ended: the content of `result.json`.
+
+    Attributes:
+        status: `done`, `failed` or `skipped`.
+        circumstances: what it was made with.
+        reason: why it failed or was skipped, or why metrics are missing.
+        seconds: of wall time, interruptions left out.
+        traceback: of what failed.
+        matching_loss: of the reconstruction.
+        gradient_evaluations: spent, over all restarts.
+        per_image: metric name to one value a private image; `None` where it could not be had.
+        assignment: index of the reconstruction that answers each private image.
+        stages: those of the restart that was returned.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    status: Ended
+    circumstances: Circumstances
+    reason: str | None = None
+    seconds: float | None = None
+    traceback: str | None = None
+    matching_loss: float | None = None
+    gradient_evaluations: int | None = None
+    per_image: dict[str, tuple[float, ...] | None] = field(default_factory=dict)
+    assignment: tuple[int, ...] = ()
+    stages: tuple[StageRecord, ...] = ()
+
+    def mean(self, metric: str) -> float | None:
+        """A metric's mean over the images, or `None`."""
+        values = self.per_image.get(metric)
+        return sum(values) / len(values) if values else None
+
+    @property
+    def images(self) -> int:
+        """How many images the metrics are over."""
+        return max((len(values) for values in self.per_image.values() if values), default=0)
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all."""
+        write_json(path, asdict(self))
+
+    @classmethod
+    def read(cls, path: Path) -> CellRecord:
+        """Read a file that `write` wrote.
+
+        Raises:
+            FileError: not there, damaged, or of another version.
+        """
+        record = read_record(cls, path)
+        if record.status == "done" and None in (
+            record.matching_loss,
+            record.gradient_evaluations,
+            record.seconds,
+        ):
+            raise FileError(f"{path}: damaged (a done cell without its numbers)")
+        return record
+
+
+@dataclass(frozen=True)
+class AuditRecord:
+    """The answer of an attack on one observation file, in numbers.
+
+    Attributes:
+        labels: as inferred or granted, in the order of the images.
+        class_names: of these labels.
+        matching_loss: of the reconstruction.
+        gradient_evaluations: spent, over all restarts.
+        seconds: of wall time, interruptions left out.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    labels: tuple[int, ...]
+    class_names: tuple[str, ...]
+    matching_loss: float
+    gradient_evaluations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the inversion of a cell is.
+
+    Attributes:
+        iteration, iterations: where it stands, and how many there are.
+        rate: iterations a second.
+        time: when this was written, in seconds since the epoch.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    iteration: int = 0
+    iterations: int = 0
+    rate: float = 0.0
+    time: float = 0.0
+
+
+def write_record(record: Any, path: Path) -> None:
+    """Write a record, whole or not at all.
+
+    Args:
+        record: an instance of one of the dataclasses above.
+        path: of its JSON file.
+    """
+    write_json(path, asdict(record))
