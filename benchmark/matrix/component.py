@@ -15,9 +15,8 @@ from jsonargparse import ArgumentParser, Namespace
 from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.plugins import installed_attacks, is_path, load_attack
-from gifd_bench.common.errors import UserError, one_line
+from gifd_bench.common.errors import one_line
 from gifd_bench.common.hashing import canonical
-from gifd_bench.common.registry import Registry
 from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.datasets.registry import DATASETS
 from gifd_bench.tasks.defenses.registry import DEFENSES
@@ -25,7 +24,7 @@ from gifd_bench.tasks.models.registry import MODELS
 
 Factory = Callable[..., Any]
 
-CATALOGUE: dict[str, Registry[Any] | Mapping[str, Factory]] = {
+CATALOGUE: dict[str, Mapping[str, Factory]] = {
     "dataset": DATASETS,
     "model": MODELS,
     "defense": DEFENSES,
@@ -109,14 +108,8 @@ def lookup(kind: str, name: str) -> Factory:
     Raises:
         BenchmarkError: there is none; the message lists what there is.
     """
-    parts = CATALOGUE[kind]
-    if isinstance(parts, Registry):
-        try:
-            return parts.signature(name)
-        except UserError as error:
-            raise BenchmarkError(str(error)) from error
-    if name in parts:
-        return parts[name]
+    if name in CATALOGUE[kind]:
+        return CATALOGUE[kind][name]
     if kind == "attack":
         path = installed_attacks().get(name, name)
         if is_path(path):
