@@ -1,1 +1,85 @@
-"""How much of a client's private images does a gradient give away?"""
+"""How much of a client's private images does a gradient give away?
+
+    import gifd_bench as gb
+
+    observation = gb.Observation.from_gradients(model, gradients, batch_size=1, image_size=32)
+    result = gb.invert(observation, attack="gifd", prior="cifar10", iterations=100)
+    scores = gb.score(result, gb.Truth(images, labels))
+
+Everything public is a name of this package; nothing is imported before its name is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gifd_bench.benchmark.attacks.base import Attack as Attack
+    from gifd_bench.benchmark.attacks.options import AttackOptions as AttackOptions
+    from gifd_bench.benchmark.attacks.options import Stage as Stage
+    from gifd_bench.benchmark.inversion.labels.rules import infer_labels as infer_labels
+    from gifd_bench.benchmark.inversion.reconstruction import Reconstruction as Reconstruction
+    from gifd_bench.benchmark.scoring.base import Metric as Metric
+    from gifd_bench.benchmark.scoring.base import MetricMissing as MetricMissing
+    from gifd_bench.benchmark.scoring.scorer import Scores as Scores
+    from gifd_bench.benchmark.scoring.scorer import score as score
+    from gifd_bench.benchmark.shortcuts import invert as invert
+    from gifd_bench.common.errors import UserError as UserError
+    from gifd_bench.priors.base import UNKNOWN_CLASS as UNKNOWN_CLASS
+    from gifd_bench.priors.base import Prior as Prior
+    from gifd_bench.priors.base import State as State
+    from gifd_bench.tasks.client import ClientSettings as ClientSettings
+    from gifd_bench.tasks.client import FedAvg as FedAvg
+    from gifd_bench.tasks.datasets.base import Dataset as Dataset
+    from gifd_bench.tasks.defenses.base import Defense as Defense
+    from gifd_bench.tasks.defenses.base import Imitation as Imitation
+    from gifd_bench.tasks.defenses.base import PrivateBatch as PrivateBatch
+    from gifd_bench.tasks.models.spec import ModelSpec as ModelSpec
+    from gifd_bench.tasks.observation import KnownDefense as KnownDefense
+    from gifd_bench.tasks.observation import Observation as Observation
+    from gifd_bench.tasks.threat_model import ThreatModel as ThreatModel
+    from gifd_bench.tasks.truth import Truth as Truth
+
+# The module that each public name is imported from when it is first used.
+_MODULES = {
+    "Attack": "benchmark.attacks.base",
+    "AttackOptions": "benchmark.attacks.options",
+    "ClientSettings": "tasks.client",
+    "Dataset": "tasks.datasets.base",
+    "Defense": "tasks.defenses.base",
+    "FedAvg": "tasks.client",
+    "Imitation": "tasks.defenses.base",
+    "KnownDefense": "tasks.observation",
+    "Metric": "benchmark.scoring.base",
+    "MetricMissing": "benchmark.scoring.base",
+    "ModelSpec": "tasks.models.spec",
+    "Observation": "tasks.observation",
+    "Prior": "priors.base",
+    "PrivateBatch": "tasks.defenses.base",
+    "Reconstruction": "benchmark.inversion.reconstruction",
+    "Scores": "benchmark.scoring.scorer",
+    "Stage": "benchmark.attacks.options",
+    "State": "priors.base",
+    "ThreatModel": "tasks.threat_model",
+    "Truth": "tasks.truth",
+    "UNKNOWN_CLASS": "priors.base",
+    "UserError": "common.errors",
+    "infer_labels": "benchmark.inversion.labels.rules",
+    "invert": "benchmark.shortcuts",
+    "score": "benchmark.scoring.scorer",
+}
+
+__all__ = sorted(_MODULES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES})

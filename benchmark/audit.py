@@ -75,7 +75,7 @@ class Auditor:
             InversionInterrupted: asked to stop; running again goes on.
         """
         attack: Attack = self.attack.build()
-        unmet = attack.unmet(observation.threat_model, observation.is_difference)
+        unmet = attack.options.unmet(observation.threat_model, observation.is_difference)
         if unmet is not None:
             raise BenchmarkError(f"{file}: {unmet}")
         folder.open_for(

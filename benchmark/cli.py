@@ -11,24 +11,25 @@ from importlib.metadata import EntryPoint, entry_points, version
 
 from gifd_bench.common.errors import ExitStatus, UserError
 
-# Name of the command, its module below benchmark.commands, and its line in the help.
+# Name of the command, and its line in the help. Its module in benchmark.commands has the same name.
 COMMANDS = {
-    "run": ("run", "run a matrix, or what is missing of it"),
-    "plan": ("plan", "count the cells of a matrix, what they cost and what they lack"),
-    "status": ("status", "show how far a run is, whoever runs it"),
-    "show": ("show", "print the results of a run as table, JSON, CSV or Markdown"),
-    "report": ("report", "write the HTML page of a run"),
-    "observe": ("observe", "write what the server sees of one round of your model and images"),
-    "attack": ("attack", "reconstruct from one observation file alone"),
-    "check": ("check", "check an attack of your own against what every attack promises"),
-    "utility": ("utility", "train victims under each defense: what a defense costs in accuracy"),
-    "train-victim": ("train_victim", "train a victim model"),
-    "sync": ("sync", "upload W&B runs that were kept as files"),
-    "wandb-report": ("wandb_report", "build the W&B Report of a run, or its spec without a login"),
-    "list": ("list", "list attacks, priors, datasets, models, defenses and configurations"),
-    "priors": ("priors", "list priors with their stages, sizes and weights"),
-    "sample": ("sample", "write a grid of a prior's samples"),
-    "train-prior": ("train_prior", "train a generative prior on your own images"),
+    "run": "run a matrix, or what is missing of it",
+    "plan": "count the cells of a matrix, what they cost and what they lack",
+    "status": "show how far a run is, whoever runs it",
+    "show": "print the results of a run as table, JSON, CSV or Markdown",
+    "report": "write the HTML page of a run",
+    "observe": "write what the server sees of one round of your model and images",
+    "attack": "reconstruct from one observation file alone",
+    "check": "check an attack, defense, prior, ... of your own against what every one promises",
+    "utility": "train victims under each defense: what a defense costs in accuracy",
+    "train-victim": "train a victim model",
+    "sync": "upload W&B runs that were kept as files",
+    "wandb-report": "build the W&B Report of a run, or its spec without a login",
+    "list": "list attacks, priors, defenses, ...; `list gifd` shows the options of one",
+    "priors": "list priors with their stages, sizes and weights",
+    "sample": "write a grid of a prior's samples",
+    "train-prior": "train a generative prior on your own images",
+    "completion": "print the completion of this command for your shell",
 }
 # Packages that build on this one add commands of their own under this group of entry points.
 GROUP = "gifd_bench.commands"
@@ -41,9 +42,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command line; an error of the user's input is one line on standard error."""
-    added: dict[str, EntryPoint] = {point.name: point for point in entry_points(group=GROUP)}
-    lines = {name: line for name, (_, line) in COMMANDS.items()}
-    lines |= {name: f"see `gifd-bench {name} --help`" for name in added}
+    added = added_commands()
+    lines = COMMANDS | {name: f"see `gifd-bench {name} --help`" for name in added}
     width = max(map(len, lines))
     parser = argparse.ArgumentParser(
         prog="gifd-bench",
@@ -52,10 +52,9 @@ def run(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=version("gifd-bench"))
-    parser.add_argument("command", choices=lines, metavar="command", help="one of those below")
+    parser.add_argument("command", metavar="command", help="one of those below")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="see `gifd-bench COMMAND --help`")
     options = parser.parse_args(arguments)
-    # torch takes seconds to import: `--help` and `--version` should not.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     try:
         return int(_command(options.command, added)(options.arguments))
@@ -65,15 +64,37 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         # Whoever read our output has stopped: nothing is left to say.
         sys.stderr.close()
-        return 0
+        return ExitStatus.DONE
+
+
+def added_commands() -> dict[str, EntryPoint]:
+    """Commands of installed packages, by name."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def module_of(command: str) -> str:
+    """The module of one of `COMMANDS`, which has `parser()` and `run(arguments)`."""
+    return f"gifd_bench.benchmark.commands.{command.replace('-', '_')}"
 
 
 def _command(name: str, added: Mapping[str, EntryPoint]) -> Callable[[list[str]], int]:
-    """What runs a command; it is imported only now."""
+    """What runs a command; it is imported only now, since most commands import torch, which takes seconds.
+
+    Raises:
+        UserError: there is no such command.
+    """
+    found: Callable[[list[str]], int]
     if name in added:
-        command: Callable[[list[str]], int] = added[name].load()
-        return command
-    own: Callable[[list[str]], int] = import_module(
-        f"gifd_bench.benchmark.commands.{COMMANDS[name][0]}"
-    ).run
-    return own
+        found = added[name].load()
+        return found
+    if name in COMMANDS:
+        found = import_module(module_of(name)).run
+        return found
+    from gifd_bench.benchmark.matrix.component import NOUNS
+    from gifd_bench.common.registry import unknown
+
+    if any(name in noun for noun in NOUNS.values()):
+        # `gifd-bench gifd --help` is what somebody types who wants to know its options.
+        lister = import_module(module_of("list")).run
+        return lambda _: int(lister([name]))
+    raise UserError(unknown("command", name, sorted({*COMMANDS, *added})))

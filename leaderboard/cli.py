@@ -19,19 +19,24 @@ COMMANDS = {
 }
 
 
-def run(arguments: list[str]) -> int:
-    """Run a command of the leaderboard."""
+def parser() -> argparse.ArgumentParser:
+    """The command line; each command has one of its own."""
     width = max(map(len, COMMANDS))
-    parser = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard",
         description="Submissions are reconstructions, not numbers: see docs/submitting.md.",
         epilog="commands:\n" + "\n".join(f"  {name:{width}}  {line}" for name, line in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=COMMANDS, metavar="command", help="one of those below")
-    parser.add_argument(
+    command.add_argument("command", choices=COMMANDS, metavar="command", help="one of those below")
+    command.add_argument(
         "arguments", nargs=argparse.REMAINDER, help="see `gifd-bench leaderboard COMMAND --help`"
     )
-    options = parser.parse_args(arguments)
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command of the leaderboard."""
+    options = parser().parse_args(arguments)
     module = import_module(f"gifd_bench.leaderboard.commands.{options.command}")
     return int(module.run(options.arguments))

@@ -55,6 +55,9 @@ class Prior(nn.Module, ABC):
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
         """Draw a latent for each image.
 
+        The latents are drawn first, image after image, and whatever else is random after them (see
+        `normal`): priors, and options of one prior, then start from the same draws where they can.
+
         Args:
             classes: (B,) int64, the class of each image among `class_names`, or `UNKNOWN_CLASS`.
                 Where a class is unknown, a conditional prior searches its class embedding too.
@@ -83,3 +86,16 @@ class Prior(nn.Module, ABC):
     def sample(self, classes: Tensor, generator: torch.Generator, size: int | None = None) -> Tensor:
         """Random images of the given classes: (B, 3, size, size) in [0, 1]."""
         return self.render(self.initial_state(classes, generator), size)
+
+
+def normal(count: int, *shape: int, generator: torch.Generator) -> Tensor:
+    """Standard normal numbers for each image, drawn one image after the other: (count, *shape).
+
+    Drawn in one go, an image's numbers would depend on how many images follow.
+
+    Args:
+        count: images.
+        shape: of the numbers of one image.
+        generator: the only source of randomness.
+    """
+    return torch.stack([torch.randn(shape, generator=generator) for _ in range(count)])

@@ -13,6 +13,7 @@ from torch import Tensor
 from gifd_bench.common.errors import FileError
 from gifd_bench.common.files import read_tensors_and_metadata
 from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.kinds.files import must_exist
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -21,7 +22,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         PriorError: no such file, or damaged.
     """
-    _must_exist(path)
+    must_exist(path)
     try:
         return read_tensors_and_metadata(path)
     except FileError as error:
@@ -34,7 +35,7 @@ def read_checkpoint(path: Path) -> Any:
     Raises:
         PriorError: no such file, damaged, or holding more than tensors and plain values.
     """
-    _must_exist(path)
+    must_exist(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -88,8 +89,3 @@ def check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, 
         if wanted[name].shape != found[name].shape:
             shapes = f"{tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
             raise PriorError(f"{path}: tensor '{name}' has shape {shapes}")
-
-
-def _must_exist(path: Path) -> None:
-    if not path.is_file():
-        raise PriorError(f"{path}: no such weights file")

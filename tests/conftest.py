@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from gifd_bench.priors.generators.resnet import Generator, GeneratorConfig, ResNetPrior
+from gifd_bench.priors.generators.resnet import Generator, ResNetPrior
+from gifd_bench.priors.kinds.resnet import GeneratorConfig
 from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.defenses.base import NoDefense
 from gifd_bench.tasks.observation import Observation

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,35 +14,18 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from gifd_bench.benchmark.attacks.options import AttackOptions, Stage
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, first_best
-from gifd_bench.benchmark.inversion.labels.rules import LabelRule, infer_labels
-from gifd_bench.benchmark.inversion.matching import MatchingLoss
+from gifd_bench.benchmark.inversion.draws import Draws
+from gifd_bench.benchmark.inversion.labels.rules import infer_labels
+from gifd_bench.benchmark.inversion.matching import MatchingLoss, matching_loss
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from gifd_bench.benchmark.inversion.stopping import STOPS, Judgement, StopName
+from gifd_bench.benchmark.inversion.stopping import STOP_RULES, Judgement
+from gifd_bench.common.registry import unknown
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.observation import Observation
-from gifd_bench.tasks.threat_model import ThreatModel
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of a restart with one set of searched tensors and one optimizer."""
-
-    name: str
-    iterations: int
-
-
-def at_least_one(**counts: int) -> None:
-    """Check options that count something.
-
-    Raises:
-        BenchmarkError: one of them is below 1.
-    """
-    for name, count in counts.items():
-        if count < 1:
-            raise BenchmarkError(f"{name} must be at least 1, not {count}")
 
 
 @dataclass
@@ -61,49 +43,50 @@ class Attack(pl.LightningModule, ABC):
     """Base of all attacks. A subclass says where a stage starts, how to render and how to step; this
     class matches updates, runs stages and restarts, and keeps the best iterate.
 
-    An attack is built from hyperparameters alone. `observe` then gives it an Observation and perhaps a
-    Prior, a Trainer runs it, and `reconstruction` has the answer. A restart is `stages()` in turn, with
-    a random generator of its own; all of its iterates are candidates, and the one with the lowest
-    matching loss over all restarts is returned.
+    An attack is built from its options alone. `observe` then gives it an Observation and perhaps a
+    Prior, a Trainer runs it, and `reconstruction` has the answer. A restart is its stages in turn; all of
+    its iterates are candidates, and the one with the lowest matching loss over all restarts is returned.
+    Whatever is drawn at random comes from `draw`, which each restart has anew.
 
     A checkpoint of the Trainer holds everything: an inversion resumed from one ends with the same bytes.
 
+    Attributes:
+        Options: the class of the options.
+        options: what it is set to.
+
     Args:
-        loss: the matching loss.
-        restarts: how many times to search from a new start.
-        stop: which iterate is the answer: the one with the lowest `matching_loss`; under noise, by the
-            principle of `discrepancy`, the first one to fit the update as well as the truth would; or the
-            one that fits best a part of the update that is `held_out` from the search.
-        label_rule: how labels are inferred where they are not granted; see
-            `gifd_bench.benchmark.inversion.labels`.
+        options: of its class `Options`; None to have them made from keywords.
+        changes: options that differ from their defaults, by name.
+
+    Raises:
+        BenchmarkError: there is no such option, or a value is out of its range.
     """
 
-    needs_prior: ClassVar[bool] = False
+    Options: ClassVar[type[AttackOptions]]
+    options: AttackOptions
 
-    def __init__(
-        self,
-        loss: MatchingLoss,
-        restarts: int = 1,
-        stop: StopName = "matching_loss",
-        label_rule: LabelRule = "counts",
-    ) -> None:
+    def __init__(self, options: AttackOptions | None = None, **changes: Any) -> None:
         super().__init__()
-        at_least_one(restarts=restarts)
-        # A copy: it will hold this attack's observation, and the one given may be a shared default.
-        self.loss = copy.copy(loss)
-        self.restarts = restarts
-        self.stop = stop
-        self.label_rule = label_rule
+        self.options = self._made_from(changes) if options is None else options
+        if not isinstance(self.options, self.Options) or (options is not None and changes):
+            raise BenchmarkError(
+                f"{type(self).__name__} is built from {self.Options.__name__} alone, or from keywords alone"
+            )
+        self.loss = self.make_loss()
+
+    @classmethod
+    def _made_from(cls, changes: Mapping[str, Any]) -> AttackOptions:
+        known = sorted(field.name for field in fields(cls.Options))
+        for name in changes:
+            if name not in known:
+                raise BenchmarkError(f"{cls.__name__}: {unknown('option', name, known)}")
+        return cls.Options(**changes)
 
     # What a subclass says.
 
     @abstractmethod
-    def stages(self) -> tuple[Stage, ...]:
-        """The stages of one restart, in order."""
-
-    @abstractmethod
     def begin(self, stage: int) -> Mapping[str, Tensor]:
-        """Where the search of a stage starts, by name, drawing only from `self.generator`.
+        """Where the search of a stage starts, by name, drawing only from `self.draw`.
 
         Tensors that stay fixed during the stage belong in `self.held`.
         """
@@ -114,11 +97,15 @@ class Attack(pl.LightningModule, ABC):
 
     @abstractmethod
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler | None]:
-        """An optimizer of `self.searched`, and its learning rate by iteration; null keeps it constant."""
+        """An optimizer of `self.searched`, and its learning rate by iteration; None keeps it constant."""
+
+    def make_loss(self) -> MatchingLoss:
+        """The matching loss, which no other attack shares."""
+        return matching_loss(self.options.loss_in_full)
 
     def fixed_labels(self) -> Tensor:
         """The labels that the whole search goes by: (B,) int64, granted or else inferred."""
-        return infer_labels(self.observation, self.label_rule)
+        return infer_labels(self.observation, self.options.label_rule_for(self.observation.batch_size))
 
     def targets(self) -> Tensor:
         """The labels that go with the rendered images: (B,) int64, or (B, classes) probabilities where they
@@ -145,23 +132,20 @@ class Attack(pl.LightningModule, ABC):
     def project(self) -> None:
         """Bring `self.searched` back, in place, into the set that it is held in."""
 
-    def unmet(self, threat_model: ThreatModel, is_difference: bool) -> str | None:
-        """What this attack needs and a threat model does not grant, in one line; null if it can run.
+    # What a subclass calls.
+
+    def draw(self, purpose: str, index: int = 0) -> torch.Generator:
+        """The generator of what is drawn for a purpose, such as `start` or `langevin`, in this restart.
+
+        It depends on the attack's seed, the restart, the purpose and the index alone, and goes on where it
+        was left. Attacks that draw for the same purpose share their numbers: `start` is where the search,
+        or its k-th member, begins.
 
         Args:
-            threat_model: see there.
-            is_difference: whether parameters after local training are sent, not one gradient.
+            purpose: what the numbers are for.
+            index: of several draws for the same purpose.
         """
-        if is_difference and threat_model.local_settings == "unknown" and not self.loss.ignores_scale:
-            return (
-                f"{type(self.loss).__name__} matching needs the length of the update, which local training "
-                "with unknown settings hides"
-            )
-        if STOPS[self.stop].needs_known_defense and threat_model.defense == "unknown":
-            return f"stop={self.stop} needs to know of the defense: threat_model.defense=kind or parameters"
-        return None
-
-    # What a subclass calls.
+        return self.draws.generator(purpose, index)
 
     def match(self, images: Tensor, targets: Tensor) -> Judgement:
         """How well (B, 3, H, W) images with their targets match: one gradient evaluation."""
@@ -182,23 +166,24 @@ class Attack(pl.LightningModule, ABC):
         """Hand over the observation; nothing else reaches an attack.
 
         Args:
-            observation: see there.
-            prior: for attacks with `needs_prior`.
+            observation: all that the attacker sees.
+            prior: for attacks whose options say `needs_prior`.
             seed: of all randomness.
 
         Raises:
-            BenchmarkError: a prior is needed and there is none.
+            BenchmarkError: a prior is needed and there is none, or the options do not fit it.
         """
-        if self.needs_prior and prior is None:
+        if self.options.needs_prior and prior is None:
             raise BenchmarkError(f"attack {type(self).__name__} needs a prior")
-        self.observation, self.seed = observation, seed
-        self.labels = self.fixed_labels()
         # In a tuple, so that the prior is no submodule: it is not searched and not checkpointed.
         self._prior = (prior,)
+        self._stages = self.options.stages(() if prior is None else prior.stages)
+        self.observation, self.seed = observation, seed
+        self.labels = self.fixed_labels()
         self.progress = Progress()
         self.searched = nn.ParameterDict()
         self.held: dict[str, Tensor] = {}
-        self.generator = self._restart_generator(0)
+        self.draws = Draws(seed, restart=0)
         self.best = BestIterate()
         self.candidates: list[list[Candidate]] = [[]]
         self.curve = torch.full((self.iterations,), torch.nan)
@@ -206,11 +191,15 @@ class Attack(pl.LightningModule, ABC):
     @property
     def iterations(self) -> int:
         """Inversion iterations over all stages and restarts."""
-        return self.restarts * sum(stage.iterations for stage in self.stages())
+        return self.options.restarts * sum(stage.iterations for stage in self.stages())
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of one restart, in order."""
+        return self._stages
 
     @property
     def prior(self) -> Prior:
-        """The prior, for attacks with `needs_prior`."""
+        """The prior, for attacks that need one."""
         (prior,) = self._prior
         assert prior is not None
         return prior
@@ -319,16 +308,12 @@ class Attack(pl.LightningModule, ABC):
         if last:
             self.progress.restart += 1
             self.candidates.append([])
-            self.generator = self._restart_generator(self.progress.restart)
-
-    def _restart_generator(self, restart: int) -> torch.Generator:
-        (seed,) = np.random.SeedSequence([self.seed, restart]).generate_state(1, np.uint64)
-        return torch.Generator().manual_seed(int(seed >> np.uint64(1)))
+            self.draws = Draws(self.seed, self.progress.restart)
 
     def _move_to_device(self) -> None:
         self.client = SimulatedClient(self.observation, self.device)
         noise_std = self.client.imitation.noise_std
-        self.rule = STOPS[self.stop](self.loss, self.client.observed, noise_std)
+        self.rule = STOP_RULES[self.options.stop](self.loss, self.client.observed, noise_std)
         self.best.floor = self.rule.floor
         self.labels = self.labels.to(self.device)
         self.curve = self.curve.to(self.device)
@@ -344,7 +329,7 @@ class Attack(pl.LightningModule, ABC):
             "progress": asdict(self.progress),
             "searched": dict(self.searched),
             "held": self.held,
-            "generator": self.generator.get_state(),
+            "draws": self.draws.state(),
             "best": self.best.state(),
             "candidates": [[asdict(c) for c in stages] for stages in self.candidates],
             "curve": self.curve,
@@ -358,7 +343,8 @@ class Attack(pl.LightningModule, ABC):
             {name: nn.Parameter(value.to(self.device)) for name, value in saved["searched"].items()}
         )
         self.held = {name: value.to(self.device) for name, value in saved["held"].items()}
-        self.generator.set_state(saved["generator"].cpu())
+        self.draws = Draws(self.seed, self.progress.restart)
+        self.draws.load_state(saved["draws"])
         self.best.load_state(saved["best"])
         self.candidates = [[Candidate(**c) for c in stages] for stages in saved["candidates"]]
         self.curve = saved["curve"].to(self.device)

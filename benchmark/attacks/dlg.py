@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
-from gifd_bench.benchmark.attacks.base import Stage
+from gifd_bench.benchmark.attacks.options import Stage
+from gifd_bench.benchmark.attacks.pixel_options import DLGOptions
 from gifd_bench.benchmark.attacks.pixels import PixelSearch
-from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.inversion.matching import Euclidean, MatchingLoss
 
 
 class DLG(PixelSearch):
@@ -29,50 +28,20 @@ class DLG(PixelSearch):
     [0, 1]; before each call, and after the last, the trimmed images are evaluated once and are what is
     offered, so that the answer is images with exactly their own matching loss. That costs one evaluation
     an iteration, and the curve shows these.
-
-    Args:
-        iterations: calls of L-BFGS in a restart (300 in the authors' release).
-        learning_rate: of L-BFGS.
-        evaluations: most that one call spends, each for an inner step (20 in the authors' release).
-        history: pairs that L-BFGS keeps (100 in the authors' release).
-        loss: the matching loss; null for the paper's `Euclidean`.
-        common: see `Attack`.
     """
 
-    searches_labels: ClassVar[bool] = True
-
-    def __init__(
-        self,
-        iterations: int = 300,
-        learning_rate: float = 1.0,
-        evaluations: int = 20,
-        history: int = 100,
-        loss: MatchingLoss | None = None,
-        **common: Any,
-    ) -> None:
-        super().__init__(loss or Euclidean(), **common)
-        if min(iterations, evaluations, history) < 1:
-            raise BenchmarkError(
-                "dlg: iterations, evaluations and history must be at least 1, "
-                f"not {iterations}, {evaluations} and {history}"
-            )
-        self.steps = iterations
-        self.learning_rate = learning_rate
-        self.evaluations = evaluations
-        self.history = history
+    Options: ClassVar[type[DLGOptions]] = DLGOptions
+    options: DLGOptions
 
     def fixed_labels(self) -> Tensor:
         # Labels that are searched are not inferred first, which some models and updates do not allow.
         return torch.empty(0, dtype=torch.int64) if self._searches_labels() else super().fixed_labels()
 
-    def stages(self) -> tuple[Stage, ...]:
-        return (Stage("pixels", self.steps),)
-
     def begin(self, stage: int) -> Mapping[str, Tensor]:
         start = dict(super().begin(stage))
         if self._searches_labels():
             shape = (self.observation.batch_size, self.observation.model.num_classes)
-            start["logits"] = torch.randn(shape, generator=self.generator).to(self.device)
+            start["logits"] = torch.randn(shape, generator=self.draw("labels")).to(self.device)
         return start
 
     def targets(self) -> Tensor:
@@ -84,10 +53,10 @@ class DLG(PixelSearch):
     def optimizer(self, stage: Stage) -> tuple[Optimizer, None]:
         lbfgs = LBFGS(
             self.searched.values(),
-            lr=self.learning_rate,
-            max_iter=self.evaluations,
-            max_eval=self.evaluations + 1,  # At this many, PyTorch's would leave out the last step.
-            history_size=self.history,
+            lr=self.options.learning_rate,
+            max_iter=self.options.evaluations,
+            max_eval=self.options.evaluations + 1,  # At this many, PyTorch's would leave out the last step.
+            history_size=self.options.history,
         )
         return lbfgs, None
 
@@ -104,4 +73,4 @@ class DLG(PixelSearch):
         return self.offered, self.match(images, self.targets()).objective
 
     def _searches_labels(self) -> bool:
-        return self.searches_labels and self.observation.labels is None
+        return self.options.searches_labels and self.observation.labels is None

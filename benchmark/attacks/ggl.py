@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gifd_bench.benchmark.attacks.base import Stage
+from gifd_bench.benchmark.attacks.generator_options import GGLOptions
+from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.staged import GeneratorSearch
-from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.evolution import CMAES
 from gifd_bench.benchmark.inversion.latent_prior import kl_to_standard_normal
-from gifd_bench.benchmark.inversion.matching import Euclidean, MatchingLoss
 from gifd_bench.priors.base import State
-
-Bound = Literal["tanh", "kl"]
 
 # The one searched tensor of a prior that is not drawn from a standard normal.
 EMBEDDING = "embedding"
@@ -39,48 +36,16 @@ class GGL(GeneratorSearch):
 
     Where the class embedding is searched too, which is ours, its entries are counted in deviations
     over the prior's classes, so that one step size serves both. It is neither bounded nor penalised.
-
-    Args:
-        iterations: generations of a restart.
-        population: members of a generation.
-        deviation: of every entry of the latent in the first generation.
-        bound: what keeps a latent near those that the generator was trained on: `tanh` renders the tanh of
-            what is searched, `kl` adds a divergence from the standard normal. The release uses one or
-            the other, by script.
-        kl: weight of that divergence, against squared differences averaged over parameter tensors.
-        loss: the matching loss; null for the paper's `Euclidean`.
-        common: see `Attack`.
     """
 
-    def __init__(
-        self,
-        iterations: int = 500,
-        population: int = 50,
-        deviation: float = 1.0,
-        bound: Bound = "tanh",
-        kl: float = 0.1,
-        loss: MatchingLoss | None = None,
-        **common: Any,
-    ) -> None:
-        super().__init__(loss or Euclidean(), **common)
-        if iterations < 1 or population < 2:
-            raise BenchmarkError(
-                f"ggl: iterations must be at least 1 and population 2, not {iterations} and {population}"
-            )
-        self.steps = iterations
-        self.population = population
-        self.deviation = deviation
-        self.bound = bound
-        self.kl_weight = kl
-
-    def stages(self) -> tuple[Stage, ...]:
-        return self.each_start(self.steps)
+    Options: ClassVar[type[GGLOptions]] = GGLOptions
+    options: GGLOptions
 
     def begin(self, stage: int) -> Mapping[str, Tensor]:
         start = super().begin(stage)
         if EMBEDDING in start:
             every_class = torch.arange(len(self.prior.class_names))
-            table = self.prior.initial_state(every_class, self.generator).tensors[EMBEDDING]
+            table = self.prior.initial_state(every_class, self.draw("classes")).tensors[EMBEDDING]
             self.held |= {CENTRE: start[EMBEDDING], SPREAD: table.std(dim=0)}
         return {name: torch.zeros_like(tensor) for name, tensor in start.items()}
 
@@ -93,13 +58,13 @@ class GGL(GeneratorSearch):
     def latents(self) -> dict[str, Tensor]:
         """What is searched in place of standard normal draws, as the prior sees it."""
         latents = {name: tensor for name, tensor in self.searched.items() if name != EMBEDDING}
-        return {n: t.tanh() for n, t in latents.items()} if self.bound == "tanh" else latents
+        return {n: t.tanh() for n, t in latents.items()} if self.options.bound == "tanh" else latents
 
     def penalty(self, images: Tensor) -> Tensor | float:
-        if self.bound == "tanh":
+        if self.options.bound == "tanh":
             return 0.0
         entries = torch.cat([tensor.flatten(1) for tensor in self.latents().values()], dim=1)
-        return self.kl_weight * len(self.client.observed) * kl_to_standard_normal(entries)
+        return self.options.kl * len(self.client.observed) * kl_to_standard_normal(entries)
 
     @torch.no_grad()
     def objective(self) -> tuple[Tensor, Tensor]:
@@ -111,8 +76,8 @@ class GGL(GeneratorSearch):
         return self.evaluate(self.render(), self.targets())
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, None]:
-        seed = self.generator.initial_seed()
-        return CMAES(self.searched.values(), self.population, self.deviation, seed), None
+        population, deviation = self.options.population, self.options.deviation
+        return CMAES(self.searched.values(), population, deviation, self.draws.seed("evolution")), None
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Nothing: no gradient of the matching loss is used."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from gifd_bench.benchmark.attacks.base import Stage
+from gifd_bench.benchmark.attacks.generator_options import GIASOptions
+from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.staged import GeneratorSearch
-from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.inversion.matching import Cosine, MatchingLoss
 from gifd_bench.benchmark.inversion.regularizers import total_variation
 from gifd_bench.benchmark.inversion.schedules import three_drops
 from gifd_bench.benchmark.inversion.weights import Renderer, as_searched, as_weights
@@ -26,42 +25,10 @@ class GIAS(GeneratorSearch):
     Jeon et al., "Gradient inversion with generative image prior", NeurIPS 2021. Settings are those of the
     authors' release for 32x32: of several searches of the latent the one with the lowest matching loss is
     taken, and stays as it is while the weights are searched. All weights are, that the images depend on.
-
-    Args:
-        latent_iterations: from each start.
-        weight_iterations: of the weights.
-        starts: searches of the latent.
-        latent_learning_rate: of Adam; divided by ten after 3/8, 5/8 and 7/8 of the iterations.
-        weight_learning_rate: likewise (GIFD's comparison takes 1e-5 for BigGAN).
-        total_variation: weight of the penalty on normalised images (1e-4 in GIFD's comparison).
-        loss: the matching loss; null for `Cosine` (the release can mask it).
-        common: see `Attack`.
     """
 
-    def __init__(
-        self,
-        latent_iterations: int = 500,
-        weight_iterations: int = 5000,
-        starts: int = 3,
-        latent_learning_rate: float = 3e-2,
-        weight_learning_rate: float = 1e-3,
-        total_variation: float = 1e-6,
-        loss: MatchingLoss | None = None,
-        **common: Any,
-    ) -> None:
-        super().__init__(loss or Cosine(), **common)
-        if min(latent_iterations, weight_iterations, starts) < 1:
-            raise BenchmarkError(
-                "gias: latent_iterations, weight_iterations and starts must be at least 1, "
-                f"not {latent_iterations}, {weight_iterations} and {starts}"
-            )
-        self.latent_steps, self.weight_steps = latent_iterations, weight_iterations
-        self.starts = starts
-        self.latent_rate, self.weight_rate = latent_learning_rate, weight_learning_rate
-        self.tv_weight = total_variation
-
-    def stages(self) -> tuple[Stage, ...]:
-        return (*self.each_start(self.latent_steps), Stage("weights", self.weight_steps))
+    Options: ClassVar[type[GIASOptions]] = GIASOptions
+    options: GIASOptions
 
     def prepare(self) -> None:
         # In a tuple, as the prior is: no submodule, which would be checkpointed.
@@ -84,11 +51,12 @@ class GIAS(GeneratorSearch):
         return renderer.render_each(self._latent(), as_weights(dict(self.searched)))
 
     def penalty(self, images: Tensor) -> Tensor:
-        return self.tv_weight * total_variation(self.client.normalise(images))
+        return self.options.total_variation * total_variation(self.client.normalise(images))
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
         latent = self.prior_stage(self.progress.stage) == 0
-        adam = Adam(self.searched.values(), lr=self.latent_rate if latent else self.weight_rate)
+        rate = self.options.latent_learning_rate if latent else self.options.weight_learning_rate
+        adam = Adam(self.searched.values(), lr=rate)
         return adam, three_drops(adam, stage.iterations)
 
     def _latent(self) -> State:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import ClassVar
 
-from jsonargparse import lazy_instance  # type: ignore[attr-defined]
-
-from gifd_bench.benchmark.attacks.base import at_least_one
+from gifd_bench.benchmark.attacks.generator_options import GIFDOODOptions
 from gifd_bench.benchmark.attacks.gifd import GIFD
-from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.inversion.radii import Growing, Radii
 
 
 class GIFDOOD(GIFD):
@@ -20,32 +16,7 @@ class GIFDOOD(GIFD):
     class embedding is searched as a free vector where the task's classes are not the prior's; several
     starts, of which the best goes on, because that makes the first stage harder; and iterations and radii
     that grow from stage to stage.
-
-    Args:
-        iterations: of a stage on average; the stages have `growth` times the iterations of the one before.
-            Each of the starts has those of the first stage.
-        growth: at least 1; also of the radii.
-        starts: how many latents and class embeddings to start from.
-        radii: of the l1 balls; null searches without.
-        gifd: all else; see `GIFD`.
     """
 
-    def __init__(
-        self,
-        iterations: int = 1000,
-        growth: float = 1.6,
-        starts: int = 4,
-        radii: Radii | None = lazy_instance(Growing, first=0.5, growth=1.6),
-        **gifd: Any,
-    ) -> None:
-        super().__init__(iterations=iterations, starts=starts, radii=radii, **gifd)
-        at_least_one(iterations=iterations)
-        if not 1 <= growth < float("inf"):
-            raise BenchmarkError(f"gifd_ood: growth must be at least 1, not {growth}")
-        self.mean_iterations = iterations
-        self.growth = growth
-
-    def budgets(self, stages: int) -> list[int]:
-        weights = [self.growth**stage for stage in range(stages)]
-        unit = stages * self.mean_iterations / (sum(weights) + (self.starts - 1) * weights[0])
-        return [max(1, round(unit * weight)) for weight in weights]
+    Options: ClassVar[type[GIFDOODOptions]] = GIFDOODOptions
+    options: GIFDOODOptions

@@ -18,8 +18,12 @@ class PixelSearch(Attack):
     """
 
     def begin(self, stage: int) -> Mapping[str, Tensor]:
+        return {"inputs": self.new_start(0)}
+
+    def new_start(self, member: int) -> Tensor:
+        """Where a search of the inputs starts: the same numbers for the same member, in every attack."""
         shape = (self.observation.batch_size, 3, self.image_size, self.image_size)
-        return {"inputs": torch.randn(shape, generator=self.generator).to(self.device)}
+        return torch.randn(shape, generator=self.draw("start", member)).to(self.device)
 
     def render(self) -> Tensor:
         return valid_pixels(self.client.denormalise(self.searched["inputs"]))

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from gifd_bench.benchmark.attacks.base import Attack, Stage
-from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.generator_options import GeneratorOptions, StagedOptions
+from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.inversion.candidates import is_better
-from gifd_bench.benchmark.inversion.matching import Cosine, MatchingLoss
 from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
 from gifd_bench.benchmark.inversion.schedules import warm_up_and_cosine
 from gifd_bench.priors.base import UNKNOWN_CLASS, State
@@ -29,24 +29,18 @@ class GeneratorSearch(Attack):
     Where a class of the observation is one that the prior was trained on (they are compared by name),
     the prior is conditioned on it; where it is not, the class embedding is searched with the latent.
 
-    The latent may be searched from several starts: the first `starts` stages of the attack are then all
-    stage 0 of the prior, each from a new draw, and what follows goes on from the iterate of them all that
+    The latent may be searched from several starts: the first stages of the attack are then all stage 0 of
+    the prior, each from a draw of its own, and what follows goes on from the iterate of them all that
     `stop` chooses.
-
-    Attributes:
-        starts: how many; a subclass that wants more sets it, and lists its first stages by `each_start`.
     """
 
-    needs_prior: ClassVar[bool] = True
-    starts: int = 1
+    Options: ClassVar[type[GeneratorOptions]]
+    options: GeneratorOptions
 
-    def each_start(self, iterations: int) -> tuple[Stage, ...]:
-        """The stages of the attack that are stage 0 of the prior."""
-        if self.starts < 1:
-            raise BenchmarkError(f"starts must be at least 1, not {self.starts}")
-        name = self.prior.stages[0]
-        names = [name] if self.starts == 1 else [f"{name} {k + 1}" for k in range(self.starts)]
-        return tuple(Stage(name, iterations) for name in names)
+    @property
+    def starts(self) -> int:
+        """How many latents are searched before the best goes on."""
+        return self.options.latent_starts
 
     def prior_stage(self, stage: int) -> int:
         """The prior's stage that a stage of the attack searches."""
@@ -57,7 +51,7 @@ class GeneratorSearch(Attack):
         if self.prior_stage(stage) > 0:
             state = self.prior.advance(self.ended(stage - 1))
         else:
-            state = self.prior.initial_state(self._classes(), self.generator)
+            state = self.prior.initial_state(self._classes(), self.draw("start", stage))
             if stage > 0:
                 kept = {name: t for name, t in self.held.items() if name.startswith(BEST)}
         self.held = {n: t for n, t in state.tensors.items() if n not in state.searched} | kept
@@ -102,33 +96,16 @@ class GeneratorSearch(Attack):
 
 
 class StagedSearch(GeneratorSearch):
-    """A search by Adam with total variation and image norm, as in the release of GIFD.
+    """A search by Adam with total variation and image norm, as in the release of GIFD."""
 
-    Args:
-        learning_rate: of Adam, new at every stage; warm-up over 5 %, cosine ramp-down over 75 %.
-        total_variation: weight of the penalty.
-        image_norm: weight of the penalty.
-        loss: the matching loss; null for the papers' `Cosine`.
-        common: see `Attack`.
-    """
-
-    def __init__(
-        self,
-        learning_rate: float,
-        total_variation: float,
-        image_norm: float,
-        loss: MatchingLoss | None = None,
-        **common: Any,
-    ) -> None:
-        super().__init__(loss or Cosine(), **common)
-        self.learning_rate = learning_rate
-        self.tv_weight = total_variation
-        self.norm_weight = image_norm
+    Options: ClassVar[type[StagedOptions]]
+    options: StagedOptions
 
     def penalty(self, images: Tensor) -> Tensor:
         inputs = self.client.normalise(images)
-        return self.tv_weight * total_variation(inputs) + self.norm_weight * image_norm(inputs)
+        variation = self.options.total_variation * total_variation(inputs)
+        return variation + self.options.image_norm * image_norm(inputs)
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
-        adam = Adam(self.searched.values(), lr=self.learning_rate)
+        adam = Adam(self.searched.values(), lr=self.options.learning_rate)
         return adam, warm_up_and_cosine(adam, stage.iterations)

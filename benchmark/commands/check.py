@@ -1,64 +1,100 @@
-"""`gifd-bench check`: what every attack promises, checked on one of your own."""
+"""`gifd-bench check`: what every attack, prior, defense, ... promises, checked on one of your own."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
-import pytorch_lightning as pl
 from rich.console import Console
 
-from gifd_bench.benchmark.contract.checks import CHECKS
-from gifd_bench.benchmark.contract.subject import Broken, Subject
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.matrix.component import Component, below
+from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES
+from gifd_bench.benchmark.matrix.component import NOUNS, Component, below
 from gifd_bench.benchmark.matrix.resolve import Resolver
 from gifd_bench.common.errors import ExitStatus, one_line
-from gifd_bench.priors.registry import PRIORS
+from gifd_bench.common.registry import is_path, unknown
+
+NOUN_NAMES = [*NOUNS, LABEL_RULES.noun]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
+        prog="gifd-bench check",
+        description="Run the contract of attacks, priors, datasets, models, defenses, metrics or label rules on "
+        "one of your own: each promise is kept or broken, and how.",
+        epilog="options follow; set an attack to a few iterations, for it runs some hundred times: "
+        "gifd-bench check my_attack.py:MyAttack --iterations=3 --restarts=2",
+        allow_abbrev=False,
+    )
+    command.add_argument("name", help="a registered name, package.module:Class, or file.py:Class")
+    command.add_argument(
+        "--as",
+        dest="noun",
+        choices=NOUN_NAMES,
+        help="what it is, where that is not plain from its class",
+    )
+    return command
 
 
 def run(arguments: list[str]) -> int:
     """Run the command; the exit status is 1 where a promise is broken."""
-    parser = argparse.ArgumentParser(
-        prog="gifd-bench check",
-        description="Run the contract of attacks on one: each promise is kept or broken, and how.",
-        epilog="options of the attack follow; set it to a few iterations, for it runs some hundred times: "
-        "gifd-bench check my_attack.py:MyAttack --iterations=3 --restarts=2",
-        allow_abbrev=False,
-    )
-    parser.add_argument("attack", help="a registered name, package.module.Class, or file.py:Class")
-    options, rest = parser.parse_known_args(arguments)
-    component = _component(options.attack, rest)
-    component.build()
-    pl.seed_everything(0, verbose=False)
-    prior = PRIORS["untrained"]()
+    options, rest = parser().parse_known_args(arguments)
+    noun = options.noun or _noun_of(options.name)
+    # Only now: contracts import torch.
+    from gifd_bench.benchmark.contract.contracts import contract_of
+    from gifd_bench.benchmark.contract.subject import Broken
+
+    build = _builder(noun, options.name, rest)
     console, broken = Console(), 0
-    for check in CHECKS:
-        title = check.__name__.replace("_", " ")
-        with tempfile.TemporaryDirectory() as folder, console.status(title):
+    checks = contract_of(noun)
+    for check in checks:
+        with tempfile.TemporaryDirectory() as folder, console.status(check.title):
             reason: str | None = None
             try:
-                check(Subject(component.build, prior, Path(folder)))
+                check.run(build, Path(folder))
             except Broken as error:
                 reason = str(error)
-            except Exception as error:  # Whatever an attack raises is a broken promise.
+            except Exception as error:  # Whatever somebody's code raises is a broken promise.
                 reason = f"{type(error).__name__}: {one_line(error)}"
         broken += reason is not None
-        line = f"kept    {title}" if reason is None else f"BROKEN  {title}: {reason}"
+        line = f"kept    {check.title}" if reason is None else f"BROKEN  {check.title}: {reason}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if broken:
-        console.print(f"{broken} of {len(CHECKS)} promises are broken")
+        console.print(f"{broken} of {len(checks)} promises are broken")
         return ExitStatus.FAILED
-    console.print(f"all {len(CHECKS)} promises are kept")
-    return 0
+    console.print(f"all {len(checks)} promises are kept")
+    return ExitStatus.DONE
 
 
-def _component(name: str, arguments: list[str]) -> Component:
-    unknown = [a for a in arguments if not a.startswith("--")]
-    if unknown:
-        raise BenchmarkError(f"'{unknown[0]}' is not an option; options are written --name=value")
-    resolver = Resolver(below("attack", arguments))
-    resolver.declare("attack", "attack", name, None)
+def _noun_of(name: str) -> str:
+    if is_path(name):
+        from gifd_bench.benchmark.contract.nouns import noun_of
+
+        return noun_of(name)
+    nouns = [registry.noun for registry in (*NOUNS.values(), LABEL_RULES) if name in registry]
+    if not nouns:
+        known = sorted({known for registry in (*NOUNS.values(), LABEL_RULES) for known in registry})
+        raise BenchmarkError(unknown("entry", name, known))
+    if len(nouns) > 1:
+        raise BenchmarkError(f"'{name}' is the name of {' and '.join(nouns)}: say which with --as")
+    return nouns[0]
+
+
+def _builder(noun: str, name: str, arguments: list[str]) -> Any:
+    """What makes a new instance of it, with the options given."""
+    odd = [argument for argument in arguments if not argument.startswith("--")]
+    if odd:
+        raise BenchmarkError(f"'{odd[0]}' is not an option; options are written --name=value")
+    if noun == LABEL_RULES.noun:
+        if arguments:
+            raise BenchmarkError(f"a label rule has no options: {arguments[0]}")
+        rule = LABEL_RULES.find(name)
+        return lambda: rule
+    resolver = Resolver(below(noun, arguments))
+    resolver.declare(noun, noun, name, None)
     resolver.parse()
-    return resolver.component("attack", "attack", name)
+    component: Component = resolver.component(noun, noun, name)
+    return component

@@ -1,33 +1,96 @@
-"""`gifd-bench list`: what there is."""
+"""`gifd-bench list`: what there is, and the options of any of it."""
 
 from __future__ import annotations
 
 import argparse
 
+from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 
-from gifd_bench.benchmark.matrix.component import CATALOGUE, describe
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES
+from gifd_bench.benchmark.matrix.component import NOUNS, add_options
 from gifd_bench.benchmark.matrix.files import bundled_configs, find_config, read_yaml
-from gifd_bench.benchmark.plugins import installed_attacks
+from gifd_bench.common.errors import UserError
+from gifd_bench.common.registry import Registry, is_path, unknown
+
+EVERYTHING = {**NOUNS, LABEL_RULES.noun: LABEL_RULES}
+CONFIG = "config"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
+        prog="gifd-bench list",
+        description="List attacks, priors, datasets, models, defenses, metrics, label rules and "
+        "configurations; or show the options of one of them, with their types, defaults and meaning.",
+        allow_abbrev=False,
+    )
+    command.add_argument(
+        "name",
+        nargs="?",
+        help="one of them (gifd, gaussian_noise, my_attack.py:MyAttack), or a noun (attack, prior, ...)",
+    )
+    return command
 
 
 def run(arguments: list[str]) -> int:
     """Run the command."""
-    argparse.ArgumentParser(
-        prog="gifd-bench list",
-        description="List attacks, priors, datasets, models, defenses and configurations.",
-    ).parse_args(arguments)
+    name = parser().parse_args(arguments).name
+    if name is None:
+        _show([*EVERYTHING, CONFIG])
+    elif (noun := name.removesuffix("s").replace("_", " ")) in (*EVERYTHING, CONFIG):
+        _show([noun])
+    else:
+        _show_options(name)
+    return 0
+
+
+def _show(nouns: list[str]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column()
-    for kind in ("attack", "prior", "dataset", "model", "defense"):
-        for name in sorted(CATALOGUE[kind]):
-            table.add_row(kind, name, describe(kind, name))
-    for name, path in sorted(installed_attacks().items()):
-        table.add_row("attack", name, f"from an installed package: {path}")
-    for name in bundled_configs():
-        table.add_row("config", name, str(read_yaml(find_config(name)).get("description", "")))
+    for noun in nouns:
+        if noun == CONFIG:
+            for name in bundled_configs():
+                table.add_row(CONFIG, name, str(read_yaml(find_config(name)).get("description", "")))
+            continue
+        registry = EVERYTHING[noun]
+        for name in sorted(registry.bundled):
+            table.add_row(noun, name, registry.describe(name))
+        for name, path in sorted(registry.installed().items()):
+            table.add_row(noun, name, f"from an installed package: {path}")
     Console().print(table)
-    return 0
+
+
+def _show_options(name: str) -> None:
+    """The options of everything of that name."""
+    named = [registry for registry in EVERYTHING.values() if name in registry]
+    if not named and is_path(name):
+        named = [_noun_of(name)]
+    if not named:
+        known = [known for registry in EVERYTHING.values() for known in registry.names()]
+        raise BenchmarkError(unknown("entry", name, sorted(set(known))))
+    console = Console()
+    for registry in named:
+        console.print(f"{registry.noun} {name}: {registry.describe(name)}", markup=False, soft_wrap=True)
+        if registry.noun not in NOUNS:
+            continue
+        options = ArgumentParser(prog=name, add_help=False, usage=argparse.SUPPRESS)
+        add_options(options, registry.noun, name, "it")
+        text = options.format_help().replace("--it.", "--").replace("it.", "")
+        # What comes before the first option repeats the description.
+        text = text[text.find("  --") :].rstrip() if "--" in text else "  it has no options"
+        console.print(text, markup=False, highlight=False)
+
+
+def _noun_of(path: str) -> Registry[object]:
+    """The noun that a class or function from outside is of."""
+    from gifd_bench.benchmark.contract.nouns import noun_of
+
+    try:
+        return EVERYTHING[noun_of(path)]
+    except UserError as error:
+        raise BenchmarkError(str(error)) from error

@@ -18,9 +18,9 @@ A model of your own: --task.model.use=custom --task.model.path=my_package.net:Ne
                      --task.weights=file --task.weights_file=it.safetensors"""
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench observe",
         description="Run one round of a client and write the observation: the update that it sends, and "
         "what else the threat model grants. The images are not in it.",
@@ -28,10 +28,15 @@ def run(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--output", type=Path, required=True, help="a .safetensors file, not there yet")
-    parser.add_argument("--target", type=int, default=0, help="which batch of the dataset")
-    parser.add_argument("--seed", type=int, default=0, help="of random weights and of the defense")
-    options, overrides = parser.parse_known_args(arguments)
+    command.add_argument("--output", type=Path, required=True, help="a .safetensors file, not there yet")
+    command.add_argument("--target", type=int, default=0, help="which batch of the dataset")
+    command.add_argument("--seed", type=int, default=0, help="of random weights and of the defense")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options, overrides = parser().parse_known_args(arguments)
     if options.output.suffix != ".safetensors" or not options.output.parent.is_dir():
         raise BenchmarkError(f"{options.output}: a .safetensors file in a folder that exists is expected")
     if options.output.exists():

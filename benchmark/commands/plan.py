@@ -37,22 +37,26 @@ class Planned:
     seconds: float = 0.0
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where something is missing."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench plan",
         description="Count the cells of a matrix and what they cost, and list what they need that is not "
         "here. Nothing is written, and nothing is downloaded.",
         epilog=EPILOG,
         allow_abbrev=False,
     )
-    parser.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")
-    parser.add_argument("--output", type=Path, help="folder of a run, whose cells are taken into account")
-    parser.add_argument(
+    command.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")
+    command.add_argument("--output", type=Path, help="folder of a run, whose cells are taken into account")
+    command.add_argument(
         "--measure", action="store_true", help="time a few iterations of what no cell of the run has timed"
     )
-    options, overrides = parser.parse_known_args(arguments)
+    return command
 
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is 1 where something is missing."""
+    options, overrides = parser().parse_known_args(arguments)
     matrix = load_matrix(options.config, overrides)
     folder = _existing(options.output, matrix) if options.output else None
     cells = [_planned(cell, folder) for cell in matrix.cells()]

@@ -12,22 +12,27 @@ from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench report",
         description="Write FOLDER/report.html and FOLDER/report/: tables, comparisons, plots, and truth "
         "and reconstructions side by side. Or print the table of means with their intervals.",
         allow_abbrev=False,
     )
-    parser.add_argument("folder", type=Path, help="output folder of a run")
-    parser.add_argument(
+    command.add_argument("folder", type=Path, help="output folder of a run")
+    command.add_argument(
         "--format",
         choices=["html", *TEXTS],
         default="html",
         help="html writes the page; the others print the table: latex needs the package booktabs",
     )
-    options = parser.parse_args(arguments)
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options = parser().parse_args(arguments)
     folder = RunFolder(options.folder)
     rows = rows_of(folder)
     if options.format in TEXTS:

@@ -6,14 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
 from jsonargparse import ArgumentParser
-from torchvision.utils import save_image
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component, add_options, below, plain
 from gifd_bench.common.errors import one_line
-from gifd_bench.priors.base import UNKNOWN_CLASS, Prior
+from gifd_bench.common.files import written_whole
+from gifd_bench.priors.registry import PRIORS
 
 
 def run(arguments: list[str]) -> int:
@@ -24,7 +23,7 @@ def run(arguments: list[str]) -> int:
         epilog="options of the prior follow, for example: gifd-bench sample biggan --weights=FOLDER",
         allow_abbrev=False,
     )
-    known.add_argument("prior", help="see `gifd-bench priors`")
+    known.add_argument("prior", help="see `gifd-bench priors`; or package.module:Name, or file.py:Name")
     known.add_argument("--output", type=Path, required=True, help="a .png file, which must not exist yet")
     known.add_argument("--columns", type=int, default=8)
     known.add_argument("--seed", type=int, default=0)
@@ -35,18 +34,30 @@ def run(arguments: list[str]) -> int:
         raise BenchmarkError(f"{options.output}: exists; it is not written over")
     if not 1 <= options.columns <= 100:
         raise BenchmarkError(f"--columns must be between 1 and 100, not {options.columns}")
-    prior: Prior = _component(options.prior, rest).build()
+    component = _component(options.prior, rest)
+    _write_grid(component, options.columns, options.seed, options.output)
+    sys.stdout.write(f"{options.output}\n")
+    return 0
+
+
+def _write_grid(component: Component, columns: int, seed: int, output: Path) -> None:
+    # Imported here, so that the help and a wrong option do not wait for it.
+    import torch
+    from torchvision.utils import save_image
+
+    from gifd_bench.priors.base import UNKNOWN_CLASS
+
+    prior = PRIORS.make(component.name, component.arguments())
     classes = (
         torch.arange(min(len(prior.class_names), 20))
         if prior.class_names
         else torch.full((8,), UNKNOWN_CLASS)
     )
-    generator = torch.Generator().manual_seed(options.seed)
+    generator = torch.Generator().manual_seed(seed)
     # Row by row: a large generator need not hold the whole grid.
-    rows = [prior.sample(row.repeat(options.columns), generator) for row in classes[:, None]]
-    save_image(torch.cat(rows), options.output, nrow=options.columns, padding=1)
-    sys.stdout.write(f"{options.output}\n")
-    return 0
+    rows = [prior.sample(row.repeat(columns), generator) for row in classes[:, None]]
+    with written_whole(output) as partial:
+        save_image(torch.cat(rows), partial, nrow=columns, padding=1, format="png")
 
 
 def _component(name: str, arguments: list[str]) -> Component:

@@ -17,19 +17,24 @@ from gifd_bench.benchmark.tracking.wandb_sync import UploadFailed, upload, waiti
 from gifd_bench.common.errors import ExitStatus
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where runs are left that could not be uploaded."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench sync",
         description="Upload every W&B run below FOLDER that was kept as files and has not been uploaded. "
         "Runs of cells that have not ended are left for later.",
         allow_abbrev=False,
     )
-    parser.add_argument("folder", type=Path, help="output folder of a run, or one with several below it")
-    parser.add_argument(
+    command.add_argument("folder", type=Path, help="output folder of a run, or one with several below it")
+    command.add_argument(
         "--timeout", type=float, default=300.0, metavar="SECONDS", help="for each run; default: %(default)s"
     )
-    options = parser.parse_args(arguments)
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is 1 where runs are left that could not be uploaded."""
+    options = parser().parse_args(arguments)
     if not options.folder.is_dir():
         raise BenchmarkError(f"{options.folder}: not a folder")
     files, not_yet = waiting(options.folder)

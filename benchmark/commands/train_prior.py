@@ -13,7 +13,6 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import below
 from gifd_bench.benchmark.matrix.files import find_config, read_yaml
 from gifd_bench.common.errors import one_line
-from gifd_bench.priors.training.train import TrainingConfig, train_prior
 
 
 def run(arguments: list[str]) -> int:
@@ -28,6 +27,9 @@ def run(arguments: list[str]) -> int:
     known.add_argument("config", help="a YAML file, or a bundled one such as priors/cifar10")
     known.add_argument("--output", type=Path, help="default: runs/priors/NAME")
     options, overrides = known.parse_known_args(arguments)
+    # Imported here, so that the help does not wait for it.
+    from gifd_bench.priors.training.train import TrainingConfig, train_prior
+
     path = find_config(options.config)
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_class_arguments(TrainingConfig, "prior")

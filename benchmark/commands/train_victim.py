@@ -21,9 +21,9 @@ EPILOG = """options of the dataset and of the model follow, for example
 A task takes the file with --tasks.NAME.weights=file --tasks.NAME.weights_file=FILE"""
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 130 after an interruption."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench train-victim",
         description="Train a model on a dataset's training split, unless that has been done already, and "
         "judge it on the test split; where there are no splits, on a tenth of the images, held back.",
@@ -31,13 +31,18 @@ def run(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add_training_options(parser)
-    parser.add_argument(
+    add_training_options(command)
+    command.add_argument(
         "--cache",
         type=Path,
         help="folder; default: $GIFD_BENCH_CACHE, or else gifd-bench in the user's cache",
     )
-    options, overrides = parser.parse_known_args(arguments)
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is 130 after an interruption."""
+    options, overrides = parser().parse_known_args(arguments)
     training = training_from(options, VictimTraining())
     resolver = Resolver(overrides)
     resolver.declare("dataset", "dataset", "cifar10", None)

@@ -28,20 +28,25 @@ COLUMNS = ("task", "defense", "accuracy", "epsilon", "delta", "reason")
 Row = dict[str, Any]
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where a defense could not be trained under, 130 after an
-    interruption."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench utility",
         description="Train the victim of each task of a matrix once under each of its defenses, and print "
         "the accuracies on the test split (or a tenth of the images, where there are no splits).",
         epilog="training is as each task says where it is not set here; any field of the matrix can be set",
         allow_abbrev=False,
     )
-    parser.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")
-    parser.add_argument("--output", type=Path, help="a .csv or .json file, rewritten after every training")
-    add_training_options(parser)
-    options, overrides = parser.parse_known_args(arguments)
+    command.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")
+    command.add_argument("--output", type=Path, help="a .csv or .json file, rewritten after every training")
+    add_training_options(command)
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is 1 where a defense could not be trained under, 130 after an
+    interruption."""
+    options, overrides = parser().parse_known_args(arguments)
     output: Path | None = options.output
     if output is not None and (output.suffix not in WRITERS or not output.parent.is_dir()):
         raise BenchmarkError(f"{output}: a {' or '.join(WRITERS)} file in a folder that exists is expected")

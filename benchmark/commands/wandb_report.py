@@ -17,18 +17,23 @@ from gifd_bench.common.errors import one_line
 from gifd_bench.common.files import write_json
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench wandb-report",
         description="Build the W&B Report of a run that was tracked with --tracker wandb. With a login it "
         "is saved as a draft on the server; without one its spec is written to FOLDER/wandb-report.json.",
         allow_abbrev=False,
     )
-    parser.add_argument("folder", type=Path, help="output folder of a run")
-    parser.add_argument("--entity", default=os.environ.get("WANDB_ENTITY"), help="user or team on W&B")
-    parser.add_argument("--project", default=project(), help="default: %(default)s")
-    options = parser.parse_args(arguments)
+    command.add_argument("folder", type=Path, help="output folder of a run")
+    command.add_argument("--entity", default=os.environ.get("WANDB_ENTITY"), help="user or team on W&B")
+    command.add_argument("--project", default=project(), help="default: %(default)s")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options = parser().parse_args(arguments)
     folder = RunFolder(options.folder)
     rows = rows_of(folder)
     if has_login():

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import torch
+from jsonargparse import ArgumentParser, Namespace
 
 from gifd_bench.benchmark.contract.subject import Broken, Subject, observe
 from gifd_bench.benchmark.errors import BenchmarkError
@@ -50,12 +53,29 @@ def keeps_the_best_of_all_iterates(subject: Subject) -> None:
 
 
 def counts_every_gradient_evaluation(subject: Subject) -> None:
-    """What it says that it spent is how often the victim's update was computed."""
+    """What it says that it spent is how often the victim's update was computed, and no more than its
+    options said before."""
     with _counted_updates() as calls:
         result = subject.run(observe())
     _equal("gradient evaluations", result.gradient_evaluations, len(calls))
     if result.gradient_evaluations < len(result.curve):
         raise Broken("there are more iterations than gradient evaluations")
+    options, stages = subject.make().options, subject.prior.stages
+    _equal("iterations", len(result.curve), options.total_iterations(stages))
+    most = options.total_evaluations(stages)
+    if result.gradient_evaluations > most:
+        raise Broken(f"{result.gradient_evaluations} gradient evaluations; its options said {most}")
+
+
+def says_what_it_can_be_set_to_in_plain_values(subject: Subject) -> None:
+    """Its options are written as JSON values and read back as the same options, with none left out."""
+    options = subject.make().options
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    parser.add_class_arguments(type(options), "it", instantiate=False)
+    values = json.loads(json.dumps(asdict(options)))
+    parsed = parser.parse_object({"it": values} if values else {})
+    made = type(options)(**vars(parser.instantiate(parsed).get("it") or Namespace()))
+    _equal("options that were written and read back", made, options)
 
 
 def draws_from_its_own_generator(subject: Subject) -> None:
@@ -68,6 +88,15 @@ def draws_from_its_own_generator(subject: Subject) -> None:
         _same_bytes(one, subject.run(observation, seed=7))
     if torch.equal(one.images, subject.run(observation, seed=8).images):
         raise Broken("another seed gives the same images")
+
+
+def draws_each_restart_alike_however_many_there_are(subject: Subject) -> None:
+    """The first restart is the same, byte for byte, whatever number of restarts follows it."""
+    observation = observe()
+    curves = [subject.with_restarts(count).run(observation).curve for count in (1, 2)]
+    one, two = curves[0], curves[1][: len(curves[0])]
+    if one.numpy().tobytes() != two.numpy().tobytes():
+        raise Broken("the first of two restarts has another curve than one restart alone")
 
 
 def needs_nothing_but_the_observation(subject: Subject) -> None:
@@ -118,7 +147,7 @@ def serves_every_client_or_says_why_not(subject: Subject) -> None:
         for known in ("known", "unknown"):
             granted: Any = known
             threat_model = ThreatModel(local_settings=granted)
-            unmet = subject.make().unmet(threat_model, client.local is not None)
+            unmet = subject.make().options.unmet(threat_model, client.local is not None)
             if unmet is not None:
                 if not unmet.strip() or "\n" in unmet:
                     raise Broken(f"unmet() gives {unmet!r}, which is not one line")
@@ -134,10 +163,10 @@ def asks_for_a_prior_where_it_needs_one(subject: Subject) -> None:
     try:
         attack.observe(observe(), None, 0)
     except BenchmarkError as error:
-        if not attack.needs_prior:
+        if not attack.options.needs_prior:
             raise Broken(f"needs_prior is false, but without one: {error}") from error
     else:
-        if attack.needs_prior:
+        if attack.options.needs_prior:
             raise Broken("needs_prior is true, but it takes none without a word")
 
 
@@ -164,7 +193,9 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     answers_with_images_and_exactly_their_matching_loss,
     keeps_the_best_of_all_iterates,
     counts_every_gradient_evaluation,
+    says_what_it_can_be_set_to_in_plain_values,
     draws_from_its_own_generator,
+    draws_each_restart_alike_however_many_there_are,
     needs_nothing_but_the_observation,
     resumes_from_any_iteration_to_the_same_bytes,
     runs_under_every_defense,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,15 @@ class Subject:
     make: Callable[[], Attack]
     prior: Prior
     folder: Path
+
+    def with_restarts(self, restarts: int) -> Subject:
+        """The same with another number of restarts."""
+
+        def make() -> Attack:
+            attack = self.make()
+            return type(attack)(replace(attack.options, restarts=restarts))
+
+        return replace(self, make=make)
 
     def run(self, observation: Observation, seed: int = 0, **more: Any) -> Reconstruction:
         """One whole attack, on the CPU."""
@@ -75,7 +84,12 @@ class _StopAfter:
         return self.left < 0
 
 
+def small_task(**settings: Any) -> Task:
+    """Bundled photographs and a small victim."""
+    return Task(Photos(32), "convnet", {"width": 4}, TaskSettings(**settings))
+
+
 def observe(defense: Defense | None = None, target: int = 1, **settings: Any) -> Observation:
     """An observation of bundled photographs, by a small victim."""
-    task = Task(Photos(32), "convnet", {"width": 4}, TaskSettings(**settings))
+    task = small_task(**settings)
     return task.observe(task.truth(target), defense or NoDefense(), model_seed=0, defense_seed=0)

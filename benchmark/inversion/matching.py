@@ -5,68 +5,19 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from gifd_bench.benchmark.errors import BenchmarkError
-
-
-class LayerWeights(ABC):
-    """How much each parameter tensor of a model counts."""
-
-    @abstractmethod
-    def __call__(self, count: int) -> list[float]:
-        """Positive weights of `count` tensors, in the model's order."""
-
-
-class Linear(LayerWeights):
-    """Weights n/n, (n - 1)/n, ..., 1/n of n tensors, falling with depth, as in the release of IG (Geiping
-    et al., NeurIPS 2020).
-
-    Args:
-        rising: the other way round.
-    """
-
-    def __init__(self, rising: bool = False) -> None:
-        self.rising = rising
-
-    def __call__(self, count: int) -> list[float]:
-        rising = [(i + 1) / count for i in range(count)]
-        return rising if self.rising else rising[::-1]
-
-
-class Exponential(LayerWeights):
-    """Weights 1, exp(-rate), exp(-2 rate), ...: with rate 1 as in the release of IG (Geiping et al.,
-    NeurIPS 2020), where of a deep model the first few tensors are all that counts.
-
-    Args:
-        rate: of the fall; negative makes the weights rise with depth, and the last is then 1.
-    """
-
-    def __init__(self, rate: float = 1.0) -> None:
-        if not math.isfinite(rate):
-            raise BenchmarkError(f"the rate of exponential layer weights must be finite, not {rate}")
-        self.rate = rate
-
-    def __call__(self, count: int) -> list[float]:
-        falling = [math.exp(-abs(self.rate) * i) for i in range(count)]
-        return falling if self.rate >= 0 else falling[::-1]
+from gifd_bench.benchmark.inversion.choices import Distance, LayerWeights, Matching
 
 
 class MatchingLoss(ABC):
     """A distance between two updates, given as one tensor a parameter, in the same order.
 
-    Attributes:
-        ignores_scale: whether the distance stays the same when the candidate is multiplied by a positive
-            number.
-
     Args:
-        weights: of the parameter tensors; null where all count alike.
+        weights: of the parameter tensors; None where all count alike.
     """
-
-    ignores_scale: ClassVar[bool] = False
 
     # Also for subclasses with a constructor of their own.
     weights: LayerWeights | None = None
@@ -105,8 +56,6 @@ class Cosine(MatchingLoss):
     distance 1 to any other.
     """
 
-    ignores_scale: ClassVar[bool] = True
-
     def prepare(self, observed: Sequence[Tensor]) -> None:
         super().prepare(observed)
         self.squared = torch.dot(self.tensor_weights, dots(self.observed, self.observed))
@@ -127,8 +76,6 @@ class LayerwiseCosine(MatchingLoss):
 
     Tensors of which nothing was observed but zeros have no direction and are left out.
     """
-
-    ignores_scale: ClassVar[bool] = True
 
     def prepare(self, observed: Sequence[Tensor]) -> None:
         super().prepare(observed)
@@ -156,17 +103,11 @@ class MaskedCosine(MatchingLoss):
 
     Args:
         fraction: of the entries, above 0 and at most 1.
-        weights: see `MatchingLoss`.
+        weights: of the parameter tensors; None where all count alike.
     """
-
-    ignores_scale: ClassVar[bool] = True
 
     def __init__(self, fraction: float, weights: LayerWeights | None = None) -> None:
         super().__init__(weights)
-        if not 0 < fraction <= 1:
-            raise BenchmarkError(
-                f"fraction of the masked cosine must be above 0 and at most 1, not {fraction}"
-            )
         self.fraction = fraction
 
     def prepare(self, observed: Sequence[Tensor]) -> None:
@@ -240,6 +181,21 @@ class L1(MatchingLoss):
         # The mean magnitude of a Gaussian variate.
         mean = math.sqrt(2 / math.pi) * torch.as_tensor(std)
         return torch.dot(self.tensor_weights, self.tensor_sizes) * mean
+
+
+_LOSSES: dict[Distance, type[Cosine | LayerwiseCosine | Euclidean | L1]] = {
+    "cosine": Cosine,
+    "layerwise_cosine": LayerwiseCosine,
+    "euclidean": Euclidean,
+    "l1": L1,
+}
+
+
+def matching_loss(matching: Matching) -> MatchingLoss:
+    """The loss that an option stands for."""
+    if matching.fraction is not None:
+        return MaskedCosine(matching.fraction, matching.weights)
+    return _LOSSES[matching.distance](matching.weights)
 
 
 def dots(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:

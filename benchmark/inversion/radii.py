@@ -2,67 +2,86 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-
-from torch import Tensor
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.values import as_one_value
 
 
-class Radii(ABC):
-    """Says how far, in l1 norm, a searched tensor may move during a stage."""
-
-    @abstractmethod
-    def radius(self, stage: int, centre: Tensor) -> float:
-        """Radius round each sample of `centre` (B, ...) at a stage of 1 or later."""
-
-
-class PerEntry(Radii):
+@as_one_value
+@dataclass(frozen=True)
+class PerEntry:
     """A radius in proportion to the size of the tensor.
 
-    Args:
-        radius: mean absolute change of an entry at the ball's surface.
+    Attributes:
+        per_entry: mean absolute change of an entry at the ball's surface.
     """
 
-    def __init__(self, radius: float) -> None:
-        if not radius > 0:
-            raise BenchmarkError(f"an l1 radius must be positive, not {radius}")
-        self.per_entry = radius
+    per_entry: float
 
-    def radius(self, stage: int, centre: Tensor) -> float:
-        return self.per_entry * centre[0].numel()
+    def __post_init__(self) -> None:
+        if not 0 < self.per_entry < math.inf:
+            raise BenchmarkError(f"radii: per_entry must be positive, not {self.per_entry}")
+
+    def radius(self, stage: int, entries: int) -> float:
+        """In l1 norm, at a stage of 1 or later, of a tensor of so many entries."""
+        return self.per_entry * entries
 
 
-class PerStage(Radii):
+@as_one_value
+@dataclass(frozen=True)
+class PerStage:
     """One radius a stage, as in the release of GIFD.
 
-    Args:
-        radii: of stage 1, 2, ...
+    Attributes:
+        per_stage: in l1 norm, of stage 1, 2, ...
     """
 
-    def __init__(self, radii: list[float]) -> None:
-        if not radii or min(radii) <= 0:
-            raise BenchmarkError(f"l1 radii must be positive, one a stage, not {radii}")
-        self.radii = radii
+    per_stage: tuple[float, ...]
 
-    def radius(self, stage: int, centre: Tensor) -> float:
-        if stage > len(self.radii):
-            raise BenchmarkError(f"{len(self.radii)} l1 radii given, none for stage {stage}")
-        return self.radii[stage - 1]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "per_stage", tuple(self.per_stage))
+        if not self.per_stage or not all(0 < radius < math.inf for radius in self.per_stage):
+            raise BenchmarkError(
+                f"radii: per_stage must be positive numbers, one a stage, not {list(self.per_stage)}"
+            )
+
+    def radius(self, stage: int, entries: int) -> float:
+        """In l1 norm, at a stage of 1 or later.
+
+        Raises:
+            BenchmarkError: none is given for the stage.
+        """
+        if stage > len(self.per_stage):
+            raise BenchmarkError(
+                f"radii: per_stage has {len(self.per_stage)} numbers, none for stage {stage}"
+            )
+        return self.per_stage[stage - 1]
 
 
-class Growing(Radii):
+@as_one_value
+@dataclass(frozen=True)
+class Growing:
     """A radius in proportion to the size of the tensor, growing from stage to stage.
 
-    Args:
+    Attributes:
         first: mean absolute change of an entry at the ball's surface, at stage 1.
         growth: factor from one stage to the next.
     """
 
-    def __init__(self, first: float, growth: float) -> None:
-        if not min(first, growth) > 0:
-            raise BenchmarkError(f"first radius and growth must be positive, not {first} and {growth}")
-        self.first, self.growth = first, growth
+    first: float
+    growth: float
 
-    def radius(self, stage: int, centre: Tensor) -> float:
-        return self.first * self.growth ** (stage - 1) * centre[0].numel()
+    def __post_init__(self) -> None:
+        for name, value in (("first", self.first), ("growth", self.growth)):
+            if not 0 < value < math.inf:
+                raise BenchmarkError(f"radii: {name} must be positive, not {value}")
+
+    def radius(self, stage: int, entries: int) -> float:
+        """In l1 norm, at a stage of 1 or later, of a tensor of so many entries."""
+        return self.first * self.growth ** (stage - 1) * entries
+
+
+Radii: TypeAlias = PerEntry | PerStage | Growing

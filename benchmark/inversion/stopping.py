@@ -7,14 +7,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from gifd_bench.benchmark.inversion.choices import Stop
 from gifd_bench.benchmark.inversion.matching import MatchingLoss
-
-StopName = Literal["matching_loss", "discrepancy", "held_out"]
 
 
 @dataclass(frozen=True)
@@ -37,10 +35,8 @@ class StopRule(ABC):
 
     Attributes:
         floor: candidates are as good as they get once their criterion has come down to it.
-        needs_known_defense: whether the attacker must know of the defense at least its kind.
     """
 
-    needs_known_defense: ClassVar[bool] = False
     floor: float | Tensor = -math.inf
 
     def __init__(self, loss: MatchingLoss, observed: Sequence[Tensor], noise_std: float | Tensor) -> None:
@@ -66,8 +62,6 @@ class Discrepancy(LowestMatchingLoss):
     discrepancy principle; Engl et al., "Regularization of inverse problems", 1996, section 4.3). What comes
     later fits the noise. Without noise there is no floor, and this is the lowest matching loss.
     """
-
-    needs_known_defense: ClassVar[bool] = True
 
     # The principle's factor above 1: what the noise level is known to. Below, the floor may never be
     # reached; far above, even a poor image is below it, since most of a noisy update is noise.
@@ -115,7 +109,7 @@ class HeldOut(StopRule):
         return tuple(searched), tuple(held)
 
 
-STOPS: dict[StopName, type[StopRule]] = {
+STOP_RULES: dict[Stop, type[StopRule]] = {
     "matching_loss": LowestMatchingLoss,
     "discrepancy": Discrepancy,
     "held_out": HeldOut,

@@ -11,14 +11,15 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.matrix.task import TaskConfig
-from gifd_bench.common.hashing import digest, short_hash, stream
+from gifd_bench.common.hashing import digest, stream
 
 
 @dataclass(frozen=True)
 class Cell(Round):
     """One attack on one observation: task x defense x prior x attack x target x seed.
 
-    Two cells with the same resolved configuration are the same cell, whatever file they came from.
+    Two cells that do the same are the same cell, whatever their parts are called and whatever file they
+    came from: labels are for display, and nothing that is computed depends on them.
     """
 
     prior: Component | None
@@ -55,11 +56,12 @@ class Cell(Round):
 
     @cached_property
     def id(self) -> str:
-        """Hash of the resolved configuration: 16 hexadecimal digits."""
+        """Hash of what the cell does, its resolved options without labels: 16 hexadecimal digits."""
         prior = self.prior.canonical if self.prior else "null"
         return digest({**self.parts(), "attack": self.attack.canonical, "prior": prior})
 
     @property
     def attack_seed(self) -> int:
-        """Of all the randomness of the attack."""
-        return stream(self.seed, "attack", self.target, int(short_hash(self.attack.canonical), 16))
+        """Of all the randomness of the attack: common random numbers. Attacks, options, priors and defenses
+        are compared on the same draws."""
+        return stream(self.seed, "attack", self.target)

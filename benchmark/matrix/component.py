@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from argparse import ArgumentError
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
 
 from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.plugins import installed_attacks, is_path, load_attack
+from gifd_bench.benchmark.scoring.registry import METRICS
 from gifd_bench.common.errors import one_line
 from gifd_bench.common.hashing import canonical
+from gifd_bench.common.registry import Code, Registry
 from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.datasets.registry import DATASETS
 from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.models.registry import MODELS
 
-Factory = Callable[..., Any]
-
-CATALOGUE: dict[str, Mapping[str, Factory]] = {
-    "dataset": DATASETS,
-    "model": MODELS,
-    "defense": DEFENSES,
-    "prior": PRIORS,
-    "attack": ATTACKS,
+NOUNS: dict[str, Registry[Any]] = {
+    noun.noun: noun for noun in (DATASETS, MODELS, DEFENSES, PRIORS, ATTACKS, METRICS)
 }
 
 # A task gives these to a model; they are not options.
@@ -38,40 +36,65 @@ MODEL_INPUTS = {"num_classes", "image_size"}
 
 @dataclass(frozen=True)
 class Component:
-    """One dataset, model, defense, prior or attack with all of its options resolved.
+    """One dataset, model, defense, prior, attack or metric with all of its options resolved.
 
     Attributes:
-        kind: a key of `CATALOGUE`.
-        name: its registered name.
+        kind: a key of `NOUNS`.
+        name: the registered name, import path or file.
         label: what this configuration of it is called in tables.
         options: every option, as JSON values.
+        code: which code it is, where that comes from outside.
     """
 
     kind: str
     name: str
     label: str
     options: Mapping[str, Any]
+    code: Code | None = None
+
+    @classmethod
+    def of(cls, kind: str, name: str, label: str, options: Mapping[str, Any]) -> Component:
+        """The component of a name that somebody gave.
+
+        Raises:
+            UserError: there is none of that name.
+        """
+        noun = NOUNS[kind]
+        module, colon, attribute = name.rpartition(":")
+        if colon and module.endswith(".py"):
+            # Workers, and whoever goes on with a run, may be in another folder.
+            name = f"{Path(module).resolve()}:{attribute}"
+        return cls(kind, noun.canonical(name), label, options, noun.code(name))
 
     def config(self) -> dict[str, Any]:
         """As plain JSON values."""
-        return {"use": self.name, "label": self.label, "options": dict(self.options)}
+        code = {} if self.code is None else {"code": asdict(self.code)}
+        return {"use": self.name, "label": self.label, "options": dict(self.options), **code}
 
     @classmethod
     def from_config(cls, kind: str, config: Mapping[str, Any]) -> Component:
         """The inverse of `config`."""
-        return cls(kind, config["use"], config["label"], config["options"])
+        code = Code(**config["code"]) if "code" in config else None
+        return cls(kind, config["use"], config["label"], config["options"], code)
+
+    def identity(self) -> dict[str, Any]:
+        """What it does, as plain JSON values: equal for components that do the same, whatever they are
+        called and wherever their code lies."""
+        use = self.name if self.code is None else asdict(self.code)
+        return {"use": use, "options": dict(self.options)}
 
     @cached_property
     def canonical(self) -> str:
-        """The same as text; equal for equal components."""
-        return canonical(self.config())
+        """The identity as text."""
+        return canonical(self.identity())
 
-    def factory(self) -> Factory:
-        """What is registered under the name."""
-        return lookup(self.kind, self.name)
+    @property
+    def kind_of_code(self) -> str:
+        """The registered name, or the name of a class from outside: what its random numbers depend on."""
+        return self.name if self.code is None else self.code.name
 
     def arguments(self) -> dict[str, Any]:
-        """The options as the values that `factory` takes.
+        """The options as the values that the noun's registry takes.
 
         Raises:
             BenchmarkError: it does not take them.
@@ -81,8 +104,16 @@ class Component:
         return vars(found) if found else {}
 
     def build(self) -> Any:
-        """A new instance."""
-        return self.factory()(**self.arguments())
+        """A new instance.
+
+        Raises:
+            UserError: it cannot be built, or its code is no longer the one that was resolved.
+        """
+        if self.code is not None and NOUNS[self.kind].code(self.name) != self.code:
+            raise BenchmarkError(
+                f"{self.name}: its code has changed since this run was begun; choose another --output"
+            )
+        return NOUNS[self.kind].make(self.name, self.arguments())
 
     def with_options(self, changes: Mapping[str, Any]) -> Component:
         """The same with some options changed, these resolved and checked.
@@ -99,33 +130,34 @@ class Component:
         try:
             return parser, parser.parse_object({"it": options} if options else {})
         except ArgumentError as error:
-            raise BenchmarkError(one_line(error)) from error
-
-
-def lookup(kind: str, name: str) -> Factory:
-    """The class or function registered under a name; for an attack also one by import path or file.
-
-    Raises:
-        BenchmarkError: there is none; the message lists what there is.
-    """
-    if name in CATALOGUE[kind]:
-        return CATALOGUE[kind][name]
-    if kind == "attack":
-        path = installed_attacks().get(name, name)
-        if is_path(path):
-            return load_attack(path)
-    known = ", ".join(sorted(CATALOGUE[kind]))
-    raise BenchmarkError(f"no {kind} '{name}'; there are: {known}")
+            raise BenchmarkError(said_better(error, parser)) from error
 
 
 def add_options(parser: ArgumentParser, kind: str, name: str, key: str) -> None:
-    """Add the options of a component to a parser below `key`, typed by its signature."""
-    factory = lookup(kind, name)
-    skip: Any = MODEL_INPUTS if kind == "model" else set()
-    if inspect.isclass(factory):
-        parser.add_class_arguments(factory, key, skip=skip, instantiate=False)
+    """Add the options of a component to a parser below `key`, typed by its signature.
+
+    Raises:
+        UserError: there is no component of that name.
+    """
+    signature = NOUNS[kind].signature(name)
+    takes = inspect.signature(signature).parameters
+    skip: Any = {given for given in MODEL_INPUTS if given in takes} if kind == MODELS.noun else set()
+    if inspect.isclass(signature):
+        parser.add_class_arguments(signature, key, skip=skip, instantiate=False)
     else:
-        parser.add_function_arguments(factory, key, skip=skip)
+        parser.add_function_arguments(signature, key, skip=skip)
+
+
+def said_better(error: Exception, parser: ArgumentParser) -> str:
+    """A parser's error on one line; for a key that is not known, with the keys that are most like it."""
+    text = one_line(error)
+    keys = [action.dest for action in parser._actions if action.dest != "help"]
+    for pattern in (r"[Kk]ey '([\w.-]+)' is not expected", r"[Uu]nrecognized arguments: --([\w.+-]+)"):
+        found = re.search(pattern, text)
+        near = get_close_matches(found.group(1), keys, n=3, cutoff=0.6) if found else []
+        if near:
+            return f"{text.rstrip('.')}; did you mean {' or '.join(near)}?"
+    return text
 
 
 def below(key: str, arguments: Sequence[str]) -> list[str]:
@@ -137,9 +169,3 @@ def plain(parser: ArgumentParser, parsed: Namespace) -> dict[str, Any]:
     """A parsed configuration as JSON values."""
     values: dict[str, Any] = json.loads(parser.dump(parsed, format="json", skip_unset=False))
     return values
-
-
-def describe(kind: str, name: str) -> str:
-    """The first sentence of a component's docstring."""
-    text = inspect.getdoc(lookup(kind, name)) or ""
-    return " ".join(text.split("\n\n")[0].split())

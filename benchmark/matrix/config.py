@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
@@ -15,10 +16,14 @@ from gifd_bench.benchmark.matrix.files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
 from gifd_bench.benchmark.matrix.task import TaskConfig
 from gifd_bench.benchmark.matrix.where import Override, Where
+from gifd_bench.common.errors import UserError
+from gifd_bench.common.registry import unknown
 
 AXES = ("tasks", "defenses", "priors", "attacks")
-ADDED_ATTACK = re.compile(r"--attacks\+=(.+)")
-KEYS = ("name", "description", *AXES, "targets", "seeds", "excludes", "overrides", "needs_gpu")
+# Axes whose entries are components, one each, with the kind of these.
+COMPONENTS = {"priors": "prior", "attacks": "attack", "metrics": "metric"}
+ADDED = re.compile(r"--(defenses|priors|attacks|metrics)\+=(.+)")
+KEYS = ("name", "description", *AXES, "metrics", "targets", "seeds", "excludes", "overrides", "needs_gpu")
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Matrix:
             importing anybody's attack.
         excludes: cells that there are not.
         overrides: where attacks are set otherwise.
+        metrics: computed beside the bundled ones.
         needs_gpu: whether nobody would want to wait for a CPU. No result depends on it, and it is no part
             of `config`.
     """
@@ -44,6 +50,7 @@ class Matrix:
     with_prior: frozenset[str]
     excludes: tuple[Where, ...] = ()
     overrides: tuple[Override, ...] = ()
+    metrics: tuple[Component, ...] = ()
     needs_gpu: bool = field(default=False, compare=False)
 
     def cells(self) -> Iterator[Cell]:
@@ -83,6 +90,7 @@ class Matrix:
             # Absent where there are none: runs of matrices that have none need not know of them.
             **({"excludes": [dict(where.given) for where in self.excludes]} if self.excludes else {}),
             **({"overrides": [override.config() for override in self.overrides]} if self.overrides else {}),
+            **({"metrics": [metric.config() for metric in self.metrics]} if self.metrics else {}),
         }
 
     @classmethod
@@ -99,6 +107,7 @@ class Matrix:
             with_prior=frozenset(config["with_prior"]),
             excludes=tuple(Where(**where) for where in config.get("excludes", ())),
             overrides=tuple(Override.from_config(override) for override in config.get("overrides", ())),
+            metrics=tuple(Component.from_config("metric", metric) for metric in config.get("metrics", ())),
         )
 
     def _priors_of(self, attack: Component) -> Sequence[Component | None]:
@@ -111,36 +120,36 @@ def load_matrix(name: str, overrides: Sequence[str] = ()) -> Matrix:
     Args:
         name: see `find_config`.
         overrides: command-line arguments such as `--attacks.gifd.iterations=300`, or
-            `--attacks+=my_package.MyAttack` for one more attack.
+            `--attacks+=my_package:MyAttack` for one more attack (likewise defenses, priors and metrics).
 
     Raises:
         BenchmarkError: anything wrong, with the file and the key.
     """
     path = find_config(name)
     content = read_yaml(path)
-    added = [m.group(1) for m in map(ADDED_ATTACK.fullmatch, overrides) if m]
-    rest = [override for override in overrides if not ADDED_ATTACK.fullmatch(override)]
+    added = [(m.group(1), m.group(2)) for m in map(ADDED.fullmatch, overrides) if m]
+    rest = [override for override in overrides if not ADDED.fullmatch(override)]
     try:
-        return _resolve(path.stem, _with_attacks(content, added), rest)
-    except BenchmarkError as error:
+        return _resolve(path.stem, _with_more(content, added), rest)
+    except UserError as error:
         raise BenchmarkError(f"{path}: {error}") from error
 
 
-def _with_attacks(content: dict[str, Any], added: Sequence[str]) -> dict[str, Any]:
-    """The content with more attacks, each under the name of its class in lower case."""
-    attacks = dict(labelled(content.get("attacks"), "attacks"))
-    for path in added:
+def _with_more(content: dict[str, Any], added: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The content with more entries on an axis, each under the name of its class in lower case."""
+    for axis, path in added:
+        entries = dict(labelled(content.get(axis), axis))
         label = re.split(r"[.:]", path)[-1].lower()
-        if label in attacks:
-            raise BenchmarkError(f"attacks: there is an attack '{label}' already; {path} is not added")
-        attacks[label] = {"use": path}
-    return {**content, "attacks": attacks}
+        if label in entries:
+            raise BenchmarkError(f"{axis}: there is an entry '{label}' already; {path} is not added")
+        content = {**content, axis: {**entries, label: {"use": path}}}
+    return content
 
 
 def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) -> Matrix:
     for key in content:
         if key not in KEYS:
-            raise BenchmarkError(f"unknown key '{key}'; there are: {', '.join(KEYS)}")
+            raise BenchmarkError(unknown("key", str(key), list(KEYS)))
     resolver = Resolver(overrides)
     resolver.parser.add_argument("--name", type=str, default=stem)
     resolver.parser.add_argument("--description", type=str, default="")
@@ -149,29 +158,35 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
     resolver.parser.add_argument("--excludes", type=list[Where], default=[])
     resolver.parser.add_argument("--overrides", type=list[Override], default=[])
     resolver.parser.add_argument("--needs_gpu", type=bool, default=False)
-    axes = {axis: labelled(content.get(axis), axis) for axis in AXES}
+    axes = {axis: labelled(content.get(axis), axis) for axis in (*AXES, "metrics")}
     for key, value in content.items():
-        if key not in AXES:
+        if key not in axes:
             resolver.set(key, value)
     for label, spec in axes["tasks"].items():
         resolver.declare_task(f"tasks.{label}", label, spec)
     for label, spec in axes["defenses"].items():
         resolver.declare_defense(f"defenses.{label}", label, spec)
-    for axis, kind in (("priors", "prior"), ("attacks", "attack")):
+    for axis, kind in COMPONENTS.items():
         for label, spec in axes[axis].items():
             resolver.declare(kind, f"{axis}.{label}", label, spec)
     resolver.parse()
-    attacks = [resolver.component("attack", f"attacks.{label}", label) for label in axes["attacks"]]
+    components = {
+        axis: tuple(resolver.component(kind, f"{axis}.{label}", label) for label in axes[axis])
+        for axis, kind in COMPONENTS.items()
+    }
     matrix = Matrix(
         name=resolver.value("name"),
         tasks=tuple(resolver.task(f"tasks.{label}", label) for label in axes["tasks"]),
         defenses=tuple(resolver.defense(f"defenses.{label}", label) for label in axes["defenses"]),
-        priors=tuple(resolver.component("prior", f"priors.{label}", label) for label in axes["priors"]),
-        attacks=tuple(attacks),
+        priors=components["priors"],
+        attacks=components["attacks"],
+        metrics=components["metrics"],
         targets=_numbers(resolver.value("targets")),
         seeds=_numbers(resolver.value("seeds")),
         with_prior=frozenset(
-            attack.label for attack in attacks if getattr(attack.factory(), "needs_prior", False)
+            attack.label
+            for attack in components["attacks"]
+            if ATTACKS.find(attack.name).needs_prior
         ),
         excludes=tuple(_listed(where) for where in resolver.value("excludes")),
         needs_gpu=resolver.value("needs_gpu"),

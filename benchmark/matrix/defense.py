@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.common.hashing import canonical
-from gifd_bench.tasks.defenses.base import Defense
-from gifd_bench.tasks.defenses.composition import Composition
+
+if TYPE_CHECKING:
+    from gifd_bench.tasks.defenses.base import Defense
+
+
+NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class DefenseConfig:
 
     @cached_property
     def canonical(self) -> str:
-        """The same as text."""
-        return canonical(self.config())
+        """What they do, as text: without labels, and without the parts that do nothing."""
+        return canonical([part.identity() for part in self.parts if part.name != NONE])
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> DefenseConfig:
@@ -42,5 +46,7 @@ class DefenseConfig:
 
     def build(self) -> Defense:
         """The defense itself."""
+        from gifd_bench.tasks.defenses.composition import Composition
+
         built: tuple[Defense, ...] = tuple(part.build() for part in self.parts)
         return built[0] if len(built) == 1 else Composition(built)

@@ -11,6 +11,7 @@ import yaml
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.common.errors import one_line
+from gifd_bench.common.registry import unknown
 
 
 def find_config(name: str) -> Path:
@@ -25,9 +26,8 @@ def find_config(name: str) -> Path:
     bundled = Path(str(resources.files("gifd_bench.configs"))) / f"{name}.yaml"
     if re.fullmatch(r"[\w/-]+", name) and bundled.is_file():
         return bundled
-    raise BenchmarkError(
-        f"{name}: no such file, nor a bundled configuration; there are: {', '.join(bundled_configs())}"
-    )
+    what = unknown("bundled configuration", name, bundled_configs())
+    raise BenchmarkError(f"{name}: no such file, and {what}")
 
 
 def bundled_configs() -> list[str]:

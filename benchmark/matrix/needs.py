@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.task import TaskConfig, training_split
 from gifd_bench.benchmark.matrix.unmet import unmet
-from gifd_bench.priors.files import absent_files, are_fetched
+from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.root import data_root
 from gifd_bench.tasks.errors import TaskError
@@ -38,14 +38,20 @@ class Need:
 
 
 def missing(
-    matrix: Matrix, cells: Iterable[Cell] | None = None, observed: Collection[str] = frozenset()
+    matrix: Matrix,
+    cells: Iterable[Cell] | None = None,
+    observed: Collection[str] = frozenset(),
+    threads: int = 1,
 ) -> list[str]:
     """What somebody has to provide before the first cell runs, a line each; see `needs`."""
-    return [need.text for need in needs(matrix, cells, observed) if not need.fetched]
+    return [need.text for need in needs(matrix, cells, observed, threads) if not need.fetched]
 
 
 def needs(
-    matrix: Matrix, cells: Iterable[Cell] | None = None, observed: Collection[str] = frozenset()
+    matrix: Matrix,
+    cells: Iterable[Cell] | None = None,
+    observed: Collection[str] = frozenset(),
+    threads: int = 1,
 ) -> list[Need]:
     """Everything that is not here and that some cell cannot do without, each once.
 
@@ -53,23 +59,36 @@ def needs(
 
     Args:
         matrix: see there.
-        cells: those that are still to run; null for all. Without any, nothing is needed.
+        cells: those that are still to run; `None` for all. Without any, nothing is needed.
         observed: ids of the observations that exist already: their cells need no images and no victim.
+        threads: that victims are trained with.
     """
     waiting = [cell for cell in (matrix.cells() if cells is None else cells) if unmet(cell) is None]
     rounds: dict[str, list[Cell]] = defaultdict(list)
     for cell in waiting:
         if cell.observation_id not in observed:
             rounds[cell.task.canonical].append(cell)
-    found = [need for cells_of in rounds.values() for need in _of_task(cells_of[0].task, cells_of)]
+    found = [need for cells_of in rounds.values() for need in _of_task(cells_of[0].task, cells_of, threads)]
     priors = {cell.prior.canonical: cell.prior for cell in waiting if cell.prior}
     found += [need for prior in priors.values() for need in _of_prior(prior)]
-    if matrix.needs_gpu and waiting and not torch.cuda.is_available():
+    if matrix.needs_gpu and waiting and not has_gpu():
         found.append(
             Need("a GPU: this matrix is made for one; --needs_gpu=false runs it on the CPU all the same")
         )
     # Tasks may share a dataset, and weights a file.
     return list(dict.fromkeys(found))
+
+
+def has_gpu() -> bool:
+    """Whether there is a GPU that torch could use, asked of the driver: torch takes seconds to import."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        count = ctypes.c_int(0)
+        return (
+            driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+        )
+    except OSError:
+        return Path("/dev/kfd").exists()  # AMD's, which torch calls cuda too.
 
 
 def offline(component: Component) -> Component:
@@ -79,7 +98,7 @@ def offline(component: Component) -> Component:
     return replace(component, options={**component.options, "download": False})
 
 
-def _of_task(task: TaskConfig, cells: Sequence[Cell]) -> Iterator[Need]:
+def _of_task(task: TaskConfig, cells: Sequence[Cell], threads: int) -> Iterator[Need]:
     dataset = None
     try:
         dataset = _build(task.dataset)
@@ -91,10 +110,12 @@ def _of_task(task: TaskConfig, cells: Sequence[Cell]) -> Iterator[Need]:
             batches[max(cell.target for cell in cells)]
         except TaskError as error:
             yield Need(f"tasks.{task.label}: {error}")
-    yield from _of_victim(task, dataset, cells)
+    yield from _of_victim(task, dataset, cells, threads)
 
 
-def _of_victim(task: TaskConfig, dataset: Dataset | None, cells: Sequence[Cell]) -> Iterator[Need]:
+def _of_victim(
+    task: TaskConfig, dataset: Dataset | None, cells: Sequence[Cell], threads: int
+) -> Iterator[Need]:
     settings = task.settings
     classes, size = (len(dataset.class_names), dataset.image_size) if dataset is not None else (1, 1)
     spec = ModelSpec(task.model.name, classes, size, task.model.options)
@@ -109,7 +130,9 @@ def _of_victim(task: TaskConfig, dataset: Dataset | None, cells: Sequence[Cell])
     if settings.weights == "trained":
         images = training_split(task.dataset)
         seeds = {cell.model_seed for cell in cells}
-        files = [victim_file(spec, images.config(), settings.training, seed) for seed in seeds]
+        files = [
+            victim_file(spec, images.identity(), settings.training, seed, threads=threads) for seed in seeds
+        ]
         if dataset is None or not all(file.is_file() for file in files):
             try:
                 _build(images)
@@ -119,8 +142,8 @@ def _of_victim(task: TaskConfig, dataset: Dataset | None, cells: Sequence[Cell])
 
 def _of_prior(prior: Component) -> Iterator[Need]:
     arguments = prior.arguments()
-    for text in absent_files(prior.name, arguments):
-        yield Need(f"priors.{prior.label}: {text}", fetched=are_fetched(arguments))
+    for text in PRIORS.absent_files(prior.name, arguments):
+        yield Need(f"priors.{prior.label}: {text}", fetched=PRIORS.are_fetched(prior.name, arguments))
 
 
 def _build(dataset: Component) -> Dataset:

@@ -15,12 +15,11 @@ from typing import Any
 from jsonargparse import ArgumentParser
 
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.matrix.component import Component, add_options, plain
+from gifd_bench.benchmark.matrix.component import Component, add_options, plain, said_better
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
 from gifd_bench.benchmark.matrix.files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.task import TaskConfig, settings_from
-from gifd_bench.common.errors import one_line
-from gifd_bench.tasks.errors import TaskError
+from gifd_bench.common.errors import UserError, one_line
 from gifd_bench.tasks.settings import TaskSettings
 
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -77,7 +76,7 @@ class Resolver:
             options = {}
         try:
             add_options(self.parser, kind, self._names[key], key)
-        except BenchmarkError as error:
+        except UserError as error:
             raise BenchmarkError(f"{key}: {error}") from error
         if options:  # A component without options has no group that could be set.
             self.set(key, options)
@@ -112,10 +111,10 @@ class Resolver:
             parsed = self.parser.parse_args([f"--{FILE}", json.dumps(self._given), *self._options])
             self._resolved = plain(self.parser, parsed)
         except ArgumentError as error:
-            raise BenchmarkError(one_line(error)) from error
+            raise BenchmarkError(said_better(error, self.parser)) from error
 
     def value(self, key: str) -> Any:
-        """The resolved value of a key; null where there is none."""
+        """The resolved value of a key; `None` where there is none."""
         value: Any = self._resolved
         for part in key.split("."):
             value = (value or {}).get(part)
@@ -123,7 +122,7 @@ class Resolver:
 
     def component(self, kind: str, key: str, label: str) -> Component:
         """A declared component, resolved."""
-        return Component(kind, self._names[key], label, self.value(key) or {})
+        return Component.of(kind, self._names[key], label, self.value(key) or {})
 
     def defense(self, key: str, label: str) -> DefenseConfig:
         """A declared defense, resolved."""
@@ -138,7 +137,7 @@ class Resolver:
         settings = {name: value for name, value in self.value(key).items() if name not in parts}
         try:
             return TaskConfig(label, **parts, settings=settings_from(settings))
-        except (TaskError, ArgumentError, ValueError) as error:
+        except (ArgumentError, ValueError) as error:
             raise BenchmarkError(f"{key}: {one_line(error)}") from error
 
 

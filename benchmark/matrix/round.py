@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
 from gifd_bench.benchmark.matrix.task import TaskConfig
 from gifd_bench.common.hashing import digest, stream
-from gifd_bench.tasks.observation import Observation
-from gifd_bench.tasks.task import Task
-from gifd_bench.tasks.truth import Truth
+
+if TYPE_CHECKING:
+    from gifd_bench.tasks.observation import Observation
+    from gifd_bench.tasks.task import Task
+    from gifd_bench.tasks.truth import Truth
 
 
 @dataclass(frozen=True)
 class Round:
-    """What an observation depends on: task x defense x target x seed."""
+    """What an observation depends on: task x defense x target x seed.
+
+    Rounds that do the same are the same round, whatever their parts are called.
+    """
 
     task: TaskConfig
     defense: DefenseConfig
@@ -24,12 +30,11 @@ class Round:
 
     @cached_property
     def observation_id(self) -> str:
-        """Hash of the resolved configuration: 16 hexadecimal digits. Cells that share it attack the same
-        update."""
+        """Hash of what the round does: 16 hexadecimal digits. Cells that share it attack the same update."""
         return digest(self.parts())
 
     def parts(self) -> dict[str, str]:
-        """The canonical text of each part of the configuration."""
+        """The canonical text of each part."""
         return {
             "task": self.task.canonical,
             "defense": self.defense.canonical,
@@ -39,13 +44,20 @@ class Round:
 
     @property
     def model_seed(self) -> int:
-        """Of the victim's weights; rounds of one seed share them."""
+        """Of the victim's weights: rounds of one seed and one model share them."""
         return stream(self.seed, "model")
 
     @property
     def defense_seed(self) -> int:
-        """Of the defense's randomness."""
+        """Of the defense's randomness; each kind of defense draws from a stream of its own."""
         return stream(self.seed, "defense", self.target)
+
+    @property
+    def imports(self) -> frozenset[str]:
+        """Names of models and defenses from outside that the matrix's owner has given, and that observations
+        of this round may name too."""
+        parts = (self.task.model, *self.defense.parts)
+        return frozenset(part.name for part in parts if part.code is not None)
 
     def play(self, task: Task) -> tuple[Observation, Truth]:
         """What the server sees of this round, and what it must not see.

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
-from pytorch_lightning.callbacks import Callback
-from torch import nn
 
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.common.hashing import canonical
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.settings import TaskSettings
-from gifd_bench.tasks.task import Task
-from gifd_bench.tasks.training.cache import trained_victim
+
+if TYPE_CHECKING:
+    from pytorch_lightning.callbacks import Callback
+    from torch import nn
+
+    from gifd_bench.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class TaskConfig:
     Attributes:
         label: what the task is called in tables.
         dataset, model: its components.
-        settings: see there.
+        settings: batch, client, threat model, and where the victim's weights come from.
     """
 
     label: str
@@ -45,8 +47,14 @@ class TaskConfig:
 
     @cached_property
     def canonical(self) -> str:
-        """The same as text."""
-        return canonical(self.config())
+        """What it is, as text: without labels."""
+        return canonical(
+            {
+                "dataset": self.dataset.identity(),
+                "model": self.model.identity(),
+                "settings": asdict(self.settings),
+            }
+        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> TaskConfig:
@@ -58,25 +66,31 @@ class TaskConfig:
             settings_from(config["settings"]),
         )
 
-    def build(self, callbacks: Sequence[Callback] = ()) -> Task:
+    def build(self, callbacks: Sequence[Callback] = (), threads: int = 1) -> Task:
         """The task itself.
 
         Args:
             callbacks: for the Trainer, where the victim is trained here.
+            threads: that a victim is trained with.
         """
+        # Imported here, because `plan` and `status` read matrices without torch.
+        from gifd_bench.tasks.task import Task
+        from gifd_bench.tasks.training.cache import trained_victim
 
         def trained(spec: ModelSpec, seed: int) -> nn.Module:
-            data, settings = training_split(self.dataset), self.settings.training
-            images, facts = data.build(), data.config()
-            return trained_victim(spec, images, facts, settings, seed, progress=False, callbacks=callbacks)
+            data = training_split(self.dataset)
+            return trained_victim(
+                spec,
+                data.build(),
+                data.identity(),
+                self.settings.training,
+                seed,
+                progress=False,
+                callbacks=callbacks,
+                threads=threads,
+            )
 
         return Task(self.dataset.build(), self.model.name, self.model.options, self.settings, trained)
-
-    @cached_property
-    def imports(self) -> frozenset[str]:
-        """Import paths of models that this task's owner has named, and observations of it may name too."""
-        path = ModelSpec(self.model.name, 1, 1, self.model.options).imports
-        return frozenset() if path is None else frozenset([path])
 
 
 def training_split(dataset: Component) -> Component:

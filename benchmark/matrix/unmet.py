@@ -5,45 +5,33 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.options import AttackOptions
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
-
-# Rules that find each class once at most.
-DISTINCT = ("row_minimum", "row_sum")
+from gifd_bench.tasks.datasets.registry import DATASETS
 
 
 def unmet(cell: Cell) -> str | None:
-    """Why a cell makes no sense, in one line: it is to be skipped; null where it can run.
-
-    The attack is built once for all cells that share it.
+    """Why a cell makes no sense, in one line: it is to be skipped; `None` where it can run.
 
     Raises:
-        BenchmarkError: the attack cannot be built.
+        UserError: the attack's options do not go together.
     """
-    settings = cell.task.settings
-    attack = _attack(cell.attack.canonical)
-    return attack.unmet(settings.threat_model, settings.client.local is not None) or _no_labels(cell)
+    settings, options = cell.task.settings, options_of(cell.attack)
+    # The classes of a folder are only known when it is read.
+    classes = getattr(DATASETS.signature(cell.task.dataset.name), "class_names", None)
+    return options.unmet(settings.threat_model, settings.client.local is not None) or options.unmet_labels(
+        settings.threat_model, settings.images, None if classes is None else len(classes)
+    )
 
 
-def _no_labels(cell: Cell) -> str | None:
-    """Why the attack's rule cannot infer the labels of the cell's batch."""
-    images = cell.task.settings.images
-    if cell.task.settings.threat_model.labels == "known":
-        return None
-    rule = cell.attack.options.get("label_rule")
-    if rule == "idlg" and images > 1:
-        return f"label_rule=idlg is for one image, and the server sees the update of {images}"
-    # A folder's classes are only known when it is read.
-    classes = getattr(cell.task.dataset.factory(), "class_names", None)
-    if rule in DISTINCT and classes is not None and images > len(classes):
-        return (
-            f"label_rule={rule} finds each class once, and {images} images have only {len(classes)} classes"
-        )
-    return None
+def options_of(attack: Component) -> AttackOptions:
+    """The typed options of an attack; built once for all cells that share it."""
+    return _options(attack.name, json.dumps(attack.config(), sort_keys=True))
 
 
 @lru_cache(maxsize=1024)
-def _attack(canonical: str) -> Attack:
-    attack: Attack = Component.from_config("attack", json.loads(canonical)).build()
-    return attack
+def _options(name: str, config: str) -> AttackOptions:
+    attack = Component.from_config("attack", json.loads(config))
+    return ATTACKS.options(name, attack.arguments())

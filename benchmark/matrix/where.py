@@ -9,6 +9,7 @@ from typing import Any
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.common.registry import unknown
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Where:
         for axis, wanted in self.given.items():
             for label in wanted:
                 if label not in labels[axis]:
-                    known = ", ".join(map(str, labels[axis])) or "none"
-                    raise BenchmarkError(f"{key}.{axis}: there is no '{label}'; there are: {known}")
+                    known = [str(one) for one in labels[axis]]
+                    raise BenchmarkError(f"{key}.{axis}: {unknown('label', str(label), known)}")
 
 
 _LABEL: dict[str, Callable[[Cell], str | int | None]] = {

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.needs import offline
-from gifd_bench.benchmark.matrix.pace import evaluations_of, iterations_of, measure
-from gifd_bench.priors.base import Prior
-from gifd_bench.priors.files import absent_files
+from gifd_bench.benchmark.matrix.unmet import options_of
+from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.errors import TaskError
-from gifd_bench.tasks.observation import Observation
-from gifd_bench.tasks.task import Task
+
+if TYPE_CHECKING:
+    from gifd_bench.priors.base import Prior
+    from gifd_bench.tasks.observation import Observation
 
 # Seconds of an evaluation by the labels of task and attack.
 Rates = Mapping[tuple[str, str], float]
@@ -27,9 +29,9 @@ class Load:
     Attributes:
         cell: one of them.
         cells: how many there are.
-        evaluations: gradient evaluations of each, about; null where that is not known, which depends on
+        evaluations: gradient evaluations of each, about; `None` where that is not known, which depends on
             the stages of a prior that is not here.
-        seconds: of an evaluation; null where none was timed.
+        seconds: of an evaluation; `None` where none was timed.
     """
 
     cell: Cell
@@ -49,7 +51,7 @@ class Load:
         return None if total is None or self.seconds is None else total * self.seconds
 
 
-def workload(cells: Iterable[Cell], rates: Rates, measured: bool) -> list[Load]:
+def workload(cells: Iterable[Cell], rates: Rates, measured: bool = False) -> list[Load]:
     """What cells cost, in the order in which their kinds occur first. Nothing is written or fetched.
 
     Args:
@@ -58,77 +60,75 @@ def workload(cells: Iterable[Cell], rates: Rates, measured: bool) -> list[Load]:
         measured: run a few iterations of those of which nothing is known, on this machine.
 
     Raises:
-        BenchmarkError: an attack cannot be built, or its options do not fit its prior.
+        UserError: an attack's options do not go together, or do not fit its prior.
     """
     kinds: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
         prior = cell.prior.canonical if cell.prior else ""
         kinds.setdefault((cell.task.canonical, cell.attack.canonical, prior), []).append(cell)
-    workshop = _Workshop()
+    stopwatch = _Stopwatch()
+    counted: dict[tuple[str, ...], int | None] = {}
     loads = []
-    for alike in kinds.values():
-        first = alike[0]
+    for (_, *attack_and_prior), alike in kinds.items():
+        key, first = tuple(attack_and_prior), alike[0]
+        if key not in counted:
+            counted[key] = evaluations_of(first)
         seconds = rates.get((first.task.label, first.attack.label))
         if seconds is None and measured:
-            seconds = workshop.seconds(first)
-        loads.append(Load(first, len(alike), workshop.evaluations(first), seconds))
+            seconds = stopwatch.seconds(first)
+        loads.append(Load(first, len(alike), counted[key], seconds))
     return loads
 
 
-class _Workshop:
-    """Makes what is needed to try a cell, once for all cells."""
+def evaluations_of(cell: Cell) -> int | None:
+    """Gradient evaluations of a cell, about; `None` where they depend on a prior that is not here.
+
+    Raises:
+        UserError: the attack's options do not fit the prior.
+    """
+    stages: tuple[str, ...] | None = ()
+    if cell.prior is not None:
+        stages = PRIORS.stage_names(cell.prior.name, cell.prior.arguments())
+    return None if stages is None else options_of(cell.attack).total_evaluations(stages)
+
+
+class _Stopwatch:
+    """Tries cells; what they need is made once for all of them."""
 
     def __init__(self) -> None:
         self._priors: dict[str, Prior | None] = {}
         self._observations: dict[str, Observation | None] = {}
-        self._evaluations: dict[tuple[str, str], int | None] = {}
-
-    def evaluations(self, cell: Cell) -> int | None:
-        """Gradient evaluations of a cell; null where they are not known."""
-        key = (cell.attack.canonical, cell.prior.canonical if cell.prior else "")
-        if key not in self._evaluations:
-            self._evaluations[key] = self._count(cell)
-        return self._evaluations[key]
 
     def seconds(self, cell: Cell) -> float | None:
-        """Of a gradient evaluation; null where the cell cannot be tried."""
+        """Of a gradient evaluation; `None` where the cell cannot be tried."""
+        from gifd_bench.benchmark.matrix.pace import seconds_of
+
         observation, prior = self._observation(cell), self._prior(cell.prior)
         if observation is None or (cell.prior and prior is None):
             return None
         try:
-            return measure(cell.attack.build(), observation, prior, MEASURED_SECONDS).seconds
+            return seconds_of(cell.attack.build(), observation, prior, MEASURED_SECONDS)
         except Exception:  # Whatever an attack raises here, it will raise in the run, which records it.
             return None
 
-    def _count(self, cell: Cell) -> int | None:
-        prior = self._prior(cell.prior)
-        if cell.prior and prior is None:
-            return None
-        # First this: it raises where the attack's options do not fit the prior.
-        iterations = iterations_of(cell.attack.build(), prior)
-        each = evaluations_of(cell.attack.build(), prior)
-        return None if each is None else round(iterations * each)
-
     def _prior(self, component: Component | None) -> Prior | None:
-        """The prior; null where its weights are not here."""
+        """The prior; `None` where its weights are not here."""
         if component is None:
             return None
         if component.canonical not in self._priors:
-            absent = absent_files(component.name, component.arguments())
+            absent = PRIORS.absent_files(component.name, component.arguments())
             self._priors[component.canonical] = None if absent else offline(component).build()
         return self._priors[component.canonical]
 
     def _observation(self, cell: Cell) -> Observation | None:
-        """One of the cell's task; null where its images are not here. The victim's weights are random: its
-        speed does not depend on them."""
+        """One of the cell's task; `None` where its images are not here. The victim's weights are random:
+        its speed does not depend on them."""
         key = cell.task.canonical
         if key not in self._observations:
             settings = replace(cell.task.settings, weights="random", weights_file=None)
+            task = replace(cell.task, dataset=offline(cell.task.dataset), settings=settings)
             try:
-                model = cell.task.model
-                task = Task(offline(cell.task.dataset).build(), model.name, model.options, settings)
-                truth = task.truth(cell.target)
-                self._observations[key] = task.observe(truth, cell.defense.build(), 0, 0)
+                self._observations[key] = replace(cell, task=task).play(task.build())[0]
             except TaskError:
                 self._observations[key] = None
         return self._observations[key]

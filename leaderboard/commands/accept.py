@@ -14,17 +14,22 @@ from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.verification.report import Standing
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is that of `verify`."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard accept",
         description="Verify a submission and add it to the entries, which are never changed afterwards.",
         allow_abbrev=False,
     )
-    add_verify_options(parser)
-    parser.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
-    parser.add_argument("--looked-at", action="store_true", help="a person looked at what is flagged")
-    options = parser.parse_args(arguments)
+    add_verify_options(command)
+    command.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
+    command.add_argument("--looked-at", action="store_true", help="a person looked at what is flagged")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is that of `verify`."""
+    options = parser().parse_args(arguments)
     submission = SubmissionFolder(options.submission)
     console = Console()
     protocol, verification = verified(submission, console, options, options.observations, options.truths)

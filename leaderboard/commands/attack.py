@@ -19,9 +19,9 @@ EPILOG = """options of the attack and of the prior follow, for example
   gifd-bench leaderboard attack photos-v1 --attack gifd --prior cifar10 --output gifd --attack.restarts=2"""
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 130 after an interruption."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard attack",
         description="Attack every observation of a set that `export` wrote. Run again, it goes on where it "
         "stopped. `submit` then makes a submission of the folder.",
@@ -29,12 +29,17 @@ def run(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("observations", type=Path, help="folder of the exported observations")
-    parser.add_argument("--attack", required=True, help="a registered name, or my_attack.py:MyAttack")
-    parser.add_argument("--prior", help="see `gifd-bench priors`; for attacks that need one")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the answers")
-    parser.add_argument("--seed", type=int, default=0)
-    options, overrides = parser.parse_known_args(arguments)
+    command.add_argument("observations", type=Path, help="folder of the exported observations")
+    command.add_argument("--attack", required=True, help="a registered name, or my_attack.py:MyAttack")
+    command.add_argument("--prior", help="see `gifd-bench priors`; for attacks that need one")
+    command.add_argument("--output", type=Path, required=True, help="folder of the answers")
+    command.add_argument("--seed", type=int, default=0)
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is 130 after an interruption."""
+    options, overrides = parser().parse_known_args(arguments)
     observations = ObservationSet(options.observations)
     auditor = Auditor.from_options(options.attack, options.prior, overrides)
     folder = ChallengeFolder(options.output)

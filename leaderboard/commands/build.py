@@ -11,19 +11,24 @@ from gifd_bench.leaderboard.entries import Entries, bundled_entries
 from gifd_bench.leaderboard.errors import LeaderboardError
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard build",
         description="Write the board as pages that need no server and no network, and print the path of "
         "the first one. Private images are shown beside the answers where the dataset is at hand.",
         allow_abbrev=False,
     )
-    parser.add_argument(
+    command.add_argument(
         "--output", type=Path, default=Path("board"), help="a folder of its own (default: board)"
     )
-    add_entries_option(parser)
-    options = parser.parse_args(arguments)
+    add_entries_option(command)
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options = parser().parse_args(arguments)
     sys.stdout.write(f"{build_board(entries_at(options.entries), options.output)}\n")
     return 0
 

@@ -24,19 +24,24 @@ from gifd_bench.leaderboard.verification.report import Standing, Verification
 UNVERIFIABLE = 2
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is the worst of `verify` over the submissions."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard preview",
         description="Verify every submission in a folder, and build the board as it would be with those "
         "that are not rejected. The entries themselves stay as they are.",
         allow_abbrev=False,
     )
-    parser.add_argument("submissions", type=Path, help="folder with a folder for each submission")
-    parser.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the board, not there yet")
-    add_rerun_options(parser)
-    options = parser.parse_args(arguments)
+    command.add_argument("submissions", type=Path, help="folder with a folder for each submission")
+    command.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
+    command.add_argument("--output", type=Path, required=True, help="folder of the board, not there yet")
+    add_rerun_options(command)
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is the worst of `verify` over the submissions."""
+    options = parser().parse_args(arguments)
     if options.output.exists():
         raise LeaderboardError(f"{options.output}: is there already; choose another --output")
     console = Console()

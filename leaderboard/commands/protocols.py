@@ -10,11 +10,16 @@ from rich.table import Table
 from gifd_bench.leaderboard.protocol import find_protocol, protocol_keys
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    return argparse.ArgumentParser(
+        prog="gifd-bench leaderboard protocols", description="List the protocols.", allow_abbrev=False
+    )
+
+
 def run(arguments: list[str]) -> int:
     """Run the command."""
-    argparse.ArgumentParser(
-        prog="gifd-bench leaderboard protocols", description="List the protocols.", allow_abbrev=False
-    ).parse_args(arguments)
+    parser().parse_args(arguments)
     table = Table("protocol", "observations", "images", "gradient evaluations", "metrics", "title")
     for key in protocol_keys():
         protocol = find_protocol(key)

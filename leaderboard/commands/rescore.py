@@ -13,17 +13,22 @@ from gifd_bench.leaderboard.reference import reference_of
 from gifd_bench.leaderboard.verification.rescore import rescored
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard rescore",
         description="Compute the scores of all entries again from their images, after a change of the "
         "metrics. What was submitted stays as it is, and so do the reruns.",
         allow_abbrev=False,
     )
-    parser.add_argument("protocol", help="see `gifd-bench leaderboard protocols`")
-    parser.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
-    options = parser.parse_args(arguments)
+    command.add_argument("protocol", help="see `gifd-bench leaderboard protocols`")
+    command.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options = parser().parse_args(arguments)
     protocol = find_protocol(options.protocol)
     reference = reference_of(protocol, None, None)
     console = Console()

@@ -20,17 +20,22 @@ from gifd_bench.leaderboard.errors import LeaderboardError
 HOST = "127.0.0.1"
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; it ends with Ctrl-C."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard serve",
         description="Build the board in a temporary folder and show it on this machine until Ctrl-C.",
         allow_abbrev=False,
     )
-    parser.add_argument("--directory", type=Path, help="show this board, which `build` wrote, instead")
-    add_entries_option(parser)
-    parser.add_argument("--port", type=_port, default=8000, help="0 takes one that is free (default: 8000)")
-    options = parser.parse_args(arguments)
+    command.add_argument("--directory", type=Path, help="show this board, which `build` wrote, instead")
+    add_entries_option(command)
+    command.add_argument("--port", type=_port, default=8000, help="0 takes a free one (default: 8000)")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; it ends with Ctrl-C."""
+    options = parser().parse_args(arguments)
     try:
         with _board(options.directory, options.entries) as folder, _server(folder, options.port) as server:
             sys.stdout.write(f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)\n")

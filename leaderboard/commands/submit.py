@@ -19,23 +19,28 @@ from gifd_bench.leaderboard.submission.yaml_file import parse_yaml
 from gifd_bench.leaderboard.text import first_error
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard submit",
         description="Make a submission from a run of `gifd-bench leaderboard attack` or `gifd-bench run`. "
         "docs/submitting.md shows what --about says, and how to submit from any other code base.",
         allow_abbrev=False,
     )
-    parser.add_argument("run", type=Path, help="folder of the run")
-    parser.add_argument("--protocol", required=True, help="see `gifd-bench leaderboard protocols`")
-    parser.add_argument("--about", type=Path, required=True, help="YAML: name, version, authors, ...")
-    parser.add_argument(
+    command.add_argument("run", type=Path, help="folder of the run")
+    command.add_argument("--protocol", required=True, help="see `gifd-bench leaderboard protocols`")
+    command.add_argument("--about", type=Path, required=True, help="YAML: name, version, authors, ...")
+    command.add_argument(
         "--output", type=Path, required=True, help="folder of the submission, not there yet"
     )
-    parser.add_argument("--attack", help="which one, if the run has several")
-    parser.add_argument("--observations", type=Path, help="the exported set; made where it is not given")
-    options = parser.parse_args(arguments)
+    command.add_argument("--attack", help="which one, if the run has several")
+    command.add_argument("--observations", type=Path, help="the exported set; made where it is not given")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command."""
+    options = parser().parse_args(arguments)
     about = _about(options.about)
     observations = observations_of(find_protocol(options.protocol), options.observations)
     attempts = attempts_of(options.run, observations, options.attack)

@@ -25,18 +25,23 @@ COLOURS = {
 }
 
 
-def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 for a rejected submission, 3 where a person must look."""
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard verify",
         description="Check a submission, compute every metric again from its images, and say what is odd. "
         "Nothing of it runs, unless --rerun asks for it, and then in a sandbox.",
         epilog="exit status: 0 in order, 1 rejected, 2 it could not be verified, 3 a person must look",
         allow_abbrev=False,
     )
-    add_verify_options(parser)
-    parser.add_argument("--json", type=Path, help="also write what was found to this file")
-    options = parser.parse_args(arguments)
+    add_verify_options(command)
+    command.add_argument("--json", type=Path, help="also write what was found to this file")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is 1 for a rejected submission, 3 where a person must look."""
+    options = parser().parse_args(arguments)
     submission = SubmissionFolder(options.submission)
     console = Console()
     protocol, verification = verified(submission, console, options, options.observations, options.truths)

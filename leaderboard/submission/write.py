@@ -55,7 +55,7 @@ def write_submission(
             format=FORMAT,
             protocol=observations.index.protocol,
             about=about,
-            rerun=_rerun(attack, attempts.prior) if source or attack.name in ATTACKS else None,
+            rerun=_rerun(attack, attempts.prior) if source or attack.name in ATTACKS.bundled else None,
         )
     except ValidationError as error:
         raise LeaderboardError(f"{output}: cannot be submitted: {first_error(error)}") from error

@@ -10,38 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gifd_bench.priors.conditional import ConditionalPrior
-
-
-@dataclass(frozen=True)
-class BigGANConfig:
-    """Shape of a generator, with the keys of the published `config.json`.
-
-    Attributes:
-        output_dim: side of the image in pixels.
-        z_dim: entries of the latent, and of the class embedding.
-        channel_width: channels of the last layer.
-        num_classes: classes.
-        layers: (upsample, inputs, outputs) of each block, in multiples of `channel_width`.
-        attention_layer_position: the attention layer stands before this block.
-        eps: of the normalisation layers.
-        n_stats: how many truncations, evenly spaced over [0, 1], there are batch statistics for.
-    """
-
-    output_dim: int
-    z_dim: int
-    channel_width: int
-    num_classes: int
-    layers: tuple[tuple[bool, int, int], ...]
-    attention_layer_position: int
-    eps: float
-    n_stats: int
+from gifd_bench.priors.generators.conditional import ConditionalPrior
+from gifd_bench.priors.kinds.biggan import BigGANConfig
+from gifd_bench.priors.tensor_files import check_tensors, read_state_dict
 
 
 class TruncatedNorm(nn.Module):
@@ -169,7 +147,7 @@ class BigGANPrior(ConditionalPrior):
         super().__init__()
         self.network = network
         self.layers, self.first_layers = len(network.generator.layers), 1
-        self.stages = ("latent", *(f"layer {k}" for k in range(1, self.layers)))
+        self.stages = network.config.stages
         self.image_size = network.config.output_dim
         self.class_names = class_names
         self.latent_size = network.config.z_dim
@@ -189,6 +167,39 @@ class BigGANPrior(ConditionalPrior):
 
     def finish(self, feature: Tensor, condition: Tensor) -> Tensor:
         return self.network.generator.finish(feature, condition)
+
+
+def load_biggan(
+    path: Path, config: BigGANConfig, truncation: float, released_statistics: bool
+) -> BigGANPrior:
+    """The prior of a published weights file; see `fold` for the last two arguments.
+
+    Raises:
+        PriorError: no such file, damaged, or of tensors that do not fit the configuration.
+    """
+    published = read_state_dict(path)
+    check_tensors(path, published_shapes(config), published)
+    network = BigGAN(config)
+    network.load_state_dict(fold(published, config, truncation, released_statistics))
+    return BigGANPrior(network, imagenet_classes(config.num_classes))
+
+
+def empty_biggan(config: BigGANConfig) -> BigGANPrior:
+    """The prior without weights (on the meta device)."""
+    with torch.device("meta"):
+        network = BigGAN(config)
+    return BigGANPrior(network, imagenet_classes(config.num_classes))
+
+
+@lru_cache(maxsize=2)
+def imagenet_classes(count: int) -> tuple[str, ...]:
+    """WordNet ids of ILSVRC's classes by index; plain numbers for another count."""
+    if count != 1000:
+        return tuple(str(index) for index in range(count))
+    # Imported here, because all of timm comes with it.
+    from timm.data.imagenet_info import ImageNetInfo
+
+    return tuple(ImageNetInfo().label_names())  # type: ignore[no-untyped-call]
 
 
 def fold(

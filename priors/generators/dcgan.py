@@ -7,11 +7,15 @@ Tensor names and shapes are those of the CIFAR-10 generator that GIAS uses (`mai
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from gifd_bench.priors.base import Prior, State
+from gifd_bench.priors.base import Prior, State, normal
+from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.kinds.dcgan import STAGES
+from gifd_bench.priors.tensor_files import check_tensors, read_state_dict
 
 
 class DCGAN(nn.Module):
@@ -43,18 +47,17 @@ class DCGANPrior(Prior):
 
     # Convolution, normalisation and activation make a stage; the output layer is the last.
     LAYERS = 3
-    FEATURES = 4
 
     def __init__(self, network: DCGAN) -> None:
         super().__init__()
         self.network = network
-        self.stages = ("latent", *(f"{4 * 2**k}x{4 * 2**k}" for k in range(self.FEATURES)))
+        self.stages = STAGES
         self.image_size = 32
         self.class_names = ()
         self.eval().requires_grad_(False)
 
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
-        z = torch.randn(len(classes), self.network.latent_size, generator=generator)
+        z = normal(len(classes), self.network.latent_size, generator=generator)
         return State(0, {"z": z.to(next(self.network.parameters()))}, ("z",))
 
     def advance(self, state: State) -> State:
@@ -70,3 +73,27 @@ class DCGANPrior(Prior):
         for layer in self.network.main[self.LAYERS * state.stage : stop]:
             x = layer(x)
         return x
+
+
+def load_dcgan(path: Path) -> DCGANPrior:
+    """The prior of a weights file.
+
+    Raises:
+        PriorError: no such file, damaged, or of tensors that make up no generator.
+    """
+    tensors = read_state_dict(path)
+    try:
+        latent_size, width = tensors["main.0.weight"].shape[0], tensors["main.10.weight"].shape[0]
+    except (KeyError, IndexError) as error:
+        raise PriorError(f"{path}: not a DCGAN generator for 32x32 ({error} is missing)") from error
+    network = DCGAN(latent_size, width)
+    check_tensors(path, network.state_dict(), tensors)
+    network.load_state_dict(tensors)
+    return DCGANPrior(network)
+
+
+def empty_dcgan() -> DCGANPrior:
+    """The prior in its published shape, without weights (on the meta device)."""
+    with torch.device("meta"):
+        network = DCGAN()
+    return DCGANPrior(network)

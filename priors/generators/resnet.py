@@ -7,37 +7,19 @@ training" (ICLR 2019).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gifd_bench.priors.conditional import ConditionalPrior
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """Shape of a generator.
-
-    Attributes:
-        class_names: the classes, in label order.
-        latent_size: entries of the latent z.
-        embedding_size: entries of the class embedding, and of the condition.
-        channels: channels of the 4x4 feature, then of each block's output; every block doubles the
-            side, so four entries render 32x32 and five render 64x64.
-    """
-
-    class_names: tuple[str, ...]
-    latent_size: int = 128
-    embedding_size: int = 64
-    channels: tuple[int, ...] = (256, 192, 128, 64)
-
-    @property
-    def image_size(self) -> int:
-        """Side of the rendered image in pixels."""
-        return int(4 * 2 ** (len(self.channels) - 1))
+from gifd_bench.common.files import write_tensors
+from gifd_bench.priors.generators.conditional import ConditionalPrior
+from gifd_bench.priors.kinds.resnet import FORMAT, GeneratorConfig, config_of
+from gifd_bench.priors.tensor_files import check_tensors, read_safetensors
 
 
 class ConditionalBatchNorm(nn.Module):
@@ -124,8 +106,7 @@ class ResNetPrior(ConditionalPrior):
         super().__init__()
         config = generator.config
         self.generator = generator
-        sides = [4 * 2**k for k in range(len(config.channels))]
-        self.stages = ("latent", *(f"{side}x{side}" for side in sides))
+        self.stages = config.stages
         self.image_size = config.image_size
         self.class_names = config.class_names
         self.latent_size = config.latent_size
@@ -145,3 +126,23 @@ class ResNetPrior(ConditionalPrior):
 
     def finish(self, feature: Tensor, condition: Tensor) -> Tensor:
         return self.generator.finish(feature)
+
+
+def save_generator(path: Path, generator: Generator) -> None:
+    """Write weights and shape; the file appears whole or not at all."""
+    metadata = {"format": FORMAT, "generator": json.dumps(asdict(generator.config))}
+    write_tensors(path, generator.state_dict(), metadata)
+
+
+def load_generator(path: Path) -> Generator:
+    """Read a file that `save_generator` wrote.
+
+    Raises:
+        PriorError: no such file, damaged, of another format, or of tensors that do not fit; the
+            message names the file and the first mismatch.
+    """
+    tensors, metadata = read_safetensors(path)
+    generator = Generator(config_of(path, metadata))
+    check_tensors(path, generator.state_dict(), tensors)
+    generator.load_state_dict(tensors)
+    return generator

@@ -10,44 +10,21 @@ weights (ibid., section 2.2): the same numbers, with no weights a sample.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gifd_bench.priors.base import Prior, State
+from gifd_bench.priors.base import Prior, State, normal
+from gifd_bench.priors.kinds.stylegan2 import StyleGAN2Config, config_of
+from gifd_bench.priors.tensor_files import check_tensors, read_generator
 
 GAIN = math.sqrt(2)
 SLOPE = 0.2
 # Samples of the mapping network that the latent Gaussian is fitted to.
 FIT = 10_000
-
-
-@dataclass(frozen=True)
-class StyleGAN2Config:
-    """Shape of a generator.
-
-    Attributes:
-        style_dim: entries of a style.
-        mapping_layers: of the mapping network.
-        channels: of the feature map at 4, 8, 16, ... pixels.
-    """
-
-    style_dim: int
-    mapping_layers: int
-    channels: tuple[int, ...]
-
-    @property
-    def image_size(self) -> int:
-        """Side of the rendered image in pixels."""
-        return int(4 * 2 ** (len(self.channels) - 1))
-
-    @property
-    def latents(self) -> int:
-        """How many styles an image takes (the number of w's in W+)."""
-        return 2 * len(self.channels)
 
 
 class EqualLinear(nn.Module):
@@ -262,8 +239,7 @@ class StyleGAN2Prior(Prior):
     def __init__(self, network: StyleGAN2) -> None:
         super().__init__()
         self.network = network
-        blocks = len(network.config.channels) - 1
-        self.stages = ("latent", *(f"{4 * 2**k}x{4 * 2**k}" for k in range(blocks)))
+        self.stages = network.config.stages
         self.image_size = network.config.image_size
         self.class_names = ()
         self.eval().requires_grad_(False)
@@ -274,11 +250,11 @@ class StyleGAN2Prior(Prior):
 
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
         config, batch = self.network.config, len(classes)
-        latent = torch.randn(batch, config.latents, config.style_dim, generator=generator)
+        latent = normal(batch, config.latents, config.style_dim, generator=generator)
         tensors = {"latent": latent.to(self.mean)}
         for layer in range(2 * len(config.channels) - 1):
             side = 4 * 2 ** ((layer + 1) // 2)
-            noise = torch.randn(batch, 1, side, side, generator=generator)
+            noise = normal(batch, 1, side, side, generator=generator)
             tensors[f"noise {layer}"] = noise.to(self.mean)
         return State(0, tensors, self._searched(0, tensors))
 
@@ -319,3 +295,23 @@ class StyleGAN2Prior(Prior):
     def _ahead(name: str, stage: int) -> bool:
         kind, _, layer = name.partition(" ")
         return kind == "noise" and int(layer) >= 2 * stage - 1
+
+
+def load_stylegan2(path: Path) -> StyleGAN2Prior:
+    """The prior of a weights file.
+
+    Raises:
+        PriorError: no such file, damaged, or of tensors that make up no generator.
+    """
+    tensors = read_generator(path)
+    network = StyleGAN2(config_of(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}))
+    check_tensors(path, network.state_dict(), tensors)
+    network.load_state_dict(tensors)
+    return StyleGAN2Prior(network)
+
+
+def empty_stylegan2(config: StyleGAN2Config) -> StyleGAN2Prior:
+    """The prior without weights (on the meta device)."""
+    with torch.device("meta"):
+        network = StyleGAN2(config)
+    return StyleGAN2Prior(network)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gifd_bench.priors.base import Prior, State
+from gifd_bench.priors.base import Prior, State, normal
 from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.kinds.untrained import stages_of
 
 
 class UntrainedPrior(Prior):
@@ -26,25 +27,23 @@ class UntrainedPrior(Prior):
 
     def __init__(self, size: int = 32, width: int = 64, latent: int = 32, seed: int = 0) -> None:
         super().__init__()
-        sides = [side for side in (4 * 2**k for k in range(8)) if side <= size]
-        if size != sides[-1] or size < 8 or width < 8 or width % 8 or latent < 1:
+        self.stages = stages_of(size)
+        if width < 8 or width % 8 or latent < 1:
             raise PriorError(
-                f"untrained: size must be 8, 16, ... 512, width a multiple of 8 and latent positive, "
-                f"not {size}, {width} and {latent}"
+                f"untrained: width must be a multiple of 8 and latent positive, not {width} and {latent}"
             )
-        self.stages = ("latent", *(f"{side}x{side}" for side in sides))
         self.image_size = size
         self.class_names = ()
         self.latent = latent
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.first = _layer(latent, width)
-            self.blocks = nn.ModuleList(_layer(width, width) for _ in sides[1:])
+            self.blocks = nn.ModuleList(_layer(width, width) for _ in self.stages[2:])
             self.last = nn.Conv2d(width, 3, 3, padding=1)
         self.eval().requires_grad_(False)
 
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
-        z = torch.randn(len(classes), self.latent, 4, 4, generator=generator)
+        z = normal(len(classes), self.latent, 4, 4, generator=generator)
         return State(0, {"z": z.to(self.last.weight)}, ("z",))
 
     def advance(self, state: State) -> State:

@@ -12,7 +12,8 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gifd_bench.priors.generators.resnet import Generator, GeneratorConfig
+from gifd_bench.priors.generators.resnet import Generator
+from gifd_bench.priors.kinds.resnet import GeneratorConfig
 from gifd_bench.priors.training.augment import augment
 from gifd_bench.priors.training.discriminator import Discriminator
 

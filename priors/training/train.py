@@ -18,15 +18,16 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 from torchvision.datasets import VisionDataset
 from torchvision.utils import make_grid, save_image
 
+from gifd_bench.common.files import make_folder, write_text, written_whole
 from gifd_bench.priors.errors import PriorError
-from gifd_bench.priors.generators.resnet import Generator, GeneratorConfig
+from gifd_bench.priors.generators.resnet import Generator, save_generator
+from gifd_bench.priors.kinds.resnet import GeneratorConfig
 from gifd_bench.priors.training.card import model_card
 from gifd_bench.priors.training.classifier import accuracy, trained_classifier
 from gifd_bench.priors.training.discriminator import GROUP
 from gifd_bench.priors.training.frechet import ClassifierFrechetDistance
 from gifd_bench.priors.training.gan import ConditionalGAN
 from gifd_bench.priors.training.images import LabelledImages, from_dataset, load_images
-from gifd_bench.priors.weights_file import save_generator
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class TrainingConfig:
         name: of the prior; names the files written.
         data: a folder, or a zip file of one, with one folder of images a class.
         split: path inside `data` that holds the class folders.
-        held_back: path inside `data` to class folders of images to judge samples by; null for no score.
+        held_back: path inside `data` to class folders of images to judge samples by; `None` for no score.
         dataset: instead of `data`, a torchvision dataset by class_path and init_args.
         held_back_dataset: instead of `held_back`, likewise.
         latent_size: entries of the latent.
@@ -96,7 +97,7 @@ def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
     """Train, or go on training where the last checkpoint in `output` stopped.
 
     Args:
-        config: see there.
+        config: how.
         output: folder for checkpoints, sample grids, losses, weights and the model card.
         command: the command line, for the model card.
 
@@ -109,7 +110,7 @@ def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
     _check(config)
     pl.seed_everything(config.seed, verbose=False)
     images, held_back = _images(config)
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", module="lightning_fabric")
@@ -229,7 +230,8 @@ def _export(
     """Write the generator, a sample grid and the model card."""
     weights = output / f"{config.name}.safetensors"
     save_generator(weights, generator)
-    save_image(sample_grid(generator, columns=10), output / f"{config.name}.png", nrow=10, padding=1)
+    grid = make_grid(sample_grid(generator, columns=10), nrow=10, padding=1)
+    _write_png(output / f"{config.name}.png", grid)
     source = type(config.dataset).__name__ if config.data is None else f"{config.data.name}, {config.split}"
     facts = {
         "architecture": "residual blocks, conditional batch normalisation (priors/generators/resnet.py)",
@@ -245,8 +247,14 @@ def _export(
         "date": datetime.date.today().isoformat(),
         "command": f"`{command}`",
     }
-    (output / f"{config.name}.md").write_text(model_card(config.name, facts), encoding="utf-8")
+    write_text(output / f"{config.name}.md", model_card(config.name, facts))
     return weights
+
+
+def _write_png(path: Path, image: torch.Tensor) -> None:
+    """Write an image (3, H, W) in [0, 1], whole or not at all."""
+    with written_whole(path) as partial:
+        save_image(image, partial, format="png")
 
 
 @torch.no_grad()
@@ -271,11 +279,11 @@ class Samples(Callback):
         step = trainer.global_step // 2
         if step % self.every or not isinstance(pl_module, ConditionalGAN):
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         generator = pl_module.average.module.eval()
         assert isinstance(generator, Generator)
         grid = make_grid(sample_grid(generator, columns=8), nrow=8, padding=1)
-        save_image(grid, self.folder / f"{step:06d}.png")
+        _write_png(self.folder / f"{step:06d}.png", grid)
         if isinstance(trainer.logger, WandbLogger):
             trainer.logger.log_image("samples", [grid], step=step)
         if self.distance is not None and trainer.logger is not None:

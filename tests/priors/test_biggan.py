@@ -14,8 +14,7 @@ from torch import Tensor
 from gifd_bench.priors.base import Prior
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.generators.biggan import published_shapes
-from gifd_bench.priors.overview import published_biggan
-from gifd_bench.priors.published import biggan
+from gifd_bench.priors.kinds.biggan import biggan, published_biggan
 
 reference = pytest.importorskip("pytorch_pretrained_biggan", reason="the test extra is not installed")
 

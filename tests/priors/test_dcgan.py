@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.generators.untrained import UntrainedPrior
-from gifd_bench.priors.published import dcgan
+from gifd_bench.priors.kinds.dcgan import dcgan
 
 # Index in the published `main`, and shape, of each transposed convolution; width 4 instead of 64.
 CONVOLUTIONS = {0: (10, 32, 4, 4), 3: (32, 16, 4, 4), 6: (16, 8, 4, 4), 9: (8, 4, 4, 4), 12: (4, 3, 1, 1)}
@@ -78,8 +78,15 @@ def test_the_untrained_generator_depends_on_its_seed_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 30}, {"size": 4}, {"size": 1024}, {"width": 9}, {"latent": 0}]
+    ("options", "fault"),
+    [
+        ({"size": 30}, "size must be 8, 16, 32, 64, 128, 256, 512, not 30"),
+        ({"size": 4}, "size must be"),
+        ({"size": 1024}, "size must be"),
+        ({"width": 9}, "width must be"),
+        ({"latent": 0}, "latent positive"),
+    ],
 )
-def test_bad_sizes_of_the_untrained_generator(options: dict[str, int]) -> None:
-    with pytest.raises(PriorError, match="untrained: size must be"):
+def test_bad_sizes_of_the_untrained_generator(options: dict[str, int], fault: str) -> None:
+    with pytest.raises(PriorError, match=f"untrained: .*{fault}"):
         UntrainedPrior(**options)

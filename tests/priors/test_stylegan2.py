@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from gifd_bench.priors.base import Prior, State
 from gifd_bench.priors.errors import PriorError
-from gifd_bench.priors.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from gifd_bench.priors.published import stylegan2
+from gifd_bench.priors.generators.stylegan2 import StyleGAN2
+from gifd_bench.priors.kinds.stylegan2 import StyleGAN2Config, stylegan2
 
 STYLE, MAPPING, CHANNELS = 6, 3, (8, 8, 6, 4, 4)
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torchvision.datasets import FakeData
 
-from gifd_bench.priors.bundled import from_file
 from gifd_bench.priors.errors import PriorError
+from gifd_bench.priors.kinds.resnet import generator_file
 from gifd_bench.priors.training.augment import augment
 from gifd_bench.priors.training.classifier import Classifier
 from gifd_bench.priors.training.frechet import ClassifierFrechetDistance
@@ -52,7 +52,7 @@ def config(data: Path | None, steps: int = 3, **more: Any) -> TrainingConfig:
 
 def test_a_trained_prior_loads_and_renders(folder: Path, tmp_path: Path) -> None:
     weights = train_prior(config(folder), tmp_path / "out", "the command")
-    prior = from_file(weights)
+    prior = generator_file(weights)
     assert prior.class_names == ("ants", "bees")
     images = prior.sample(torch.tensor([0, 1]), torch.Generator().manual_seed(0))
     assert images.shape == (2, 3, 16, 16)
@@ -111,13 +111,13 @@ def test_the_distance_is_that_of_two_gaussians() -> None:
 def test_a_torchvision_dataset_is_trained_on(tmp_path: Path) -> None:
     fake = FakeData(size=16, image_size=(3, 20, 20), num_classes=3)
     weights = train_prior(config(None, steps=1, dataset=fake), tmp_path / "out", "")
-    assert from_file(weights).class_names == ("0", "1", "2")
+    assert generator_file(weights).class_names == ("0", "1", "2")
     assert "16 images (FakeData)" in (tmp_path / "out" / "tiny.md").read_text()
 
 
 def test_augmented_at_64_pixels(folder: Path, tmp_path: Path) -> None:
     larger = replace(config(folder, steps=1), augment=True, channels=(8,) * 5, bfloat16=True)
-    assert from_file(train_prior(larger, tmp_path / "out", "")).image_size == 64
+    assert generator_file(train_prior(larger, tmp_path / "out", "")).image_size == 64
 
 
 def test_wandb_gets_losses_and_grids(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

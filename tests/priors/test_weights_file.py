@@ -9,10 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from gifd_bench.priors.bundled import from_file
 from gifd_bench.priors.errors import PriorError
-from gifd_bench.priors.generators.resnet import Generator
-from gifd_bench.priors.weights_file import FORMAT, load_generator, save_generator
+from gifd_bench.priors.generators.resnet import Generator, load_generator, save_generator
+from gifd_bench.priors.kinds.resnet import FORMAT, generator_file
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def test_round_trip(path: Path, tiny_generator: Generator) -> None:
 
 def expect(path: Path, message: str) -> None:
     with pytest.raises(PriorError) as error:
-        from_file(path)
+        generator_file(path)
     text = str(error.value)
     assert str(path) in text
     assert message in text

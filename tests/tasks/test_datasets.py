@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
-from gifd_bench.priors.published import imagenet_classes
+from gifd_bench.priors.generators.biggan import imagenet_classes
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.cifar import Cifar10, Cifar100
 from gifd_bench.tasks.datasets.ffhq import FFHQ

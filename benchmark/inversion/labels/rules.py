@@ -1,41 +1,68 @@
-"""Label inference: what the last layer's update says of the private labels."""
+"""Label rules by name, and what each of them can infer; nothing here needs torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, TypeAlias
 
-from torch import Tensor
+from gifd_bench.common.registry import Registry
 
-from gifd_bench.benchmark.inversion.labels.counting import counts
-from gifd_bench.benchmark.inversion.labels.distinct import idlg, row_minimum, row_sum
-from gifd_bench.tasks.observation import Observation
+if TYPE_CHECKING:
+    from torch import Tensor
 
-LabelRule = Literal["idlg", "row_minimum", "row_sum", "counts"]
+    from gifd_bench.tasks.observation import Observation
 
-RULES: dict[LabelRule, Callable[[Observation], Tensor]] = {
-    "idlg": idlg,
-    "row_minimum": row_minimum,
-    "row_sum": row_sum,
-    "counts": counts,
-}
+LabelRule: TypeAlias = "Callable[[Observation], Tensor]"
+
+_HERE = "gifd_bench.benchmark.inversion.labels"
+
+LABEL_RULES: Registry[LabelRule] = Registry(
+    "label rule",
+    {
+        "idlg": f"{_HERE}.distinct:idlg",
+        "row_minimum": f"{_HERE}.distinct:row_minimum",
+        "row_sum": f"{_HERE}.distinct:row_sum",
+        "counts": f"{_HERE}.counting:counts",
+    },
+)
+
+# Rules for a single image, and rules that find each class once at most.
+FOR_ONE_IMAGE = frozenset({"idlg"})
+FOR_DISTINCT_LABELS = frozenset({"row_minimum", "row_sum"})
 
 
-def infer_labels(observation: Observation, rule: LabelRule = "counts") -> Tensor:
-    """The batch's labels as the attacker believes them: (B,) int64, in no order that means anything.
-
-    Those that the threat model grants, or else what a rule reads from the last linear layer's update. A
-    difference of parameters after local training is read as the mean gradient of the local steps.
+def unmet_by_rule(name: str, images: int, classes: int | None) -> str | None:
+    """Why a rule cannot infer the labels of a batch, in one line; None if it can.
 
     Args:
-        observation: see there.
+        name: of the rule, or the path of one from outside, of which nothing is known here.
+        images: in the batch.
+        classes: of the victim; None where that is not known yet.
+    """
+    rule = LABEL_RULES.canonical(name)
+    if rule in FOR_ONE_IMAGE and images > 1:
+        return f"label_rule={rule} is for one image, and the server sees the update of {images}"
+    if rule in FOR_DISTINCT_LABELS and classes is not None and images > classes:
+        return f"label_rule={rule} finds each class once, and {images} images have only {classes} classes"
+    return None
+
+
+def infer_labels(observation: Observation, rule: str = "counts") -> Tensor:
+    """The batch's labels as the attacker believes them: (B,) int64, in no order that means anything.
+
+    Those that the threat model grants, or else what a rule reads from the update. A difference of
+    parameters after local training is read as the mean gradient of the local steps.
+
+    Args:
+        observation: all that the attacker sees.
         rule: `idlg` for one image; `row_minimum` and `row_sum` for a batch without two labels alike;
-            `counts` for any batch.
+            `counts` for any batch; or a rule from outside.
 
     Raises:
         BenchmarkError: the rule does not fit the batch.
         TaskError: the model does not end in a linear layer.
+        UserError: there is no such rule.
     """
     if observation.labels is not None:
         return observation.labels
-    return RULES[rule](observation)
+    return LABEL_RULES.find(rule)(observation)

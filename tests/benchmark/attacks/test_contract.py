@@ -60,8 +60,8 @@ def test_any_attack_may_stop_before_it_fits_the_noise(
 ) -> None:
     subject = Subject(component(name, stop=stop).build, tiny_prior, tmp_path)
     attack: Attack = subject.make()
-    assert (attack.unmet(ThreatModel(), False) is None) == (stop == "held_out")
-    assert attack.unmet(ThreatModel(defense="kind"), False) is None
+    assert (attack.options.unmet(ThreatModel(), False) is None) == (stop == "held_out")
+    assert attack.options.unmet(ThreatModel(defense="kind"), False) is None
     for check in CHECKS:
         if check.__name__ in (
             "counts_every_gradient_evaluation",

@@ -203,7 +203,7 @@ def test_without_statistics_that_say_something_the_term_is_absent(level: Any) ->
     # This victim was never trained: its running statistics are those it was built with.
     observation, _ = with_batch_norm(threat_model=ThreatModel(bn_statistics=level))
     attack = GI(iterations=2, group_size=1)
-    assert attack.unmet(observation.threat_model, observation.is_difference) is None
+    assert attack.options.unmet(observation.threat_model, observation.is_difference) is None
     assert len(search(attack, observation)) == 2
     assert attack.batch_norm is None
 
@@ -272,5 +272,5 @@ def test_a_group_of_one_has_nothing_to_agree_on_and_no_gradient_that_is_not_fini
 
 @pytest.mark.parametrize("options", [{"group_size": 0}, {"registration": -1}, {"warm_up": -1}])
 def test_options_that_make_no_sense_are_an_error(options: dict[str, Any]) -> None:
-    with pytest.raises(BenchmarkError, match="must be at least"):
+    with pytest.raises(BenchmarkError, match="must be"):
         GI(**options)

@@ -122,7 +122,7 @@ def test_weights_that_no_image_depends_on_are_not_searched(tiny_prior: ResNetPri
 
 def test_the_shared_prior_is_left_as_it_is(observation: Observation, tiny_prior: ResNetPrior) -> None:
     before = {name: tensor.clone() for name, tensor in tiny_prior.state_dict().items()}
-    record, _ = record_of(GIAS(2, 3, starts=2), observation, tiny_prior)
+    record, _ = record_of(GIAS(latent_iterations=2, weight_iterations=3, starts=2), observation, tiny_prior)
     assert all(torch.equal(tensor, before[name]) for name, tensor in tiny_prior.state_dict().items())
     assert not any(parameter.requires_grad for parameter in tiny_prior.parameters())
     searched = as_weights(record.after[-1])["prior.generator.to_rgb.weight"]

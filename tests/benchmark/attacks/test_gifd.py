@@ -41,13 +41,12 @@ def test_each_image_of_a_batch_has_a_sphere_of_its_own(tiny_prior: ResNetPrior) 
 
 def test_latents_and_noise_maps_have_balls_of_their_own() -> None:
     attack = GIFD(radii=PerEntry(1.0), latent_radii=PerEntry(2.0), noise_radii=PerEntry(3.0))
-    centre = torch.zeros(1, 5)
     for name, expected in (("feature", 5.0), ("latent", 10.0), ("noise 3", 15.0), ("embedding", 5.0)):
         radii = attack.radii_of(name)
         assert radii is not None
-        assert radii.radius(1, centre) == expected
-    alike = GIFD(radii=PerStage([7.0]))
-    assert all(alike.radii_of(name) is alike.radii for name in ("feature", "latent", "noise 3"))
+        assert radii.radius(1, 5) == expected
+    alike = GIFD(radii=PerStage((7.0,)))
+    assert all(alike.radii_of(name) is alike.options.radii for name in ("feature", "latent", "noise 3"))
 
 
 def test_of_several_starts_the_best_goes_on(observation: Observation, tiny_prior: ResNetPrior) -> None:
@@ -82,7 +81,7 @@ def test_it_searches_the_embedding_only_where_the_class_is_unknown(tiny_prior: R
 
 def test_growing_radii() -> None:
     radii = Growing(first=0.5, growth=2.0)
-    assert [radii.radius(stage, torch.zeros(2, 10)) for stage in (1, 2, 3)] == [5.0, 10.0, 20.0]
+    assert [radii.radius(stage, 10) for stage in (1, 2, 3)] == [5.0, 10.0, 20.0]
     for first, growth in ((0.0, 1.0), (1.0, 0.0), (math.nan, 1.0)):
         with pytest.raises(BenchmarkError, match="must be positive"):
             Growing(first, growth)

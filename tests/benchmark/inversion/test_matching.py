@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.choices import Exponential, LayerWeights, Linear, Matching
 from gifd_bench.benchmark.inversion.matching import (
     L1,
     Cosine,
     Euclidean,
-    Exponential,
-    LayerWeights,
     LayerwiseCosine,
-    Linear,
     MaskedCosine,
     MatchingLoss,
 )
@@ -75,7 +73,9 @@ def slow(
     return slow_cosine(*(list(column) for column in zip(*flat, strict=True)))
 
 
-@pytest.mark.parametrize("weights", [None, Linear(), Linear(rising=True), Exponential(), Exponential(-0.5)])
+@pytest.mark.parametrize(
+    "weights", [None, Linear("falling"), Linear("rising"), Exponential(1.0), Exponential(-0.5)]
+)
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_is_what_plain_python_makes_of_the_entries(name: str, weights: LayerWeights | None) -> None:
     loss = prepared(LOSSES[name](weights), update(0))
@@ -99,7 +99,9 @@ def test_a_loss_ignores_the_candidates_scale_where_it_says_so(scale: float, name
     loss = prepared(LOSSES[name](None), update(0))
     scaled = float(loss([scale * tensor for tensor in update(1)]))
     same = scaled == pytest.approx(float(loss(update(1))), rel=1e-9)
-    assert same if loss.ignores_scale else same == (abs(scale - 1) < 1e-9)
+    names = {"layerwise": "layerwise_cosine", "masked": "masked_cosine"}
+    matching = Matching(names.get(name, name), 0.3 if name == "masked" else None)  # type: ignore[arg-type]
+    assert same if matching.ignores_scale else same == (abs(scale - 1) < 1e-9)
 
 
 @pytest.mark.parametrize("name", ["cosine", "layerwise", "masked"])
@@ -157,13 +159,13 @@ def test_a_mask_of_everything_is_the_plain_cosine() -> None:
 @pytest.mark.parametrize("fraction", [0, -0.1, 1.1, math.nan])
 def test_a_fraction_out_of_range_is_an_error(fraction: float) -> None:
     with pytest.raises(BenchmarkError, match="fraction"):
-        MaskedCosine(fraction)
+        Matching("masked_cosine", fraction)
 
 
 def test_layer_weights_by_hand() -> None:
-    assert Linear()(4) == [1, 0.75, 0.5, 0.25]
-    assert Linear(rising=True)(4) == [0.25, 0.5, 0.75, 1]
-    assert Exponential()(3) == pytest.approx([1, math.exp(-1), math.exp(-2)])
+    assert Linear("falling")(4) == [1, 0.75, 0.5, 0.25]
+    assert Linear("rising")(4) == [0.25, 0.5, 0.75, 1]
+    assert Exponential(1.0)(3) == pytest.approx([1, math.exp(-1), math.exp(-2)])
     assert Exponential(-2)(3) == pytest.approx([math.exp(-4), math.exp(-2), 1])
     # No weight overflows, however deep the model.
     assert max(Exponential(-5)(1000)) == 1
@@ -207,9 +209,10 @@ def test_the_noise_floor_of_pure_noise_is_that_of_no_similarity() -> None:
 
 
 def test_a_copy_of_a_loss_can_be_prepared_for_another_update() -> None:
-    # Attacks copy the loss that they are given, which may be a shared default.
     for make in LOSSES.values():
-        shared = make(Linear())
+        shared = make(Linear("falling"))
         one, other = (prepared(copy.copy(shared), update(seed)) for seed in (0, 1))
-        assert float(one(update(1))) == pytest.approx(float(prepared(make(Linear()), update(0))(update(1))))
+        assert float(one(update(1))) == pytest.approx(
+            float(prepared(make(Linear("falling")), update(0))(update(1)))
+        )
         assert float(other(update(1))) == pytest.approx(0, abs=1e-12)

@@ -62,12 +62,11 @@ def test_warm_up_and_cosine_has_no_step_of_rate_zero() -> None:
 
 
 def test_radii() -> None:
-    centre = torch.zeros(5, 3, 4)
-    assert PerEntry(0.5).radius(3, centre) == 6
-    assert PerStage([1.0, 2.0]).radius(2, centre) == 2
+    assert PerEntry(0.5).radius(3, 12) == 6
+    assert PerStage((1.0, 2.0)).radius(2, 12) == 2
     with pytest.raises(BenchmarkError, match="none for stage 3"):
-        PerStage([1.0, 2.0]).radius(3, centre)
-    for wrong in (lambda: PerEntry(0), lambda: PerStage([]), lambda: PerStage([1.0, -1.0])):
+        PerStage((1.0, 2.0)).radius(3, 12)
+    for wrong in (lambda: PerEntry(0), lambda: PerStage(()), lambda: PerStage((1.0, -1.0))):
         with pytest.raises(BenchmarkError, match="must be positive"):
             wrong()
 

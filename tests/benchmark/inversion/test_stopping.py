@@ -84,15 +84,15 @@ def psnr_of(attack: GIFD | IG, defense: Defense) -> float:
     task = Task(Photos(32), "convnet", {}, TaskSettings(threat_model=ThreatModel(defense="kind")))
     truth = task.truth(2)
     observation = task.observe(truth, defense, 0, 1)
-    images = invert(attack, observation, PRIORS["cifar10"](), 0, accelerator="cpu").images
+    images = invert(attack, observation, PRIORS.make("cifar10", {}), 0, accelerator="cpu").images
     return float(-10 * torch.log10((images - truth.images).square().mean()))
 
 
 def test_under_noise_both_rules_beat_the_lowest_matching_loss_by_far() -> None:
     iterations, noise = [30, 40, 50, 60, 70], GaussianNoise(0.01)
-    lowest = psnr_of(GIFD(iterations, radii=None), noise)
+    lowest = psnr_of(GIFD(iterations=iterations, radii=None), noise)
     for stop in ("discrepancy", "held_out"):
-        assert psnr_of(GIFD(iterations, radii=None, stop=stop), noise) > lowest + 2
+        assert psnr_of(GIFD(iterations=iterations, radii=None, stop=stop), noise) > lowest + 2
 
 
 def test_ig_reads_a_photograph_from_an_undefended_gradient() -> None:

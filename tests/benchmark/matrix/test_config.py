@@ -78,15 +78,12 @@ def test_options_are_fully_resolved(write: Write) -> None:
         "iterations": 3,
         "learning_rate": 0.1,
         "total_variation": 1e-4,
-        "loss": None,
+        "loss": "cosine",
         "restarts": 1,
         "stop": "matching_loss",
         "label_rule": "counts",
     }
-    assert gifd.options["radii"] == {
-        "class_path": "gifd_bench.benchmark.inversion.radii.PerEntry",
-        "init_args": {"radius": 1.0},
-    }
+    assert gifd.options["radii"] == {"per_entry": 1.0}
     assert matrix.tasks[0].settings.threat_model.labels == "inferred"
     assert matrix.tasks[0].model.options == {"width": 2}
 
@@ -94,12 +91,15 @@ def test_options_are_fully_resolved(write: Write) -> None:
 @pytest.mark.parametrize(
     ("override", "check"),
     [
-        ("--attacks.ig.iterations=9", lambda m: m.attacks[0].build().steps == 9),
-        ("--attacks.gifd.radii=null", lambda m: m.attacks[1].build().radii is None),
-        ("--attacks.gifd.radii.radius=0.7", lambda m: m.attacks[1].build().radii.per_entry == 0.7),
+        ("--attacks.ig.iterations=9", lambda m: m.attacks[0].build().options.iterations == 9),
+        ("--attacks.gifd.radii=null", lambda m: m.attacks[1].build().options.radii is None),
         (
-            '--attacks.gifd.radii={"class_path": "PerStage", "init_args": {"radii": [3, 4]}}',
-            lambda m: m.attacks[1].build().radii.radii == [3.0, 4.0],
+            "--attacks.gifd.radii={per_entry: 0.7}",
+            lambda m: m.attacks[1].build().options.radii.per_entry == 0.7,
+        ),
+        (
+            "--attacks.gifd.radii={per_stage: [3, 4]}",
+            lambda m: m.attacks[1].build().options.radii.per_stage == (3.0, 4.0),
         ),
         ("--defenses.noise.std=0.25", lambda m: m.defenses[1].build().std == 0.25),
         ("--tasks.photos.dataset.size=24", lambda m: m.tasks[0].build().dataset.image_size == 24),
@@ -120,17 +120,11 @@ def test_any_field_is_overridden_on_the_command_line(
 
 
 def test_radii_are_built_as_classes(write: Write) -> None:
-    spec = {"class_path": "PerStage", "init_args": {"radii": [1]}}
+    spec = {"per_stage": [1]}
     matrix = load_matrix(write({**SMALL, "attacks": {"gifd": {"radii": spec}}}))
-    assert isinstance(matrix.attacks[0].build().radii, PerStage)
-    assert isinstance(load_matrix(write(SMALL)).attacks[1].build().radii.radius(1, _ones()), float)
-    assert PerEntry(0.2).radius(1, _ones()) == pytest.approx(0.4)
-
-
-def _ones() -> Any:
-    import torch
-
-    return torch.ones(1, 2)
+    assert isinstance(matrix.attacks[0].build().options.radii, PerStage)
+    assert isinstance(load_matrix(write(SMALL)).attacks[1].build().options.radii.radius(1, 2), float)
+    assert PerEntry(0.2).radius(1, 2) == pytest.approx(0.4)
 
 
 def changed(**changes: Any) -> dict[str, Any]:

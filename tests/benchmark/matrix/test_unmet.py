@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.matrix import unmet as module
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import load_matrix
@@ -60,17 +59,16 @@ def test_no_rule_matters_where_labels_are_known(rule: str) -> None:
     assert unmet(cell(f"--attacks.ig.label_rule={rule}", "--tasks.photos.batch_size=16", known)) is None
 
 
-def test_an_attack_is_built_once_for_all_cells_that_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    built: list[int] = []
+def test_the_options_are_made_once_for_all_cells_that_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    options = module.ATTACKS.options
 
-    class Counted(IG):
-        def __init__(self, **options: Any) -> None:
-            built.append(1)
-            super().__init__(**options)
+    def counted(name: str, arguments: Any) -> Any:
+        made.append(name)
+        return options(name, arguments)
 
-    monkeypatch.setattr(module.Component, "factory", lambda self: Counted)
-    module._attack.cache_clear()
+    monkeypatch.setattr(module.ATTACKS, "options", counted)
+    module._options.cache_clear()
     matrix = load_matrix("demo", ["--targets=5", "--excludes=[{attacks: [latent, gifd]}]"])
     assert [unmet(c) for c in matrix.cells()] == [None] * 10
-    assert len(built) == 1
-    module._attack.cache_clear()
+    assert made == ["ig"]

@@ -146,7 +146,7 @@ def test_a_file_with_both_is_resolved_and_read_back(write: Write) -> None:
             {"when": {"attacks": ["ig", "gifd"], "defenses": "noise"}, "set": {"restarts": 2}},
             {
                 "when": {"attacks": "gifd"},
-                "set": {"radii": {"class_path": "PerEntry", "init_args": {"radius": 2}}},
+                "set": {"radii": {"per_entry": 2}},
             },
         ],
     )

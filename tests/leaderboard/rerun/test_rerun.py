@@ -18,8 +18,7 @@ from gifd_bench.leaderboard.rerun.answer import Answer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunRefused
 from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
 from gifd_bench.leaderboard.rerun.rerun import attack_again
-from gifd_bench.priors.generators.resnet import ResNetPrior
-from gifd_bench.priors.weights_file import save_generator
+from gifd_bench.priors.generators.resnet import ResNetPrior, save_generator
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import save_observation
 from tests.conftest import make_round

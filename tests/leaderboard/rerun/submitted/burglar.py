@@ -9,25 +9,41 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from gifd_bench.benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.pixel_options import IGOptions
 from gifd_bench.tasks.datasets.photos import PHOTOGRAPHS, Photos
 
 NEW_USER_NAMESPACE = 0x10000000
 MEBIBYTE = 1 << 20
 
 
-class Burglar(IG):
-    """Args:
-    data: a folder that holds secret.txt.
-    port: where the test listens.
-    secret: a word that the environment of the test holds.
+@dataclass(frozen=True, kw_only=True)
+class BurglarOptions(IGOptions):
+    """Where to try.
+
+    Attributes:
+        data: a folder that holds secret.txt.
+        port: where the test listens.
+        secret: a word that the environment of the test holds.
     """
 
-    def __init__(self, data: str, port: int, secret: str) -> None:
-        super().__init__(1)
-        self.data, self.port, self.secret = Path(data), port, secret
+    data: str
+    port: int
+    secret: str
+
+
+class Burglar(IG):
+    """Tries every way out while it is made."""
+
+    Options: ClassVar[type[BurglarOptions]] = BurglarOptions
+
+    def __init__(self, options: BurglarOptions) -> None:
+        super().__init__(options)
+        self.data, self.port, self.secret = Path(options.data), options.port, options.secret
         acts: dict[str, Callable[[], object]] = {
             "data": lambda: (self.data / "secret.txt").read_text(),
             "beside": lambda: list(self.data.parent.iterdir()),

@@ -6,13 +6,14 @@ import os
 import signal
 
 from gifd_bench.benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.pixel_options import IGOptions
 
 
 class Endless(IG):
-    """No options."""
+    """No options besides IG's."""
 
-    def __init__(self) -> None:
-        super().__init__(1)
+    def __init__(self, options: IGOptions) -> None:
+        super().__init__(options)
         for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_IGN)
         os.closerange(0, 64)

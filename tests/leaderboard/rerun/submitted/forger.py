@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import save
 
 from gifd_bench.benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.pixel_options import IGOptions
 
 
 class Forger(IG):
-    """No options."""
+    """No options besides IG's."""
 
-    def __init__(self) -> None:
-        super().__init__(1)
+    def __init__(self, options: IGOptions) -> None:
+        super().__init__(options)
         forged = save(
             {
                 "images": torch.full((1, 3, 32, 32), torch.nan),

@@ -7,15 +7,16 @@ import mmap
 import torch
 
 from gifd_bench.benchmark.attacks.ig import IG
+from gifd_bench.benchmark.attacks.pixel_options import IGOptions
 
 CHUNK = 64 << 20
 
 
 class Glutton(IG):
-    """No options."""
+    """No options besides IG's."""
 
-    def __init__(self) -> None:
-        super().__init__(1)
+    def __init__(self, options: IGOptions) -> None:
+        super().__init__(options)
         held: list[object] = []
         try:
             while len(held) < 64:

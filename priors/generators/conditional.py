@@ -7,7 +7,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from gifd_bench.priors.base import UNKNOWN_CLASS, Prior, State
+from gifd_bench.priors.base import UNKNOWN_CLASS, Prior, State, normal
 
 
 class ConditionalPrior(Prior):
@@ -46,7 +46,7 @@ class ConditionalPrior(Prior):
 
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
         table = self.embeddings()
-        z = torch.randn(len(classes), self.latent_size, generator=generator)
+        z = normal(len(classes), self.latent_size, generator=generator)
         tensors = {"z": z.to(table), "embedding": _rows(table, classes)}
         return State(0, tensors, ("z", "embedding") if UNKNOWN_CLASS in classes else ("z",))
 

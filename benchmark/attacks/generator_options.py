@@ -1,0 +1,259 @@
+"""Options of the attacks that search inside a prior."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+from gifd_bench.benchmark.attacks.options import AttackOptions, Stage, at_least, positive
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.choices import Distance, Matching
+from gifd_bench.benchmark.inversion.radii import Growing, PerEntry, PerStage, Radii
+
+Bound: TypeAlias = Literal["tanh", "kl"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorOptions(AttackOptions):
+    """Of an attack that searches what the prior says is searched at each stage."""
+
+    needs_prior: ClassVar[bool] = True
+
+    @property
+    def latent_starts(self) -> int:
+        """How many latents are searched, each from a draw of its own, before the best goes on."""
+        return 1
+
+    def each_start(self, prior_stages: tuple[str, ...], iterations: int) -> tuple[Stage, ...]:
+        """The stages of the attack that are stage 0 of the prior: one for each start."""
+        name = prior_stages[0]
+        if self.latent_starts == 1:
+            return (Stage(name, iterations),)
+        return tuple(Stage(f"{name} {k + 1}", iterations) for k in range(self.latent_starts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GGLOptions(GeneratorOptions):
+    """Generative Gradient Leakage: the latent alone, by CMA-ES, which needs no gradient of the generator.
+
+    Li et al., "Auditing privacy defenses in federated learning via generative gradient leakage", CVPR 2022.
+    Settings are those of the authors' release for ImageNet.
+
+    Attributes:
+        iterations: generations of a restart.
+        population: members of a generation.
+        deviation: of every entry of the latent in the first generation.
+        bound: what keeps a latent near those that the generator was trained on: `tanh` renders the tanh of
+            what is searched, `kl` adds a divergence from the standard normal. The release uses one or
+            the other, by script.
+        kl: weight of that divergence, against squared differences averaged over parameter tensors.
+        loss: the matching loss (the paper's: euclidean).
+    """
+
+    iterations: int = 500
+    population: int = 50
+    deviation: float = 1.0
+    bound: Bound = "tanh"
+    kl: float = 0.1
+    loss: Distance | Matching = "euclidean"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, iterations=self.iterations)
+        at_least(2, population=self.population)
+        at_least(0, kl=self.kl)
+        positive(deviation=self.deviation)
+        if self.bound not in ("tanh", "kl"):
+            raise BenchmarkError(f"bound must be tanh or kl, not {self.bound}")
+
+    def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
+        return self.each_start(prior_stages, self.iterations)
+
+    def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
+        """Every member of a population counts, and the mean of the last one of a restart."""
+        return self.total_iterations(prior_stages) * self.population + self.restarts
+
+
+@dataclass(frozen=True, kw_only=True)
+class GIASOptions(GeneratorOptions):
+    """Gradient Inversion in Alternative Spaces: the latent, then the weights of the generator, a copy of
+    them for each image.
+
+    Jeon et al., "Gradient inversion with generative image prior", NeurIPS 2021. Settings are those of the
+    authors' release for 32x32.
+
+    Attributes:
+        latent_iterations: from each start.
+        weight_iterations: of the weights.
+        starts: searches of the latent; the best goes on.
+        latent_learning_rate: of Adam; divided by ten after 3/8, 5/8 and 7/8 of the iterations.
+        weight_learning_rate: likewise (GIFD's comparison takes 1e-5 for BigGAN).
+        total_variation: weight of the penalty on normalised images (1e-4 in GIFD's comparison).
+        loss: the matching loss (cosine; the release can mask it).
+    """
+
+    latent_iterations: int = 500
+    weight_iterations: int = 5000
+    starts: int = 3
+    latent_learning_rate: float = 3e-2
+    weight_learning_rate: float = 1e-3
+    total_variation: float = 1e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(
+            1,
+            latent_iterations=self.latent_iterations,
+            weight_iterations=self.weight_iterations,
+            starts=self.starts,
+        )
+        positive(
+            latent_learning_rate=self.latent_learning_rate, weight_learning_rate=self.weight_learning_rate
+        )
+        at_least(0, total_variation=self.total_variation)
+
+    @property
+    def latent_starts(self) -> int:
+        return self.starts
+
+    def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
+        latents = self.each_start(prior_stages, self.latent_iterations)
+        return (*latents, Stage("weights", self.weight_iterations))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedOptions(GeneratorOptions):
+    """Of a search by Adam with total variation and image norm, as in the release of GIFD.
+
+    Attributes:
+        learning_rate: of Adam, new at every stage; warm-up over 5 %, cosine ramp-down over 75 %.
+        total_variation: weight of the penalty on normalised images.
+        image_norm: weight of the penalty on normalised images.
+        restarts: how many times to search from a new start (4 in the release).
+        loss: the matching loss (the paper's: cosine).
+    """
+
+    learning_rate: float = 0.1
+    total_variation: float = 1e-4
+    image_norm: float = 1e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(learning_rate=self.learning_rate)
+        at_least(0, total_variation=self.total_variation, image_norm=self.image_norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentOptions(StagedOptions):
+    """Latent search alone: the first stage of GIFD, and what its later stages are measured against.
+
+    Fang et al., "GIFD", ICCV 2023, equation 4, with the settings of their release.
+
+    Attributes:
+        iterations: of a restart.
+    """
+
+    iterations: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, iterations=self.iterations)
+
+    def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
+        return self.each_start(prior_stages, self.iterations)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GIFDOptions(StagedOptions):
+    """The latent first, then each intermediate feature in turn, held in an l1 ball.
+
+    Fang et al., "GIFD: a generative gradient inversion method with feature domain optimization", ICCV
+    2023, section 3.2 and algorithm 1.
+
+    Attributes:
+        iterations: of every stage (1,000 in the paper), or one number a stage.
+        radii: of the l1 balls: `{per_entry: R}`, `{per_stage: [R, R, ...]}`, `{first: R, growth: G}`, or
+            None, which searches without. The default is for the bundled prior, whose features have mean
+            absolute values of 0.5 to 1.8; the paper's for BigGAN are about 0.06 an entry. Smaller balls
+            cost quality on clean gradients and save it on noisy ones.
+        latent_radii: the same for latents that a later stage searches too (StyleGAN2); None for `radii`.
+        noise_radii: the same for noise maps; None for `radii`.
+        sphere: hold latents on the sphere of their start's norm, as the paper does; its release never does,
+            because nothing reads its setting.
+        starts: how many latents to start from; the best one goes on (the paper: one).
+        last_stage: the last stage searched (the paper's K); None for the prior's last.
+    """
+
+    iterations: int | tuple[int, ...] = 1000
+    radii: Radii | None = PerEntry(1.0)
+    latent_radii: Radii | None = None
+    noise_radii: Radii | None = None
+    sphere: bool = True
+    starts: int = 1
+    last_stage: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.iterations, int):
+            object.__setattr__(self, "iterations", tuple(self.iterations))
+        counts = (self.iterations,) if isinstance(self.iterations, int) else self.iterations
+        at_least(1, iterations=min(counts, default=0), starts=self.starts)
+        if self.last_stage is not None:
+            at_least(0, last_stage=self.last_stage)
+
+    @property
+    def latent_starts(self) -> int:
+        return self.starts
+
+    def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
+        last = len(prior_stages) - 1 if self.last_stage is None else self.last_stage
+        if last >= len(prior_stages):
+            raise BenchmarkError(f"last_stage is {last}, and the prior's last is {len(prior_stages) - 1}")
+        counts = self.stage_iterations(last + 1)
+        if len(counts) != last + 1:
+            raise BenchmarkError(f"{len(counts)} numbers of iterations given for {last + 1} stages")
+        for radii in (self.radii, self.latent_radii, self.noise_radii):
+            if isinstance(radii, PerStage):
+                radii.radius(last, entries=0)
+        later = zip(prior_stages[1:], counts[1:], strict=False)
+        return (
+            *self.each_start(prior_stages, counts[0]),
+            *(Stage(name, iterations) for name, iterations in later),
+        )
+
+    def stage_iterations(self, stages: int) -> tuple[int, ...]:
+        """Iterations of each of the prior's stages."""
+        return (self.iterations,) * stages if isinstance(self.iterations, int) else self.iterations
+
+
+@dataclass(frozen=True, kw_only=True)
+class GIFDOODOptions(GIFDOptions):
+    """GIFD for private images that the prior knows nothing like.
+
+    Fang et al., "GIFD", ICCV 2023, section 4.3, attack images of other styles (PACS) with the same method;
+    several starts, and iterations and radii that grow from stage to stage, are ours.
+
+    Attributes:
+        iterations: of a stage on average; the stages have `growth` times the iterations of the one before.
+            Each of the starts has those of the first stage.
+        growth: at least 1; of the iterations, from stage to stage.
+        starts: how many latents and class embeddings to start from; the best goes on.
+        radii: of the l1 balls: `{per_entry: R}`, `{per_stage: [R, R, ...]}`, `{first: R, growth: G}`, or
+            None, which searches without.
+    """
+
+    iterations: int = 1000
+    growth: float = 1.6
+    starts: int = 4
+    radii: Radii | None = Growing(first=0.5, growth=1.6)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= self.growth < math.inf:
+            raise BenchmarkError(f"growth must be at least 1, not {self.growth}")
+
+    def stage_iterations(self, stages: int) -> tuple[int, ...]:
+        weights = [self.growth**stage for stage in range(stages)]
+        unit = stages * self.iterations / (sum(weights) + (self.starts - 1) * weights[0])
+        return tuple(max(1, round(unit * weight)) for weight in weights)

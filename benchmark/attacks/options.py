@@ -1,0 +1,159 @@
+"""What attacks can be set to: typed options that planning reads too, and that need no torch."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.choices import (
+    NEED_KNOWN_DEFENSE,
+    STOPS,
+    Distance,
+    Matching,
+    Stop,
+    simplest,
+)
+from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES, unmet_by_rule
+from gifd_bench.tasks.threat_model import ThreatModel
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a restart with one set of searched tensors and one optimizer."""
+
+    name: str
+    iterations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackOptions(ABC):
+    """What every attack can be set to; each attack has a subclass of its own.
+
+    Attributes:
+        restarts: how many times to search from a new start.
+        stop: which iterate is the answer: the one with the lowest `matching_loss`; under noise, by the
+            principle of `discrepancy`, the first one to fit the update as well as the truth would; or the
+            one that fits best a part of the update that is `held_out` from the search.
+        label_rule: how labels are inferred where they are not granted: a registered name, an import path or
+            a file; None for `idlg` with a single image and `counts` with more.
+        loss: the matching loss: a distance by name, or a mapping such as
+            `{distance: masked_cosine, fraction: 0.1}`.
+    """
+
+    needs_prior: ClassVar[bool] = False
+
+    restarts: int = 1
+    stop: Stop = "matching_loss"
+    label_rule: str | None = "counts"
+    loss: Distance | Matching = "cosine"
+
+    def __post_init__(self) -> None:
+        at_least(1, restarts=self.restarts)
+        if self.stop not in STOPS:
+            raise BenchmarkError(f"stop must be one of {', '.join(STOPS)}, not {self.stop}")
+        if self.label_rule is not None:
+            LABEL_RULES.path(self.label_rule)
+        object.__setattr__(self, "loss", simplest(self.loss))
+
+    @abstractmethod
+    def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
+        """The stages of one restart, in order.
+
+        Args:
+            prior_stages: names of the prior's stages; empty without one.
+
+        Raises:
+            BenchmarkError: the options do not fit the prior.
+        """
+
+    def total_iterations(self, prior_stages: tuple[str, ...]) -> int:
+        """Inversion iterations over all stages and restarts."""
+        return self.restarts * sum(stage.iterations for stage in self.stages(prior_stages))
+
+    def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
+        """Gradient evaluations over all stages and restarts, at most: one an iteration, and one of the
+        iterate after the last step of a restart."""
+        return self.total_iterations(prior_stages) + self.restarts
+
+    def unmet(self, threat_model: ThreatModel, is_difference: bool) -> str | None:
+        """What the attack needs and a threat model does not grant, in one line; None if it can run.
+
+        Args:
+            threat_model: what the attacker is granted.
+            is_difference: whether parameters after local training are sent, not one gradient.
+        """
+        loss = self.loss_in_full
+        if is_difference and threat_model.local_settings == "unknown" and not loss.ignores_scale:
+            return (
+                f"loss={loss.distance} needs the length of the update, which local training with unknown "
+                "settings hides"
+            )
+        if self.stop in NEED_KNOWN_DEFENSE and threat_model.defense == "unknown":
+            return f"stop={self.stop} needs to know of the defense: threat_model.defense=kind or parameters"
+        return None
+
+    def unmet_labels(self, threat_model: ThreatModel, images: int, classes: int | None) -> str | None:
+        """Why the labels of a batch cannot be inferred, in one line; None if they can, or are granted.
+
+        Args:
+            threat_model: what the attacker is granted.
+            images: whose update the server sees, of all clients together.
+            classes: of the victim; None where that is not known yet.
+        """
+        if threat_model.labels == "known":
+            return None
+        return unmet_by_rule(self.label_rule_for(images), images, classes)
+
+    def label_rule_for(self, images: int) -> str:
+        """The label rule for a batch of so many images."""
+        return self.label_rule or ("idlg" if images == 1 else "counts")
+
+    @property
+    def loss_in_full(self) -> Matching:
+        """The matching loss as a mapping has it, also where only a name was given."""
+        return self.loss if isinstance(self.loss, Matching) else Matching(self.loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneStageOptions(AttackOptions):
+    """Of an attack whose restarts are one stage.
+
+    Attributes:
+        iterations: of one restart.
+    """
+
+    stage: ClassVar[str]
+
+    iterations: int = 1000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, iterations=self.iterations)
+
+    def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
+        return (Stage(self.stage, self.iterations),)
+
+
+def at_least(least: float, **options: float) -> None:
+    """Check that options are finite numbers, and not below `least`.
+
+    Raises:
+        BenchmarkError: one of them is not.
+    """
+    for name, value in options.items():
+        if not least <= value < math.inf:
+            raise BenchmarkError(f"{name} must be at least {least:g}, not {value}")
+
+
+def positive(**options: float) -> None:
+    """Check that options are finite numbers above 0.
+
+    Raises:
+        BenchmarkError: one of them is not.
+    """
+    for name, value in options.items():
+        if not 0 < value < math.inf:
+            raise BenchmarkError(f"{name} must be positive, not {value}")

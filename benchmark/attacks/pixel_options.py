@@ -1,0 +1,190 @@
+"""Options of the attacks without a generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gifd_bench.benchmark.attacks.options import OneStageOptions, at_least, positive
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.choices import Distance, Matching
+from gifd_bench.tasks.threat_model import ThreatModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class IGOptions(OneStageOptions):
+    """Inverting Gradients: pixels, cosine distance, signed Adam, total variation, a box.
+
+    Geiping et al., "Inverting gradients: how easy is it to break privacy in federated learning?",
+    NeurIPS 2020, equation 4. Settings are those of the authors' release.
+
+    Attributes:
+        iterations: of one restart (the paper's experiments use 4,800 to 24,000).
+        learning_rate: of Adam, in normalised units; divided by ten after 3/8, 5/8 and 7/8.
+        total_variation: weight of the penalty (1e-6 to 1e-1 in the release, by experiment).
+        restarts: how many times to search from a new start (1 to 8 in the release's experiments).
+        loss: the matching loss (the paper's: cosine).
+    """
+
+    stage: ClassVar[str] = "pixels"
+
+    iterations: int = 4800
+    learning_rate: float = 0.1
+    total_variation: float = 1e-4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(learning_rate=self.learning_rate)
+        at_least(0, total_variation=self.total_variation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DLGOptions(OneStageOptions):
+    """Deep Leakage from Gradients: pixels and soft labels together, squared distance, L-BFGS.
+
+    Zhu et al., "Deep leakage from gradients", NeurIPS 2019, algorithm 1.
+
+    Attributes:
+        iterations: calls of L-BFGS in a restart (300 in the authors' release).
+        learning_rate: of L-BFGS.
+        evaluations: most that one call spends, each for an inner step (20 in the authors' release).
+        history: pairs that L-BFGS keeps (100 in the authors' release).
+        label_rule: not used: labels that are not granted are searched.
+        loss: the matching loss (the paper's: euclidean).
+    """
+
+    stage: ClassVar[str] = "pixels"
+    searches_labels: ClassVar[bool] = True
+
+    iterations: int = 300
+    learning_rate: float = 1.0
+    evaluations: int = 20
+    history: int = 100
+    loss: Distance | Matching = "euclidean"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, evaluations=self.evaluations, history=self.history)
+        positive(learning_rate=self.learning_rate)
+
+    def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
+        """At most: a call of L-BFGS may end early. Its trimmed images are evaluated besides."""
+        return self.total_iterations(prior_stages) * (self.evaluations + 1) + self.restarts
+
+    def unmet_labels(self, threat_model: ThreatModel, images: int, classes: int | None) -> str | None:
+        if self.searches_labels:
+            return None
+        return super().unmet_labels(threat_model, images, classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IDLGOptions(DLGOptions):
+    """Improved Deep Leakage from Gradients: DLG with the label read off the last layer first.
+
+    Zhao et al., "iDLG: improved deep leakage from gradients", 2020, algorithm 1.
+
+    Attributes:
+        label_rule: None for the paper's, `idlg`, which is for a single image, and for `counts` with more.
+    """
+
+    searches_labels: ClassVar[bool] = False
+
+    label_rule: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GIOptions(OneStageOptions):
+    """GradInversion: a group of searches of pixels that keep to each other, held near natural images.
+
+    Yin et al., "See through gradients: image batch recovery via GradInversion", CVPR 2021, section 3.
+    The authors released no code: weights are those that the re-implementations agree on, and total
+    variation, image norm and group distance are scaled as in the release of GIFD, whose group weight and
+    start these are.
+
+    Attributes:
+        iterations: of a restart (20,000 in the re-implementation of breaching).
+        learning_rate: of Adam, in normalised units; cosine decay.
+        warm_up: iterations of linear warm-up.
+        matching: of the matching loss; None for one over the number of parameter tensors, as in the
+            release of GIFD (5e-5 in breaching, whose total variation is half of this one).
+        total_variation: weight of the penalty on normalised images.
+        image_norm: weight of the penalty on normalised images.
+        batch_norm: weight of the distance of BatchNorm statistics.
+        first_batch_norm: factor of the first BatchNorm layer's.
+        group_size: searches that run together (4 in the release of GIFD).
+        group: weight of the distance from the consensus.
+        group_start: part of the iterations after which that is switched on (500 of 15,000 in the release of
+            GIFD).
+        registration: pixels that a member may be moved by to lie on the others; 0 for none.
+        langevin: standard deviation of the noise that is added to each step, in units of the learning rate.
+        label_rule: how labels are inferred where they are not granted (the paper's: row_minimum).
+        loss: the matching loss (the paper's: euclidean).
+    """
+
+    stage: ClassVar[str] = "pixels"
+
+    iterations: int = 20_000
+    learning_rate: float = 0.1
+    warm_up: int = 50
+    matching: float | None = None
+    total_variation: float = 1e-4
+    image_norm: float = 1e-6
+    batch_norm: float = 0.1
+    first_batch_norm: float = 10.0
+    group_size: int = 4
+    group: float = 0.01
+    group_start: float = 0.033
+    registration: int = 2
+    langevin: float = 0.01
+    label_rule: str | None = "row_minimum"
+    loss: Distance | Matching = "euclidean"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, group_size=self.group_size)
+        at_least(
+            0,
+            warm_up=self.warm_up,
+            total_variation=self.total_variation,
+            image_norm=self.image_norm,
+            batch_norm=self.batch_norm,
+            first_batch_norm=self.first_batch_norm,
+            group=self.group,
+            registration=self.registration,
+            langevin=self.langevin,
+        )
+        positive(learning_rate=self.learning_rate)
+        if self.matching is not None:
+            positive(matching=self.matching)
+        if not 0 <= self.group_start <= 1:
+            raise BenchmarkError(f"group_start must be from 0 to 1, not {self.group_start}")
+
+    def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
+        """Every member's count."""
+        return self.group_size * super().total_evaluations(prior_stages)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GIONOptions(OneStageOptions):
+    """Generative gradient Inversion with an Over-parameterised Network, an untrained one: its weights are
+    searched, its latents are not.
+
+    Zhang et al., "Generative gradient inversion via over-parameterized networks in federated learning",
+    ICCV 2023. Settings are those of the authors' release.
+
+    Attributes:
+        iterations: of a restart (1,000 at 32x32 and 30,000 at 256x256 in the release).
+        learning_rate: of Adam.
+        weights_per_pixel: the network's width doubles, from 32 channels, until it has more weights than
+            this for each pixel of the batch.
+        loss: the matching loss (the paper's: cosine).
+    """
+
+    stage: ClassVar[str] = "weights"
+
+    learning_rate: float = 1e-3
+    weights_per_pixel: float = 4.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive(learning_rate=self.learning_rate, weights_per_pixel=self.weights_per_pixel)

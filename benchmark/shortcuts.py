@@ -1,0 +1,63 @@
+"""The benchmark from Python, in one line each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.registry import ATTACKS
+from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.display import Listener
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.invert import invert as run_attack
+from gifd_bench.priors.base import Prior
+from gifd_bench.priors.registry import PRIORS
+from gifd_bench.tasks.observation import Observation
+
+
+def invert(
+    observation: Observation,
+    attack: str | Attack = "gifd",
+    prior: str | Prior | None = None,
+    *,
+    seed: int = 0,
+    progress: bool = True,
+    **options: Any,
+) -> Reconstruction:
+    """Attack an observation: what could a server read back from this update?
+
+    Args:
+        observation: all that the attacker sees.
+        attack: a name (`gifd-bench list attacks`), an import path, a file (`my_attack.py:MyAttack`), or an
+            attack that is already made.
+        prior: likewise (`gifd-bench list priors`); `None` for attacks that need none.
+        seed: of everything random; the same seed gives the same bytes.
+        progress: show a bar on standard error.
+        options: of the attack, by name; `gifd-bench list gifd` shows those of GIFD.
+
+    Returns:
+        Images in [0, 1] with their labels, and the matching loss of exactly these.
+
+    Raises:
+        UserError: there is no such attack, prior or option, or the attack needs something that the
+            observation's threat model does not grant.
+    """
+    if isinstance(attack, str):
+        title, made = attack, ATTACKS.make(attack, options)
+    elif options:
+        raise BenchmarkError(f"the attack is made already, and takes no option '{next(iter(options))}'")
+    else:
+        title, made = type(attack).__name__, attack
+    made_prior: Prior | None = PRIORS.make(prior, {}) if isinstance(prior, str) else prior
+    unmet = made.options.unmet(observation.threat_model, observation.is_difference)
+    if unmet is not None:
+        raise BenchmarkError(f"{title}: {unmet}")
+    if not progress:
+        return run_attack(made, observation, made_prior, seed)
+    with ProgressDisplay(Console(stderr=True), 1, 0) as display:
+        answer = run_attack(made, observation, made_prior, seed, callbacks=[Listener(display, title)])
+        display.end(title, "done")
+    return answer

@@ -1,0 +1,57 @@
+"""A small instance of every bundled prior: random weights, in the format of the real ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gifd_bench.priors.base import Prior
+from gifd_bench.priors.generators.resnet import save_generator
+from gifd_bench.priors.registry import PRIORS
+from tests.conftest import make_tiny_generator
+
+
+@dataclass(frozen=True)
+class SmallPrior:
+    """A bundled prior with options that make it small."""
+
+    name: str
+    options: Mapping[str, Any]
+
+    def make(self) -> Prior:
+        return PRIORS.make(self.name, self.options)
+
+
+def make_small(name: str, folder: Path) -> SmallPrior:
+    """A small instance; its weights are written into the folder."""
+    return SmallPrior(name, _options(name, folder))
+
+
+def _options(name: str, folder: Path) -> dict[str, Any]:
+    if name == "generator_file":
+        save_generator(folder / "tiny.safetensors", make_tiny_generator())
+        return {"weights": folder / "tiny.safetensors"}
+    if name == "biggan":
+        pytest.importorskip("pytorch_pretrained_biggan")
+        from tests.priors import test_biggan
+
+        torch.save(test_biggan.published().state_dict(), folder / "pytorch_model.bin")
+        (folder / "config.json").write_text(json.dumps(test_biggan.TINY))
+        return {"weights": folder}
+    if name == "stylegan2":
+        from tests.priors import test_stylegan2
+
+        torch.save(test_stylegan2.published(), folder / "stylegan2.pt")
+        return {"weights": folder / "stylegan2.pt"}
+    if name == "dcgan":
+        from tests.priors import test_dcgan
+
+        torch.save(test_dcgan.published(), folder / "dcgan.pth")
+        return {"weights": folder / "dcgan.pth"}
+    return {"width": 8} if name == "untrained" else {}
