@@ -1,4 +1,4 @@
-"""What every dataset promises, ours or anyone's: a function each; its docstring says what it checks."""
+"""What every dataset promises, one function each; a function's docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = 16
 
 
 @dataclass(frozen=True)
-class Subject:
+class DatasetSubject:
     """A dataset under test.
 
     Attributes:
@@ -27,7 +27,7 @@ class Subject:
     make: Callable[[], Dataset]
 
 
-def knows_its_labels_without_reading_an_image(subject: Subject) -> None:
+def knows_its_labels_without_reading_an_image(subject: DatasetSubject) -> None:
     """Labels and class names are known without an image being read, and the labels are those that come with
     the images."""
 
@@ -46,7 +46,7 @@ def knows_its_labels_without_reading_an_image(subject: Subject) -> None:
         raise Broken("class names differ from one reading to the next")
 
 
-def has_a_class_for_every_label(subject: Subject) -> None:
+def has_a_class_for_every_label(subject: DatasetSubject) -> None:
     """There are images, and each label is a whole number from 0 that has a class name of its own."""
     dataset = subject.make()
     if len(dataset) != len(dataset.labels) or not len(dataset):
@@ -60,7 +60,7 @@ def has_a_class_for_every_label(subject: Subject) -> None:
             raise Broken(f"label {label!r} of image {index} has no name: there are {len(names)} classes")
 
 
-def gives_square_images_in_range(subject: Subject) -> None:
+def gives_square_images_in_range(subject: DatasetSubject) -> None:
     """Images are (3, S, S) float32 with finite values in [0, 1], where S is the image size."""
     dataset = subject.make()
     size = dataset.image_size
@@ -75,7 +75,7 @@ def gives_square_images_in_range(subject: Subject) -> None:
             raise Broken(f"image {index} is in [{low:.3g}, {high:.3g}], not in [0, 1]")
 
 
-def gives_the_same_images_every_time(subject: Subject) -> None:
+def gives_the_same_images_every_time(subject: DatasetSubject) -> None:
     """An image has the same bytes when it is asked for again, changed or not by whoever had it before, and
     in a dataset that is read anew, whatever the global random generator holds."""
     with torch.random.fork_rng(devices=[]):
@@ -90,7 +90,7 @@ def gives_the_same_images_every_time(subject: Subject) -> None:
                 raise Broken(f"image {index} is another one the second time")
 
 
-def says_how_it_is_normalised(subject: Subject) -> None:
+def says_how_it_is_normalised(subject: DatasetSubject) -> None:
     """Mean and standard deviation are three finite numbers each, and the latter are positive."""
     dataset = subject.make()
     for name, values in (("mean", dataset.mean), ("std", dataset.std)):
@@ -100,7 +100,7 @@ def says_how_it_is_normalised(subject: Subject) -> None:
         raise Broken(f"std is {dataset.std}, which is not positive")
 
 
-CHECKS: tuple[Callable[[Subject], None], ...] = (
+CHECKS: tuple[Callable[[DatasetSubject], None], ...] = (
     knows_its_labels_without_reading_an_image,
     has_a_class_for_every_label,
     gives_square_images_in_range,

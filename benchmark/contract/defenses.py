@@ -1,4 +1,4 @@
-"""What every defense promises, ours or anyone's: a function each; its docstring says what it checks."""
+"""What every defense promises, one function each; a function's docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VICTIM = ModelSpec("convnet", len(Photos.class_names), 32, {"width": 4})
 
 
 @dataclass(frozen=True)
-class Subject:
+class DefenseSubject:
     """A defense under test.
 
     Attributes:
@@ -51,7 +51,7 @@ class Case:
     update: dict[str, Tensor]
 
 
-def is_a_frozen_value(subject: Subject) -> None:
+def is_a_frozen_value(subject: DefenseSubject) -> None:
     """It is a frozen dataclass whose fields are all that it holds and can be written as JSON; built of the
     same fields it is equal to itself, and it is found back by its name."""
     defense = subject.make()
@@ -78,7 +78,7 @@ def is_a_frozen_value(subject: Subject) -> None:
             raise Broken(f"under its name '{name}' there is another defense")
 
 
-def leaves_what_it_is_given_as_it_is(subject: Subject) -> None:
+def leaves_what_it_is_given_as_it_is(subject: DefenseSubject) -> None:
     """The clean update, the private batch and the model have the same bytes after it as before."""
     for case in _cases():
         given = {f"the update of '{name}'": value for name, value in case.update.items()}
@@ -93,7 +93,7 @@ def leaves_what_it_is_given_as_it_is(subject: Subject) -> None:
                 raise Broken(f"{case.name}: it changes {name} in place")
 
 
-def sends_an_update_of_the_same_form(subject: Subject) -> None:
+def sends_an_update_of_the_same_form(subject: DefenseSubject) -> None:
     """Of a gradient and of a difference of parameters, for one image and for three, it sends the same names
     in the same order with the same shapes and types, finite and without a graph."""
     for case in _cases():
@@ -103,7 +103,7 @@ def sends_an_update_of_the_same_form(subject: Subject) -> None:
         _same_form(case.name, case.update, sent)
 
 
-def computes_a_gradient_of_the_same_form(subject: Subject) -> None:
+def computes_a_gradient_of_the_same_form(subject: DefenseSubject) -> None:
     """The gradient of a local step has a finite tensor of the right shape and type for each parameter."""
     for case in _cases():
         gradient = subject.make().gradient(case.batch, _generator())
@@ -112,7 +112,7 @@ def computes_a_gradient_of_the_same_form(subject: Subject) -> None:
         _same_form(case.name, case.update, dict(zip(case.update, gradient, strict=True)))
 
 
-def draws_from_its_generator_alone(subject: Subject) -> None:
+def draws_from_its_generator_alone(subject: DefenseSubject) -> None:
     """A generator with the same seed gives the same bytes whatever the global random generator holds, which
     is left as it was."""
     for case in _cases():
@@ -129,7 +129,7 @@ def draws_from_its_generator_alone(subject: Subject) -> None:
                 raise Broken(f"{case.name}: '{name}' has other bytes the second time")
 
 
-def takes_part_in_every_round(subject: Subject) -> None:
+def takes_part_in_every_round(subject: DefenseSubject) -> None:
     """One client that sends a gradient, one that trains locally, and several: the update is finite."""
     clients = (ClientSettings(), ClientSettings(local=FedAvg(2, 1, 0.05)), ClientSettings(clients=2))
     for client in clients:
@@ -140,7 +140,7 @@ def takes_part_in_every_round(subject: Subject) -> None:
             raise Broken(f"{client}: the server gets an update that is not finite")
 
 
-def can_be_imitated(subject: Subject) -> None:
+def can_be_imitated(subject: DefenseSubject) -> None:
     """Whether its parameters are granted or not, the imitation keeps shapes, leaves the candidate as it is,
     and has a finite derivative that is not zero; its noise level is a finite number of at least 0."""
     for case in _cases():
@@ -155,7 +155,7 @@ def can_be_imitated(subject: Subject) -> None:
                 raise Broken(f"{where}: noise_std is {float(level)}")
 
 
-CHECKS: tuple[Callable[[Subject], None], ...] = (
+CHECKS: tuple[Callable[[DefenseSubject], None], ...] = (
     is_a_frozen_value,
     leaves_what_it_is_given_as_it_is,
     sends_an_update_of_the_same_form,

@@ -1,5 +1,4 @@
-"""What every victim model promises, ours or anyone's: one function a promise, whose docstring says what it
-checks."""
+"""What every victim model promises, one function each; a function's docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from gifd_bench.tasks.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelSubject:
     """A victim model under test.
 
     Attributes:
@@ -49,7 +48,7 @@ class Subject:
         return gradients
 
 
-def gives_a_logit_for_every_class(subject: Subject) -> None:
+def gives_a_logit_for_every_class(subject: ModelSubject) -> None:
     """For one image and for three the output is (B, classes) and finite, in the type of the input."""
     model = subject.spec.build()
     for images in (1, 3):
@@ -66,7 +65,7 @@ def gives_a_logit_for_every_class(subject: Subject) -> None:
             raise Broken("a logit is not finite")
 
 
-def draws_its_weights_from_the_seed_alone(subject: Subject) -> None:
+def draws_its_weights_from_the_seed_alone(subject: ModelSubject) -> None:
     """The same seed gives the same weights whatever the global random generator holds, which is left as it
     was; another seed gives others."""
     with torch.random.fork_rng(devices=[]):
@@ -86,7 +85,7 @@ def draws_its_weights_from_the_seed_alone(subject: Subject) -> None:
         raise Broken("another seed gives the same weights")
 
 
-def has_a_gradient_for_every_parameter(subject: Subject) -> None:
+def has_a_gradient_for_every_parameter(subject: ModelSubject) -> None:
     """The loss depends on every parameter, none of which is frozen, and its gradient is finite."""
     model = subject.spec.build()
     for name, gradient in subject.gradient(model, *subject.batch(3)).items():
@@ -94,7 +93,7 @@ def has_a_gradient_for_every_parameter(subject: Subject) -> None:
             raise Broken(f"the gradient of '{name}' is not finite")
 
 
-def can_be_differentiated_twice(subject: Subject) -> None:
+def can_be_differentiated_twice(subject: ModelSubject) -> None:
     """The gradient of the loss can be differentiated in the images, as attacks do; the derivative is finite
     and not zero."""
     inputs, labels = subject.batch(2)
@@ -109,7 +108,7 @@ def can_be_differentiated_twice(subject: Subject) -> None:
         raise Broken("the derivative of its gradient in the images is zero or not finite")
 
 
-def stays_as_it_is_in_evaluation_mode(subject: Subject) -> None:
+def stays_as_it_is_in_evaluation_mode(subject: ModelSubject) -> None:
     """It is built in evaluation mode, in which running it changes no weight and no statistic, draws nothing
     at random, and gives the same logits again."""
     model = subject.spec.build()
@@ -129,7 +128,7 @@ def stays_as_it_is_in_evaluation_mode(subject: Subject) -> None:
             raise Broken(f"running it changes '{name}'")
 
 
-CHECKS: tuple[Callable[[Subject], None], ...] = (
+CHECKS: tuple[Callable[[ModelSubject], None], ...] = (
     gives_a_logit_for_every_class,
     draws_its_weights_from_the_seed_alone,
     has_a_gradient_for_every_parameter,

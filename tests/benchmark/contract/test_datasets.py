@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from gifd_bench.benchmark.contract import datasets
-from gifd_bench.benchmark.contract.datasets import CHECKS, Subject
+from gifd_bench.benchmark.contract.datasets import CHECKS, DatasetSubject
 from gifd_bench.benchmark.contract.subject import Broken
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.registry import DATASETS
@@ -56,7 +56,7 @@ def test_every_bundled_dataset_keeps_it(name: str, tmp_path: Path) -> None:
         (tmp_path / "ffhq/json").rmdir()
         (tmp_path / "ffhq").rmdir()
     for check in CHECKS:
-        check(Subject(lambda: DATASETS.make(name, options)))
+        check(DatasetSubject(lambda: DATASETS.make(name, options)))
 
 
 class Good(Dataset):
@@ -159,11 +159,11 @@ class NoSpread(Good):
     ],
 )
 def test_whoever_breaks_it_is_told_how(
-    check: Callable[[Subject], None], wrong: Callable[[], Dataset], message: str
+    check: Callable[[DatasetSubject], None], wrong: Callable[[], Dataset], message: str
 ) -> None:
-    check(Subject(Good))
+    check(DatasetSubject(Good))
     with pytest.raises(Broken, match=message) as error:
-        check(Subject(wrong))
+        check(DatasetSubject(wrong))
     assert "\n" not in str(error.value)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.contract import defenses
-from gifd_bench.benchmark.contract.defenses import CHECKS, Subject
+from gifd_bench.benchmark.contract.defenses import CHECKS, DefenseSubject
 from gifd_bench.benchmark.contract.subject import Broken
 from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
 from gifd_bench.tasks.defenses.registry import DEFENSES
@@ -20,7 +20,7 @@ from gifd_bench.tasks.defenses.registry import DEFENSES
 @pytest.mark.parametrize("name", sorted(DEFENSES.bundled))
 def test_every_bundled_defense_keeps_it(name: str) -> None:
     for check in CHECKS:
-        check(Subject(DEFENSES.find(name)))
+        check(DefenseSubject(DEFENSES.find(name)))
 
 
 class Scales(Imitation):
@@ -205,11 +205,11 @@ class NegativeNoise(Imitates):
     ],
 )
 def test_whoever_breaks_it_is_told_how(
-    check: Callable[[Subject], None], wrong: type[Defense], message: str
+    check: Callable[[DefenseSubject], None], wrong: type[Defense], message: str
 ) -> None:
-    check(Subject(Good))
+    check(DefenseSubject(Good))
     with pytest.raises(Broken, match=message) as error:
-        check(Subject(wrong))
+        check(DefenseSubject(wrong))
     assert "\n" not in str(error.value)
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gifd_bench.benchmark.contract import models
-from gifd_bench.benchmark.contract.models import CHECKS, Subject
+from gifd_bench.benchmark.contract.models import CHECKS, ModelSubject
 from gifd_bench.benchmark.contract.subject import Broken
 from gifd_bench.tasks.models.registry import MODELS
 from gifd_bench.tasks.models.spec import ModelSpec
@@ -24,7 +24,7 @@ from gifd_bench.tasks.models.spec import ModelSpec
 )
 def test_every_bundled_model_keeps_it(name: str, options: dict[str, Any]) -> None:
     for check in CHECKS:
-        check(Subject(ModelSpec(name, 7, 32, options)))
+        check(ModelSubject(ModelSpec(name, 7, 32, options)))
 
 
 class Good(nn.Module):
@@ -142,11 +142,11 @@ class AlwaysTraining(Good):
     ],
 )
 def test_whoever_breaks_it_is_told_how(
-    check: Callable[[Subject], None], wrong: type[nn.Module], message: str
+    check: Callable[[ModelSubject], None], wrong: type[nn.Module], message: str
 ) -> None:
-    check(Subject(ModelSpec(f"{__name__}:Good", 5, 8)))
+    check(ModelSubject(ModelSpec(f"{__name__}:Good", 5, 8)))
     with pytest.raises(Broken, match=message) as error:
-        check(Subject(ModelSpec(f"{__name__}:{wrong.__name__}", 5, 8)))
+        check(ModelSubject(ModelSpec(f"{__name__}:{wrong.__name__}", 5, 8)))
     assert "\n" not in str(error.value)
 
 
