@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -70,6 +71,8 @@ class Observation:
     batch_statistics: Mapping[str, Moments] | None = None
     buffers: Mapping[str, Tensor] = field(default_factory=dict)
     defenses: tuple[KnownDefense, ...] | None = None
+    # The victim itself, where nobody has said how to rebuild it.
+    _own_victim: nn.Module | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("update", "weights", "buffers", "batch_statistics"):
@@ -84,6 +87,15 @@ class Observation:
 
     @cached_property
     def _victim(self) -> nn.Module:
+        return self.rebuilt_victim() if self._own_victim is None else self._own_victim
+
+    def rebuilt_victim(self) -> nn.Module:
+        """The victim as anybody would build it who has nothing but `model` and `weights`.
+
+        Raises:
+            TaskError: it cannot be built.
+            RuntimeError: the weights are not those of this model.
+        """
         victim = self.model.build()
         victim.load_state_dict(dict(self.weights))
         return victim
@@ -114,6 +126,7 @@ class Observation:
 
         Raises:
             StorageError: it cannot be written; what was there before is there still.
+            TaskError: it is of a model that nobody could rebuild: give `from_gradients` a `spec`.
         """
         from gifd_bench.tasks.observation_file import save_observation
 
@@ -140,10 +153,11 @@ class Observation:
         model: nn.Module,
         gradients: Mapping[str, Tensor] | Sequence[Tensor],
         *,
-        spec: ModelSpec,
         batch_size: int,
-        mean: tuple[float, float, float],
-        std: tuple[float, float, float],
+        spec: ModelSpec | None = None,
+        image_size: int | None = None,
+        mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
+        std: tuple[float, float, float] = (1.0, 1.0, 1.0),
         class_names: Sequence[str] | None = None,
         labels: Tensor | None = None,
         client: ClientSettings | None = None,
@@ -155,9 +169,13 @@ class Observation:
             model: with the weights at the start of the round.
             gradients: what the client sent, by parameter name or in the order of `model.parameters()`:
                 a gradient, or with `client.local` the difference of parameters, after less before.
-            spec: how to rebuild the model; for a class of one's own `ModelSpec("my_net.py:Net", ...)`.
             batch_size: images that the update was computed on, over all clients.
-            mean, std: the normalisation of the model's input, per channel.
+            spec: how to rebuild the model, for whoever reads the observation from a file; for a class of
+                one's own `ModelSpec("my_net.py:Net", ...)`. Without it the observation keeps a copy of the
+                model.
+            image_size: side of the model's images in pixels, where there is no `spec`.
+            mean, std: the normalisation of the model's input, per channel; by default none, for a model
+                that takes images in [0, 1].
             class_names: by label; numbers where there are none.
             labels: (batch_size,), if the attacker is to know them.
             client: what the client did; `None` for one gradient in evaluation mode.
@@ -166,6 +184,12 @@ class Observation:
         Raises:
             TaskError: the parts do not fit together.
         """
+        own_victim = None
+        if spec is None:
+            own_victim = copy.deepcopy(model).cpu().eval()
+            spec = _described(own_victim, image_size)
+        if image_size not in (None, spec.image_size):
+            raise TaskError(f"image_size is {image_size}, and that of the spec {spec.image_size}")
         names = [name for name, _ in model.named_parameters()]
         if not isinstance(gradients, Mapping):
             if len(gradients) != len(names):
@@ -192,12 +216,29 @@ class Observation:
             client=client,
             labels=None if labels is None else labels.detach().cpu().to(torch.int64),
             defenses=None if defenses is None else tuple(defenses),
+            _own_victim=own_victim,
         )
         try:
             check(observation)
         except ValueError as error:
             raise TaskError(f"these gradients make no observation: {error}") from error
         return observation
+
+
+def _described(model: nn.Module, image_size: int | None) -> ModelSpec:
+    """What can be told of a model in evaluation mode; the options that it was built with cannot."""
+    if image_size is None:
+        raise TaskError("give image_size, the side of the model's images in pixels, or a spec of the model")
+    name = f"{type(model).__module__}:{type(model).__qualname__}"
+    try:
+        with torch.no_grad():
+            classes = model(torch.zeros(1, 3, image_size, image_size)).shape[1]
+    except Exception as error:  # It is somebody else's model.
+        detail = f"{type(error).__name__}: {one_line(error)}"
+        raise TaskError(
+            f"model '{name}' gives no logits for an image of {image_size}x{image_size} ({detail})"
+        ) from error
+    return ModelSpec(name, int(classes), image_size)
 
 
 def check(observation: Observation) -> None:

@@ -30,7 +30,9 @@ def save_observation(observation: Observation, path: Path) -> None:
 
     Raises:
         StorageError: it cannot be written; what was there before is there still.
+        TaskError: its model is one that nobody could rebuild.
     """
+    _check_rebuilds(observation)
     tensors = {f"update/{name}": value for name, value in observation.update.items()}
     tensors |= {f"weights/{name}": value for name, value in observation.weights.items()}
     tensors |= {f"buffers/{name}": value for name, value in observation.buffers.items()}
@@ -60,6 +62,18 @@ def save_observation(observation: Observation, path: Path) -> None:
         else [{**asdict(defense), "name": portable(defense.name)} for defense in known],
     }
     write_tensors(path, tensors, {"format": FORMAT, "observation": json.dumps(facts)})
+
+
+def _check_rebuilds(observation: Observation) -> None:
+    if observation._own_victim is None:
+        return
+    try:
+        observation.rebuilt_victim()
+    except (TaskError, RuntimeError) as error:
+        raise TaskError(
+            f"this observation's model cannot be rebuilt from a file: give from_gradients a spec, "
+            f"ModelSpec('my_net.py:Net', ...), that says how ({one_line(error)})"
+        ) from error
 
 
 def load_observation(path: Path, imports: Collection[str] = ()) -> Observation:

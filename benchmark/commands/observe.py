@@ -14,7 +14,7 @@ EPILOG = """for example
   gifd-bench observe --output it.safetensors --task.dataset.use=folder --task.dataset.root=MY_IMAGES \\
     --task.model.use=torchvision --task.model.architecture=resnet18 --task.batch_size=4 \\
     --defense.use=gaussian_noise --defense.std=0.01
-A model of your own: --task.model.use=custom --task.model.path=my_package.net:Net
+A model of your own: --task.model.use=my_net.py:Net
                      --task.weights=file --task.weights_file=it.safetensors"""
 
 

@@ -13,9 +13,7 @@ import sys
 import time
 
 import torch
-from torch import nn
 from torch.optim import Adam
-from torchvision.models import resnet18
 
 from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.inversion.matching import Cosine
@@ -25,22 +23,12 @@ from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.defenses.base import NoDefense
-from gifd_bench.tasks.models.registry import MODELS
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
+from gifd_bench.tasks.threat_model import ThreatModel
 
-
-class ResNet18(nn.Module):
-    """Torchvision's, for this measurement."""
-
-    def __init__(self, num_classes: int, image_size: int) -> None:
-        super().__init__()
-        self.net = resnet18(num_classes=num_classes)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.net(x)
-        return logits
+VICTIMS = {"resnet18": ("torchvision", {"architecture": "resnet18"}), "convnet": ("convnet", {})}
 
 
 def bare_loop(observation: Observation, labels: torch.Tensor, iterations: int) -> float:
@@ -76,12 +64,11 @@ def lightning_loop(observation: Observation, iterations: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--victim", choices=("resnet18", "convnet"), default="resnet18")
+    parser.add_argument("--victim", choices=tuple(VICTIMS), default="resnet18")
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--turns", type=int, default=7)
     options = parser.parse_args()
-    MODELS["resnet18"] = ResNet18
-    task = Task(Photos(), options.victim, {}, TaskSettings(labels="known"))
+    task = Task(Photos(), *VICTIMS[options.victim], TaskSettings(threat_model=ThreatModel(labels="known")))
     truth = task.truth(0)
     observation = task.observe(truth, NoDefense(), 0, 0)
     lightning_loop(observation, 3)

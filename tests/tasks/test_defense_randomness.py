@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gifd_bench.common.registry import Registry
 from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.defenses.base import Defense, NoDefense
 from gifd_bench.tasks.defenses.clipping import Clipping
@@ -20,6 +21,8 @@ from gifd_bench.tasks.defenses.names import kind_of, name_of
 from gifd_bench.tasks.defenses.noise import GaussianNoise, LaplaceNoise
 from gifd_bench.tasks.defenses.quantisation import Quantisation
 from gifd_bench.tasks.defenses.registry import DEFENSES
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.outside import named_by_user
 from tests.conftest import make_task
 
 CLIENTS = [
@@ -116,6 +119,19 @@ def test_a_defense_is_found_back_by_its_name(tmp_path: Path, monkeypatch: pytest
         loaded = DEFENSES.find(given)
         assert name_of(loaded) == f"{file}:Mine"
         assert DEFENSES.find(name_of(loaded)) is loaded
+
+
+def test_a_defense_of_an_installed_package_goes_by_the_name_that_this_gives_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Registry, "installed", lambda self: {f"their_{self.noun}": f"{__name__}:Mine"})
+    assert describe(Mine(0.5)) == (("their_defense", {"std": 0.5}),)
+    assert DEFENSES.find("their_defense") is Mine
+    assert kind_of(Mine) == "Mine"
+    for named in ("their_defense", f"{__name__}:Mine"):
+        assert named_by_user(DEFENSES, "their_defense", [named]) == named
+    with pytest.raises(TaskError, match="'their_defense', which would be imported; name it yourself"):
+        named_by_user(DEFENSES, "their_defense", ["their_model"])
 
 
 def test_where_the_code_of_a_defense_lies_changes_no_number(tmp_path: Path) -> None:

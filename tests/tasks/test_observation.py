@@ -363,3 +363,41 @@ class TestFromGradients:
         with pytest.raises(TaskError, match=message) as error:
             self.make(**changes)
         assert "\n" not in str(error.value)
+
+    def test_a_model_is_enough_for_an_attack_at_once(self, spy: Path) -> None:
+        model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 16 * 16, 4), torch.nn.Dropout())
+        gradients = [torch.ones_like(p) for p in model.parameters()]
+        observation = Observation.from_gradients(model.train(), gradients, batch_size=1, image_size=16)
+        assert (observation.model.num_classes, observation.model.image_size) == (4, 16)
+        assert (observation.mean, observation.std) == ((0, 0, 0), (1, 1, 1))
+        assert model.training
+        victim = observation.victim()
+        assert not victim.training
+        inputs = torch.rand(1, 3, 16, 16)
+        assert torch.equal(victim(inputs), model.eval()(inputs))
+        with torch.no_grad():
+            model[1].weight.zero_()
+        assert not torch.equal(victim(inputs), model(inputs))
+        with pytest.raises(
+            TaskError, match="cannot be rebuilt from a file: give from_gradients a spec"
+        ) as error:
+            observation.save(spy.parent / "it.safetensors")
+        assert "\n" not in str(error.value)
+
+    def test_a_model_that_anybody_can_rebuild_is_saved_without_a_specification(self, spy: Path) -> None:
+        net = ModelSpec("spy:Net", 3, 16).build(1)
+        gradients = [torch.ones_like(p) for p in net.parameters()]
+        observation = Observation.from_gradients(net, gradients, batch_size=1, image_size=16)
+        observation.save("it.safetensors")
+        loaded = Observation.load("it.safetensors", imports=["spy.py:Net"])
+        inputs = torch.rand(1, 3, 16, 16)
+        assert torch.equal(loaded.victim()(inputs), net(inputs))
+
+    def test_what_cannot_be_told_from_the_model_has_to_be_said(self) -> None:
+        with pytest.raises(TaskError, match="give image_size"):
+            self.make(spec=None)
+        with pytest.raises(TaskError, match="gives no logits for an image of 18x18"):
+            self.make(spec=None, image_size=18)
+        with pytest.raises(TaskError, match="image_size is 18, and that of the spec 16"):
+            self.make(image_size=18)
+        assert self.make(spec=None, image_size=16).model.num_classes == 10

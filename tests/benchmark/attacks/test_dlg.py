@@ -146,7 +146,7 @@ def test_granted_labels_are_not_searched() -> None:
 def test_labels_that_are_searched_are_not_inferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net_without_linear_layer.py").write_text(CONVOLUTIONS)
     monkeypatch.syspath_prepend(tmp_path)
-    task = Task(Photos(8), "custom", {"path": "net_without_linear_layer:Net"}, TaskSettings(batch_size=2))
+    task = Task(Photos(8), "net_without_linear_layer:Net", {}, TaskSettings(batch_size=2))
     truth = task.truth(0)
     observation = task.observe(truth, NoDefense(), model_seed=0, defense_seed=0)
     with pytest.raises(TaskError, match="linear layer"):
@@ -159,7 +159,7 @@ def test_labels_that_are_searched_are_not_inferred(tmp_path: Path, monkeypatch: 
     assert bool(((result.labels >= 0) & (result.labels < observation.model.num_classes)).all())
     scores = score(result, truth, observation)
     assert scores.per_image["feature_mse"] is None
-    assert "feature_mse: model 'custom' has no linear layer" in scores.reasons
+    assert "feature_mse: model 'net_without_linear_layer:Net' has no linear layer" in scores.reasons
 
 
 def test_idlg_searches_pixels_alone_and_reads_one_label_or_counts_many() -> None:

@@ -112,8 +112,7 @@ def test_an_attack_that_cannot_be(
 def test_a_model_of_ones_own_is_imported_only_where_it_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = {"path": "tests.benchmark.commands.test_audit:Net"}
-    spec = ModelSpec("custom", 3, 16, options)
+    spec = ModelSpec("tests.benchmark.commands.test_audit:Net", 3, 16)
     model = spec.build(1)
     inputs = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     loss = torch.nn.functional.cross_entropy(model(inputs), torch.tensor([2]))
@@ -129,7 +128,7 @@ def test_a_model_of_ones_own_is_imported_only_where_it_is_named(
     save_observation(observation, tmp_path / "own.safetensors")
     command = ["attack", str(tmp_path / "own.safetensors"), *ATTACK, "--output", str(tmp_path / "out")]
     assert "name it yourself to allow that" in fails(capsys, *command)
-    assert cli([*command, "--model", options["path"]]) == 0
+    assert cli([*command, "--model", spec.name]) == 0
     assert json.loads((tmp_path / "out" / "result.json").read_text())["class_names"] == ["blue"]
 
 
@@ -157,10 +156,7 @@ class Net(torch.nn.Module):
         (["--task.dataset.size=18"], "multiple of 4"),
         (["--defense.use=clipping", "--defense.bound=0"], "bound must be"),
         (["--defense.use=sparsification", "--defense.sparsity=1"], "sparsity must be"),
-        (
-            ["--task.model.use=custom", "--task.model.path=tests.benchmark.commands.test_audit:Net"],
-            "3 outputs for 10",
-        ),
+        (["--task.model.use=tests.benchmark.commands.test_audit:Net"], "3 outputs for 10"),
     ],
 )
 def test_an_observation_that_cannot_be(

@@ -98,12 +98,12 @@ def test_granted_labels_are_used() -> None:
 def with_rows(rows: Tensor, batch_size: int = 1) -> Observation:
     """An observation whose last weight gradient is given: (classes, features)."""
     classes, features = rows.shape
-    spec = ModelSpec("custom", classes, 8, {"path": "tests.benchmark.inversion.test_labels:Pooled"})
+    name = "tests.benchmark.inversion.test_labels:Pooled"
     model = Pooled(classes, features)
     return Observation.from_gradients(
         model,
         {"head.weight": rows},
-        spec=ModelSpec(spec.name, classes, 8, {**spec.options, "arguments": {"features": features}}),
+        spec=ModelSpec(name, classes, 8, {"features": features}),
         batch_size=batch_size,
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
@@ -165,7 +165,7 @@ def test_a_model_that_ends_in_no_linear_layer_is_an_error(rule: str) -> None:
     observation = Observation.from_gradients(
         model,
         [torch.zeros_like(p) for p in model.parameters()],
-        spec=ModelSpec("custom", 4, 8, {"path": "tests.benchmark.inversion.test_labels:Headless"}),
+        spec=ModelSpec("tests.benchmark.inversion.test_labels:Headless", 4, 8),
         batch_size=1,
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
@@ -192,7 +192,7 @@ def test_counts_finds_repeated_labels_without_a_bias() -> None:
     observation = Observation.from_gradients(
         model,
         torch.autograd.grad(loss, list(model.parameters())),
-        spec=ModelSpec("custom", classes, 8, {"path": "tests.benchmark.inversion.test_labels:Positive"}),
+        spec=ModelSpec("tests.benchmark.inversion.test_labels:Positive", classes, 8),
         batch_size=len(labels),
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
