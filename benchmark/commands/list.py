@@ -7,9 +7,9 @@ import argparse
 from rich.console import Console
 from rich.table import Table
 
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.matrix.component import CATALOGUE, describe
 from gifd_bench.benchmark.matrix.files import bundled_configs, find_config, read_yaml
-from gifd_bench.benchmark.plugins import installed_attacks
 
 
 def run(arguments: list[str]) -> int:
@@ -25,7 +25,7 @@ def run(arguments: list[str]) -> int:
     for kind in ("attack", "prior", "dataset", "model", "defense"):
         for name in sorted(CATALOGUE[kind]):
             table.add_row(kind, name, describe(kind, name))
-    for name, path in sorted(installed_attacks().items()):
+    for name, path in sorted(ATTACKS.installed().items()):
         table.add_row("attack", name, f"from an installed package: {path}")
     for name in bundled_configs():
         table.add_row("config", name, str(read_yaml(find_config(name)).get("description", "")))
