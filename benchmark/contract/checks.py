@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser
 
 from gifd_bench.benchmark.contract.subject import Broken, Subject, observe
 from gifd_bench.benchmark.errors import BenchmarkError
@@ -74,7 +74,8 @@ def says_what_it_can_be_set_to_in_plain_values(subject: Subject) -> None:
     parser.add_class_arguments(type(options), "it", instantiate=False)
     values = json.loads(json.dumps(asdict(options)))
     parsed = parser.parse_object({"it": values} if values else {})
-    made = type(options)(**vars(parser.instantiate(parsed).get("it") or Namespace()))
+    given = parser.instantiate(parsed).get("it")
+    made = type(options)(**(vars(given) if given else {}))
     _equal("options that were written and read back", made, options)
 
 

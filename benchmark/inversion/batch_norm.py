@@ -33,7 +33,7 @@ class BatchNormPenalty:
         self.first_layer = first_layer
         device = client.mean.device
         self.expected = {
-            name: Moments(its.mean.to(device), its.var.to(device)) for name, its in expected.items()
+            name: Moments(layer.mean.to(device), layer.var.to(device)) for name, layer in expected.items()
         }
         settings = client.settings
         self.latest_pass_is_whole = settings.local is None and settings.clients == 1
@@ -57,9 +57,9 @@ def moment_distance(
         first_layer: factor of the first layer.
     """
     distances = [
-        torch.linalg.vector_norm(its.mean - expected[name].mean)
-        + torch.linalg.vector_norm(its.var - expected[name].var)
-        for name, its in found.items()
+        torch.linalg.vector_norm(layer.mean - expected[name].mean)
+        + torch.linalg.vector_norm(layer.var - expected[name].var)
+        for name, layer in found.items()
     ]
     total: Tensor = torch.stack(distances).sum() + (first_layer - 1) * distances[0]
     return total
@@ -67,4 +67,5 @@ def moment_distance(
 
 def never_updated(statistics: Mapping[str, Moments]) -> bool:
     """Whether these are the zeros and ones that running statistics start from, which say nothing."""
-    return all(bool((its.mean == 0).all()) and bool((its.var == 1).all()) for its in statistics.values())
+    layers = statistics.values()
+    return all(bool((layer.mean == 0).all()) and bool((layer.var == 1).all()) for layer in layers)

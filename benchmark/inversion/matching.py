@@ -134,7 +134,8 @@ class MaskedCosine(MatchingLoss):
         # and slope are read from the observed magnitudes within std/2 of the threshold.
         std = torch.as_tensor(std, dtype=self.squared.dtype, device=self.squared.device)
         pairs = [
-            self._noise_on_largest(o, its, std) for o, its in zip(self.observed, self.largest, strict=True)
+            self._noise_on_largest(o, kept, std)
+            for o, kept in zip(self.observed, self.largest, strict=True)
         ]
         inner, noise = (
             torch.dot(self.tensor_weights, torch.stack(part)) for part in zip(*pairs, strict=True)

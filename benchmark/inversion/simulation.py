@@ -24,7 +24,7 @@ class SimulatedClient:
     attacker knows of are imitated.
 
     Args:
-        observation: see there.
+        observation: all that the attacker sees.
         device: where to compute.
 
     Attributes:

@@ -39,7 +39,7 @@ class _Reader:
             return value
         given = yaml.safe_load(value) if isinstance(value, str) else value
         if not isinstance(given, dict):
-            raise ValueError(f"a mapping is expected, not {value!r}")
+            raise ValueError("a mapping is expected, with all that it is to hold")
         parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
         parser.add_class_arguments(self.kind, instantiate=False)
         return self.kind(**vars(parser.instantiate(parser.parse_object(given))))

@@ -135,7 +135,7 @@ def solve(reading: Reading, predictions: Tensor, batch_size: int, scale: float) 
     """The counts that explain a reading best.
 
     Args:
-        reading: see there.
+        reading: what the update says of the gradient in the last biases.
         predictions: as of `class_predictions`.
         batch_size: B.
         scale: positive, what the reading was multiplied by.

@@ -18,7 +18,7 @@ class LastLayer:
     """The layer that makes the logits; C classes, F features, N inputs that it was looked up with.
 
     Attributes:
-        weight, bias: (C, F) and (C,), as sent out; the bias is null where the layer has none.
+        weight, bias: (C, F) and (C,), as sent out; the bias is None where the layer has none.
         weight_gradient, bias_gradient: of the mean loss, by shape like the two above. Finite: what diverged
             in local training is 0.
         features: (N, F), what enters it.
@@ -39,7 +39,7 @@ def find_last_layer(observation: Observation, inputs: Tensor | None = None) -> L
     """Look the layer up by running the victim, wherever it is defined; everything in float64.
 
     Args:
-        observation: see there.
+        observation: all that the attacker sees.
         inputs: (N, 3, S, S), normalised; one grey image where there are none.
 
     Raises:

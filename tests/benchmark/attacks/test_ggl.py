@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from gifd_bench.benchmark.attacks.generator_options import Bound
 from gifd_bench.benchmark.attacks.ggl import GGL
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.draws import Draws
 from gifd_bench.benchmark.inversion.evolution import CMAES
 from gifd_bench.benchmark.inversion.latent_prior import kl_to_standard_normal
 from gifd_bench.benchmark.invert import invert
@@ -61,7 +62,7 @@ def test_a_generation_is_asked_evaluated_and_told(bound: Bound, tiny_prior: ResN
     observation, _ = make_round(1, target=1)  # a cat, which the tiny prior knows
     attack, record = GGL(iterations=3, population=6, bound=bound), Record()
     result = invert(attack, observation, tiny_prior, 0, callbacks=[record], accelerator="cpu")
-    generator = torch.Generator().manual_seed(attack.draws.seed("evolution"))
+    generator = torch.Generator().manual_seed(Draws(0, restart=0).seed("evolution"))
 
     def randn(*shape: int) -> Any:
         return torch.randn(shape, generator=generator, dtype=torch.float64).numpy()

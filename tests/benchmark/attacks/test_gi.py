@@ -31,8 +31,8 @@ from gifd_bench.tasks.threat_model import ThreatModel
 
 def with_batch_norm(batch_size: int = 1, **task: Any) -> tuple[Observation, Tensor]:
     """A round of a victim with BatchNorm layers, and its private images."""
-    its = TaskSettings(batch_size=batch_size, **task)
-    victim = Task(Photos(16), "resnet_cifar", {"width": 2}, its)
+    settings = TaskSettings(batch_size=batch_size, **task)
+    victim = Task(Photos(16), "resnet_cifar", {"width": 2}, settings)
     truth = victim.truth(0)
     return victim.observe(truth, NoDefense(), model_seed=0, defense_seed=0), truth.images
 

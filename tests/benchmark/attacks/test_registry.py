@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from gifd_bench.benchmark.attacks.gifd import GIFD
 from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.attacks.pixel_options import IGOptions
 from gifd_bench.benchmark.attacks.registry import ATTACKS
+from gifd_bench.common import registry
 from gifd_bench.common.errors import UserError
 
 OWN = '''
@@ -73,6 +76,36 @@ def test_an_attack_from_a_file_has_the_options_of_its_own(
         with pytest.raises(UserError, match=message) as error:
             ATTACKS.signature(name)
         assert "\n" not in str(error.value)
+
+
+def test_an_installed_package_adds_an_attack_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("theirs", "gifd_bench.benchmark.attacks.ig:IG", "gifd_bench.attacks")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == point.group else [])
+    registry._installed.cache_clear()
+    try:
+        assert ATTACKS.names() == sorted([*ATTACKS.bundled, "theirs"])
+        assert isinstance(ATTACKS.make("theirs", {"iterations": 3}), IG)
+    finally:
+        registry._installed.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("none.py:Attack", "there is no file none.py"),
+        ("no_such_package.attack.It", "there is no module 'no_such_package'"),
+        ("wrong.py:It", "cannot be imported (ZeroDivisionError"),
+        ("gifd_bench.benchmark.attacks.ig.Nonesuch", "there is no 'Nonesuch'"),
+    ],
+)
+def test_what_cannot_be_found_is_one_line(
+    path: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.py").write_text("1 / 0")
+    with pytest.raises(UserError, match=re.escape(message)) as error:
+        ATTACKS.attack_class(path)
+    assert "\n" not in str(error.value)
 
 
 def test_a_misspelt_name_names_the_nearest() -> None:

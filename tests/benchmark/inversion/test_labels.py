@@ -321,9 +321,9 @@ def test_counts_on_cifar10_with_random_weights(
         drawn = torch.randint(len(dataset), (batch_size,), generator=generator).tolist()
         images, labels = zip(*(dataset[index] for index in drawn), strict=True)
         truth = Truth(torch.stack(images), torch.tensor(labels))
-        for local, its_scores in scores.items():
+        for local, found in scores.items():
             observation = observe(truth, None, local, model, dataset, seed, **options)
-            its_scores.append(right(infer_labels(observation), truth))
-    clean, trained = (sum(its) / len(its) for its in scores.values())
+            found.append(right(infer_labels(observation), truth))
+    clean, trained = (sum(found) / len(found) for found in scores.values())
     assert clean >= (1 if batch_size == 1 else least_clean)
     assert trained >= (1 if batch_size == 1 else least_local)

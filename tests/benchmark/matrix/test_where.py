@@ -160,7 +160,7 @@ def test_a_file_with_both_is_resolved_and_read_back(write: Write) -> None:
         noisy = point["defenses"] == "noise" and point["attacks"] in ("ig", "gifd")
         assert cell.attack.options["restarts"] == (2 if noisy else 1)
         if point["attacks"] == "gifd":
-            assert cell.attack.build().radii.per_entry == 2.0
+            assert cell.attack.build().options.radii.per_entry == 2.0
 
 
 def test_a_matrix_without_either_is_stored_as_before_there_were_any(full: Matrix) -> None:
