@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -23,8 +22,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
         prog="gifd-bench check",
-        description="Run the contract of attacks, priors, datasets, models, defenses, metrics or label rules "
-        "on one of your own: each promise is kept or broken, and how.",
+        description="Run the contract of attacks, priors, datasets, models, defenses, metrics or label "
+        "rules on one of your own: each promise is kept or broken, and how.",
         epilog="options follow; set an attack to a few iterations, for it runs some hundred times: "
         "gifd-bench check my_attack.py:MyAttack --iterations=3 --restarts=2",
         allow_abbrev=False,
@@ -47,14 +46,14 @@ def run(arguments: list[str]) -> int:
     from gifd_bench.benchmark.contract.contracts import contract_of
     from gifd_bench.benchmark.contract.subject import Broken
 
-    build = _builder(noun, options.name, rest)
+    component = _component(noun, options.name, rest)
     console, broken = Console(), 0
     checks = contract_of(noun)
     for check in checks:
         with tempfile.TemporaryDirectory() as folder, console.status(check.title):
             reason: str | None = None
             try:
-                check.run(build, Path(folder))
+                check.run(component, Path(folder))
             except Broken as error:
                 reason = str(error)
             except Exception as error:  # Whatever somebody's code raises is a broken promise.
@@ -83,18 +82,16 @@ def _noun_of(name: str) -> str:
     return nouns[0]
 
 
-def _builder(noun: str, name: str, arguments: list[str]) -> Any:
-    """What makes a new instance of it, with the options given."""
+def _component(noun: str, name: str, arguments: list[str]) -> Component:
+    """The component of that name, with the options given."""
     odd = [argument for argument in arguments if not argument.startswith("--")]
     if odd:
         raise BenchmarkError(f"'{odd[0]}' is not an option; options are written --name=value")
     if noun == LABEL_RULES.noun:
         if arguments:
             raise BenchmarkError(f"a label rule has no options: {arguments[0]}")
-        rule = LABEL_RULES.find(name)
-        return lambda: rule
+        return Component(noun, name, name, {})
     resolver = Resolver(below(noun, arguments))
     resolver.declare(noun, noun, name, None)
     resolver.parse()
-    component: Component = resolver.component(noun, noun, name)
-    return component
+    return resolver.component(noun, noun, name)

@@ -75,7 +75,7 @@ def leaves_the_observation_as_it_is(rule: LabelRule) -> None:
                 raise Broken(f"it changes '{name}' of the {what}")
 
 
-LABEL_RULE_CHECKS: tuple[Callable[[LabelRule], None], ...] = (
+CHECKS: tuple[Callable[[LabelRule], None], ...] = (
     gives_a_label_for_each_image,
     is_right_on_one_image_without_a_defense,
     gives_the_same_labels_again,

@@ -145,8 +145,8 @@ class RunFolder:
         found = content.get("format") if isinstance(content, dict) else None
         if found != FORMAT:
             raise BenchmarkError(
-                f"{self.matrix}: of format '{found}', not '{FORMAT}', which this version reads; choose another "
-                "--output"
+                f"{self.matrix}: of format '{found}', not '{FORMAT}', which this version reads; "
+                "choose another --output"
             )
         try:
             return Matrix.from_config(content["matrix"]), int(content["threads"])

@@ -10,7 +10,7 @@ import pytest
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
-from gifd_bench.benchmark.contract.checks import CHECKS
+from gifd_bench.benchmark.contract.attacks import CHECKS
 from gifd_bench.benchmark.contract.subject import Subject
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.priors.base import Prior

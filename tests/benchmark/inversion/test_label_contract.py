@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.contract.label_rules import (
-    LABEL_RULE_CHECKS,
+    CHECKS,
     gives_a_label_for_each_image,
     gives_the_same_labels_again,
     is_right_on_one_image_without_a_defense,
@@ -24,7 +24,7 @@ from gifd_bench.common.errors import UserError
 from gifd_bench.tasks.observation import Observation
 
 
-@pytest.mark.parametrize("check", LABEL_RULE_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", LABEL_RULES.names())
 def test_the_contract(name: str, check: object) -> None:
     assert callable(check)
