@@ -70,10 +70,10 @@ def batch_moments(victim: nn.Module, inputs: Tensor, clients: int, training: boo
     model = copy.deepcopy(victim)
     set_batch_norm_training(model, training)
     seen: dict[str, list[Moments]] = {}
-    watch_moments(model, lambda name, its: seen.setdefault(name, []).append(its))
+    watch_moments(model, lambda name, found: seen.setdefault(name, []).append(found))
     for chunk in inputs.chunk(clients):
         model(chunk)
-    return {name: _pooled(its) for name, its in seen.items()}
+    return {name: _pooled(found) for name, found in seen.items()}
 
 
 def _pooled(many: list[Moments]) -> Moments:

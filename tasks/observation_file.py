@@ -36,8 +36,8 @@ def save_observation(observation: Observation, path: Path) -> None:
     tensors = {f"update/{name}": value for name, value in observation.update.items()}
     tensors |= {f"weights/{name}": value for name, value in observation.weights.items()}
     tensors |= {f"buffers/{name}": value for name, value in observation.buffers.items()}
-    for layer, its in (observation.batch_statistics or {}).items():
-        tensors |= {f"statistics/{layer}/mean": its.mean, f"statistics/{layer}/var": its.var}
+    for layer, moments in (observation.batch_statistics or {}).items():
+        tensors |= {f"statistics/{layer}/mean": moments.mean, f"statistics/{layer}/var": moments.var}
     if observation.labels is not None:
         tensors["labels"] = observation.labels
     known = observation.defenses

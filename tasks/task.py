@@ -38,7 +38,7 @@ class Task:
         dataset: the private images.
         model: name of the victim: a bundled one, or one from outside (see `ModelSpec`).
         model_options: its options.
-        settings: see there.
+        settings: batch, clients, threat model, targets and the victim's weights.
         training: for `settings.weights` of `trained`: gives the trained victim for a spec and a seed.
     """
 

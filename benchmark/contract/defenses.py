@@ -193,13 +193,13 @@ def _sent(defense: Defense, case: Case) -> dict[str, Tensor]:
 
 def _same_form(where: str, clean: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
     for name, value in clean.items():
-        its = found[name]
-        if its.shape != value.shape or its.dtype != value.dtype:
+        sent = found[name]
+        if sent.shape != value.shape or sent.dtype != value.dtype:
             expected = f"{tuple(value.shape)} {value.dtype}"
-            raise Broken(f"{where}: '{name}' is {tuple(its.shape)} {its.dtype}, not {expected}")
-        if its.requires_grad:
+            raise Broken(f"{where}: '{name}' is {tuple(sent.shape)} {sent.dtype}, not {expected}")
+        if sent.requires_grad:
             raise Broken(f"{where}: '{name}' has a graph")
-        if not bool(its.isfinite().all()):
+        if not bool(sent.isfinite().all()):
             raise Broken(f"{where}: '{name}' is not finite")
 
 

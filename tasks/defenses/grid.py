@@ -69,7 +69,7 @@ def observed_levels(observed: Update, scales: list[Tensor]) -> Tensor:
     """How many levels there are above zero, a scalar: the largest magnitude of a parameter over its least
     above zero, in the parameter where the least is on the first level, as it is in any large one."""
     nonzero = [torch.where(value == 0, torch.inf, value.abs()) for value in observed.values()]
-    ratios = [scale / its.min() for scale, its in zip(scales, nonzero, strict=True)]
+    ratios = [scale / values.min() for scale, values in zip(scales, nonzero, strict=True)]
     return torch.stack(ratios).max().clamp(min=1)
 
 

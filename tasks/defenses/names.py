@@ -25,8 +25,8 @@ def name_of(defense: type[Defense]) -> str:
     """
     path = _import_path(defense)
     for known in (DEFENSES.bundled, DEFENSES.installed()):
-        for name, its_path in known.items():
-            if its_path == path:
+        for name, known_path in known.items():
+            if known_path == path:
                 return name
     if "<locals>" in path or defense.__module__ == "__main__":
         raise TaskError(

@@ -85,7 +85,7 @@ class ModelSpec:
     def _arguments(self, signature: inspect.Signature) -> dict[str, Any]:
         """The options, and of the inputs those that the model takes."""
         takes = signature.parameters
-        open_ended = any(its.kind is inspect.Parameter.VAR_KEYWORD for its in takes.values())
+        open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
         unknown = self.options.keys() - (takes.keys() - INPUTS)
         if unknown and not open_ended:
             raise TaskError(f"model '{self.name}' takes no option '{min(unknown)}'")

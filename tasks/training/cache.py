@@ -62,7 +62,7 @@ def trained_victim(
         spec: of the model.
         dataset: what it is trained on.
         dataset_facts: what identifies the dataset, as JSON values, and not what anybody calls it.
-        training: see there.
+        training: how it is trained.
         seed: of the random weights that training begins with.
         cache: see `cache_folder`.
         progress: show a bar while training.

@@ -48,7 +48,7 @@ def load_images(
     """Read a dataset, rounded to 8 bits a channel.
 
     Args:
-        dataset: see there.
+        dataset: of images of one size.
         limit: read only this many images, drawn at random.
         seed: of the draw.
         progress: show a bar.

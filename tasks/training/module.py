@@ -22,7 +22,7 @@ class VictimModule(pl.LightningModule):
     Args:
         model: the victim.
         mean, std: (3, 1, 1), of the normalisation.
-        training: see there.
+        training: learning rate, momentum and the like.
         steps: of the whole training.
         seeds: of augmentation and of the defense.
         defense: applied to the gradient of every step; `None` for none.

@@ -39,7 +39,7 @@ def train_victim(
     Args:
         spec: of the model.
         images: all that it is trained on; `training.limit` is up to whoever loads them.
-        training: see there.
+        training: how it is trained.
         seed: of the random weights.
         defense: what every step's gradient goes through, as if a client had sent it.
         progress: show a bar with rate and time left.

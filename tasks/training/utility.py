@@ -49,7 +49,7 @@ def measure_utility(
         train: what it is trained on.
         held_out: what it is judged by.
         defense: of every step's gradient.
-        training: see there; momentum and weight decay are the server's, after the defense.
+        training: how it is trained; momentum and weight decay are the server's, after the defense.
         seed: of the random weights.
         progress: show a bar.
     """

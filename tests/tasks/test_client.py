@@ -192,9 +192,9 @@ def test_statistics_of_clients_are_pooled() -> None:
     pooled = two.batch_norm_moments()
     assert expected is not None
     assert pooled is not None
-    for name, its in expected.items():
-        torch.testing.assert_close(pooled[name].mean, its.mean, atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(pooled[name].var, its.var, atol=1e-5, rtol=1e-4)
+    for name, moments in expected.items():
+        torch.testing.assert_close(pooled[name].mean, moments.mean, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(pooled[name].var, moments.var, atol=1e-5, rtol=1e-4)
 
 
 def test_statistics_of_the_model_or_none() -> None:

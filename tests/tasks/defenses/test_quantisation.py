@@ -25,9 +25,9 @@ def test_every_entry_becomes_a_neighbouring_level(values: list[float], bits: int
     if largest == 0:
         assert sent == values
         return
-    for value, its in zip(values, sent, strict=True):
+    for value, rounded in zip(values, sent, strict=True):
         position = value / largest * levels
-        level = its / largest * levels
+        level = rounded / largest * levels
         assert level == pytest.approx(round(level), abs=1e-6)
         allowed = 0.5 if rounding == "nearest" else 1.0
         assert abs(level - position) <= allowed + 1e-6
