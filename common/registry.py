@@ -7,6 +7,7 @@ of an entry point of an installed package, by import path (`package.module:Class
 
 from __future__ import annotations
 
+import ast
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -130,9 +131,13 @@ class Registry(Generic[T]):
         return Code(attribute, _source_hash(module, path))
 
     def describe(self, name: str) -> str:
-        """The first paragraph of its docstring, on one line."""
-        text = inspect.getdoc(self.signature(name)) or ""
+        """The first paragraph of its docstring, on one line; it is read from the source, not imported."""
+        text = _docstring(self.described(name))
         return " ".join(text.split("\n\n")[0].split())
+
+    def described(self, name: str) -> str:
+        """The path of the class or function whose docstring describes a name."""
+        return self.path(name)
 
     def _check(self, path: str, found: Any) -> None:
         if self.promise is None:
@@ -235,8 +240,23 @@ def _found_first(folder: Path) -> Iterator[None]:
             sys.path.append(place)
 
 
+def _docstring(path: str) -> str:
+    """Of the class or function at the top of a module or file; empty where it has none."""
+    module, _, attribute = path.rpartition(":")
+    for node in ast.parse(_source(module, path).read_text(encoding="utf-8")).body:
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == attribute:
+            return ast.get_docstring(node) or ""
+    # It is made elsewhere, and only named here.
+    return inspect.getdoc(load(path)) or ""
+
+
 def _source_hash(module: str, path: str) -> str:
-    """Of the source of a module or file, which is not imported for that (but the packages above it are)."""
+    """The first 16 hexadecimal digits of the SHA-256 of the source of a module or file."""
+    return sha256(_source(module, path).read_bytes()).hexdigest()[:16]
+
+
+def _source(module: str, path: str) -> Path:
+    """The file of a module, which is not imported for that (but the packages above it are)."""
     if module.endswith(".py"):
         source = Path(module)
         if not source.is_file():
@@ -252,4 +272,4 @@ def _source_hash(module: str, path: str) -> str:
                 f"{path}: there is no module '{module}': it is neither in this folder nor installed"
             )
         source = Path(spec.origin)
-    return sha256(source.read_bytes()).hexdigest()[:16]
+    return source

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -85,10 +84,8 @@ class AttackRegistry(Registry[type[AttackOptions]]):
         """
         return self.attack_class(name)(self.options(name, arguments))
 
-    def describe(self, name: str) -> str:
-        bundled = self.canonical(name) in self.bundled
-        text = inspect.getdoc(self.find(name) if bundled else self.attack_class(name)) or ""
-        return " ".join(text.split("\n\n")[0].split())
+    def described(self, name: str) -> str:
+        return self._classes.get(self.canonical(name)) or self.path(name)
 
     def _check(self, path: str, found: Any) -> None:
         super()._check(path, found)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from typing import Any, Literal, get_args, get_origin
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
 from rich.table import Table
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES
-from gifd_bench.benchmark.matrix.component import NOUNS, add_options
+from gifd_bench.benchmark.matrix.component import NOUNS, meanings_of, type_of
 from gifd_bench.benchmark.matrix.files import bundled_configs, find_config, read_yaml
 from gifd_bench.common.errors import UserError
 from gifd_bench.common.registry import Registry, is_path, unknown
+from gifd_bench.tasks.models.registry import INPUTS, MODELS
 
 EVERYTHING = {**NOUNS, LABEL_RULES.noun: LABEL_RULES}
 CONFIG = "config"
@@ -76,14 +81,37 @@ def _show_options(name: str) -> None:
     console = Console()
     for registry in named:
         console.print(f"{registry.noun} {name}: {registry.describe(name)}", markup=False, soft_wrap=True)
-        if registry.noun not in NOUNS:
+        if registry.noun in NOUNS:
+            console.print(_options(registry, name))
+
+
+def _options(registry: Registry[Any], name: str) -> Table | str:
+    """The options of one: name, type, default and meaning."""
+    signature = registry.signature(name)
+    meanings = meanings_of(signature)
+    table = Table("option", "type", "default", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for option, parameter in inspect.signature(signature).parameters.items():
+        if registry.noun == MODELS.noun and option in INPUTS:
             continue
-        options = ArgumentParser(prog=name, add_help=False, usage=argparse.SUPPRESS)
-        add_options(options, registry.noun, name, "it")
-        text = options.format_help().replace("--it.", "--").replace("it.", "")
-        # What comes before the first option repeats the description.
-        text = text[text.find("  --") :].rstrip() if "--" in text else "  it has no options"
-        console.print(text, markup=False, highlight=False)
+        table.add_row(
+            option, _type_text(signature, parameter), _default_text(parameter), meanings.get(option, "")
+        )
+    return table if table.row_count else "it has no options"
+
+
+def _type_text(signature: Callable[..., Any], parameter: inspect.Parameter) -> str:
+    annotation, meant = parameter.annotation, type_of(signature, parameter)
+    if get_origin(meant) is Literal:
+        return " | ".join(map(str, get_args(meant)))
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+
+
+def _default_text(parameter: inspect.Parameter) -> str:
+    default = parameter.default
+    if default is inspect.Parameter.empty:
+        return "none: it must be given"
+    # As a matrix has it.
+    return json.dumps(asdict(default) if is_dataclass(default) else default, default=str)  # type: ignore[arg-type]
 
 
 def _noun_of(path: str) -> Registry[object]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 from argparse import ArgumentError
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser, Namespace
 
 from gifd_bench.benchmark.attacks.registry import ATTACKS
@@ -24,14 +26,11 @@ from gifd_bench.common.registry import Code, Registry
 from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.datasets.registry import DATASETS
 from gifd_bench.tasks.defenses.registry import DEFENSES
-from gifd_bench.tasks.models.registry import MODELS
+from gifd_bench.tasks.models.registry import INPUTS, MODELS
 
 NOUNS: dict[str, Registry[Any]] = {
     noun.noun: noun for noun in (DATASETS, MODELS, DEFENSES, PRIORS, ATTACKS, METRICS)
 }
-
-# A task gives these to a model; they are not options.
-MODEL_INPUTS = {"num_classes", "image_size"}
 
 
 @dataclass(frozen=True)
@@ -141,11 +140,77 @@ def add_options(parser: ArgumentParser, kind: str, name: str, key: str) -> None:
     """
     signature = NOUNS[kind].signature(name)
     takes = inspect.signature(signature).parameters
-    skip: Any = {given for given in MODEL_INPUTS if given in takes} if kind == MODELS.noun else set()
-    if inspect.isclass(signature):
-        parser.add_class_arguments(signature, key, skip=skip, instantiate=False)
+    skip: Any = {given for given in INPUTS if given in takes} if kind == MODELS.noun else set()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in takes.values()):
+        # The parser finds out from the source where they go.
+        if inspect.isclass(signature):
+            parser.add_class_arguments(signature, key, skip=skip, instantiate=False)
+        else:
+            parser.add_function_arguments(signature, key, skip=skip)
+        return
+    parser.add_function_arguments(with_types(signature), key, skip=skip)
+
+
+def with_types(signature: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with the same parameters, whose annotations are types and no texts.
+
+    The parser would make types of texts by itself, but on the way it executes all that a module imports for
+    type checkers alone, and that may be torch, which takes seconds.
+
+    Args:
+        signature: a class or a function.
+    """
+    parameters = [
+        parameter.replace(annotation=type_of(signature, parameter))
+        for parameter in inspect.signature(signature).parameters.values()
+    ]
+
+    def options() -> None:
+        """Never called."""
+
+    meanings = [f"    {name}: {text}\n" for name, text in meanings_of(signature).items() if text]
+    options.__doc__ = "Options.\n\nArgs:\n" + "".join(meanings)
+    options.__name__ = options.__qualname__ = signature.__name__
+    options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return options
+
+
+def type_of(signature: Callable[..., Any], parameter: inspect.Parameter) -> Any:
+    """The type of a parameter of a class or function, also where its annotation is a text.
+
+    Raises:
+        BenchmarkError: the text names something that is not known there.
+    """
+    if not isinstance(parameter.annotation, str):
+        return parameter.annotation
+    # A field of a dataclass is annotated where it is declared, which may be another module.
+    owners = [
+        owner
+        for owner in getattr(signature, "__mro__", ())
+        if is_dataclass(signature) and parameter.name in vars(owner).get("__annotations__", {})
+    ]
+    if owners:
+        names = vars(sys.modules[owners[0].__module__])
     else:
-        parser.add_function_arguments(signature, key, skip=skip)
+        function = signature.__init__ if inspect.isclass(signature) else signature
+        names = inspect.unwrap(function).__globals__
+    try:
+        return eval(parameter.annotation, dict(names))
+    except NameError as error:
+        raise BenchmarkError(
+            f"{signature.__name__}: the type of option '{parameter.name}' is not known ({error})"
+        ) from error
+
+
+def meanings_of(signature: Callable[..., Any]) -> dict[str, str]:
+    """What each option means, on one line, from the docstrings of a function or of a class and its
+    bases."""
+    found: dict[str, str] = {}
+    for documented in getattr(signature, "__mro__", (signature,)):
+        for text in (documented.__doc__, getattr(vars(documented).get("__init__"), "__doc__", None)):
+            for parameter in parse_docstring(text or "").params:
+                found.setdefault(parameter.arg_name, " ".join((parameter.description or "").split()))
+    return found
 
 
 def said_better(error: Exception, parser: ArgumentParser) -> str:
