@@ -66,10 +66,12 @@ def _prepare(order: dict[str, Any]) -> Observation:
     import pytorch_lightning as pl
     import torch
 
-    import gifd_bench.benchmark.invert
-    import gifd_bench.benchmark.matrix.component  # noqa: F401
+    from gifd_bench.benchmark.attacks.registry import ATTACKS
     from gifd_bench.tasks.observation_file import load_observation
 
+    for name in ATTACKS.bundled:
+        # What the submitted class builds on is imported before memory is limited.
+        ATTACKS.attack_class(name)
     observation = load_observation(OBSERVATION)
     torch.set_num_threads(1)
     pl.seed_everything(0, verbose=False)

@@ -17,12 +17,13 @@ from gifd_bench.leaderboard.rerun.errors import RerunRefused
 from gifd_bench.tasks.datasets.photos import PHOTOGRAPHS
 from gifd_bench.tasks.datasets.root import VARIABLE
 
-PACKAGES = ("benchmark", "tasks", "priors", "configs")
+NAME = "gifd_bench"
+ROOMS = ("benchmark", "common", "configs", "priors", "tasks")
 SYSTEM = ("/usr/lib", "/usr/lib32", "/usr/lib64", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache")
 # Of each prefix of Python; `local` is where Debian's own Python has what pip installs.
 OF_PREFIX = ("lib", "lib64", "local/lib", "pyvenv.cfg")
-# Below a folder of installed packages: private images, and the leaderboard with what lies beside it.
-HIDDEN = (*sorted({package.replace(".", "/") for _, package, _ in PHOTOGRAPHS}), "leaderboard")
+# Below a folder of installed packages: private images, and this project with its leaderboard.
+HIDDEN = (*sorted({package.replace(".", "/") for _, package, _ in PHOTOGRAPHS}), NAME)
 
 
 @dataclass(frozen=True)
@@ -69,19 +70,26 @@ def python_view(packages: Path) -> View:
         elif path.exists():
             files[path] = path
     empty = tuple(_hidden([path for path in files if path.is_dir()]))
-    return View(links, files | {packages / name: package_folder(name) for name in PACKAGES}, empty)
+    return View(links, files | own_files(packages / NAME), empty)
 
 
-def package_folder(name: str) -> Path:
-    """Where a package of this project lies.
+def own_files(place: Path) -> dict[Path, Path]:
+    """This project's files, by the paths that they have below a folder of the sandbox: the rooms that an
+    attack is made of.
 
     Raises:
-        RerunRefused: not in a folder.
+        RerunRefused: one of them is not installed as a folder.
     """
-    spec = find_spec(name)
+    found = {place / "__init__.py": _source(NAME)}
+    return found | {place / room: _source(f"{NAME}.{room}").parent for room in ROOMS}
+
+
+def _source(package: str) -> Path:
+    """The first file of a package; where an editable install links to it, the file itself."""
+    spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise RerunRefused(f"rerun: package {name} is not installed as a folder")
-    return Path(spec.origin).resolve().parent
+        raise RerunRefused(f"rerun: package {package} is not installed as a folder")
+    return Path(spec.origin).resolve()
 
 
 def _hidden(folders: Iterable[Path]) -> Iterable[Path]:
