@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.display import Display, Listener
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.invert import Checkpoint, invert
@@ -40,7 +41,7 @@ class Auditor:
         resolver.parse()
         attack_part = resolver.component("attack", "attack", attack)
         prior_part = resolver.component("prior", "prior", prior) if prior is not None else None
-        if attack_part.factory().needs_prior and prior_part is None:  # type: ignore[attr-defined]
+        if ATTACKS.find(attack_part.name).needs_prior and prior_part is None:
             raise BenchmarkError(f"attack '{attack}' needs a prior; give one with --prior")
         return cls(attack_part, prior_part)
 

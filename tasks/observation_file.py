@@ -23,6 +23,7 @@ from gifd_bench.tasks.outside import named_by_user, portable
 from gifd_bench.tasks.threat_model import ThreatModel
 
 FORMAT = "gifd-bench/observation/3"
+METADATA = "observation"
 
 
 def save_observation(observation: Observation, path: Path) -> None:
@@ -42,6 +43,7 @@ def save_observation(observation: Observation, path: Path) -> None:
         tensors["labels"] = observation.labels
     known = observation.defenses
     facts = {
+        "format": FORMAT,
         "is_difference": observation.is_difference,
         "model": {
             "name": portable(observation.model.name),
@@ -61,7 +63,8 @@ def save_observation(observation: Observation, path: Path) -> None:
         if known is None
         else [{**asdict(defense), "name": portable(defense.name)} for defense in known],
     }
-    write_tensors(path, tensors, {"format": FORMAT, "observation": json.dumps(facts)})
+    # One text: of several, safetensors keeps no order, and the same observation is the same bytes.
+    write_tensors(path, tensors, {METADATA: json.dumps(facts)})
 
 
 def _check_rebuilds(observation: Observation) -> None:
@@ -95,15 +98,17 @@ def load_observation(path: Path, imports: Collection[str] = ()) -> Observation:
         tensors, metadata = read_tensors_and_metadata(path)
     except FileError as error:
         raise TaskError(f"damaged observation file: {error}") from error
-    if metadata.get("format") != FORMAT:
-        found = metadata.get("format", "none")
-        raise TaskError(f"{path}: an observation of format '{FORMAT}' expected, found '{found}'")
     try:
-        observation = _allowed(_assemble(json.loads(metadata["observation"]), tensors), imports)
+        facts = json.loads(metadata.get(METADATA, "{}"))
+        # Older ones say it beside.
+        found = facts.get("format", metadata.get("format", "none"))
+        if found != FORMAT:
+            raise TaskError(f"{path}: an observation of format '{FORMAT}' expected, found '{found}'")
+        observation = _allowed(_assemble(facts, tensors), imports)
         check(observation)
     except TaskError as error:
         raise TaskError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, RecursionError) as error:
         detail = one_line(error)
         raise TaskError(f"{path}: damaged observation file ({detail})") from error
     return observation

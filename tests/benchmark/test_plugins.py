@@ -76,4 +76,4 @@ def test_the_same_name_twice_is_an_error(
     assert (
         cli(["run", str(config), "--attacks+=gifd_bench.benchmark.attacks.ig.IG", "--output", "out"]) == 2
     )
-    assert "there is an attack 'ig' already" in capsys.readouterr().err
+    assert "there is an entry 'ig' already" in capsys.readouterr().err

@@ -28,7 +28,7 @@ from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.observation import KnownDefense, Observation
-from gifd_bench.tasks.observation_file import FORMAT, load_observation, save_observation
+from gifd_bench.tasks.observation_file import load_observation, save_observation
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
@@ -49,7 +49,7 @@ def facts(path: Path) -> dict[str, Any]:
 
 
 def rewrite(path: Path, tensors: dict[str, torch.Tensor], content: Any) -> None:
-    save_file(tensors, path, metadata={"format": FORMAT, "observation": json.dumps(content)})
+    save_file(tensors, path, metadata={"observation": json.dumps(content)})
 
 
 def expect(path: Path, message: str) -> None:

@@ -116,7 +116,7 @@ def test_sample_writes_a_grid_and_nothing_over_it(
         (["sample", "biggan", "--output", "x.png"], "give a folder"),
         (["sample", "untrained", "--output", "x.jpg"], "a .png file"),
         (["sample", "untrained", "--output", "x.png", "--columns", "0"], "between 1 and 100"),
-        (["run", "nonesuch"], "nonesuch: no such file, nor a bundled configuration"),
+        (["run", "nonesuch"], "nonesuch: no such file, and no bundled configuration 'nonesuch'"),
         (["run", "demo", "--attacks.ig.iteratons=3"], "attacks.ig.iteratons"),
         (["run", "demo", "--attacks.ig.iterations=few"], "attacks.ig.iterations"),
         (["run", "demo", "--attacks.ig.use=magic"], "no attack 'magic'"),

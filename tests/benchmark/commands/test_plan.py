@@ -15,8 +15,6 @@ from gifd_bench.benchmark.commands.plan import run
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import load_matrix
 from gifd_bench.benchmark.matrix.files import bundled_configs
-from gifd_bench.benchmark.matrix.pace import evaluations_of, iterations_of
-from gifd_bench.priors.generators.untrained import UntrainedPrior
 from tests.benchmark.helpers import run as run_matrix
 from tests.benchmark.helpers import tiny_matrix
 
@@ -135,27 +133,6 @@ def test_what_depends_on_absent_weights_is_said_not_to_be_counted(
     printed = capsys.readouterr().out
     assert "about 1,200,000, and those of 30 cells that depend on what is missing" in printed
     assert "time: not known; nothing that is here can be timed" in printed
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "evaluations"),
-    [
-        ("ig", {"iterations": 5, "restarts": 3}, 15),
-        ("gi", {"iterations": 5, "group_size": 3}, 15),
-        ("ggl", {"iterations": 5, "population": 7}, 35),
-        ("gifd", {"iterations": [1, 2, 3]}, 6),
-        ("gias", {"latent_iterations": 2, "weight_iterations": 3, "starts": 2}, 7),
-    ],
-)
-def test_gradient_evaluations_are_counted_by_starting_the_attack(
-    name: str, options: dict[str, object], evaluations: int, tmp_path: Path
-) -> None:
-    matrix = tiny_matrix(tmp_path, attacks={name: options})
-    (component,) = matrix.attacks
-    prior = UntrainedPrior(8, 8, 1)
-    each = evaluations_of(component.build(), prior)
-    assert each is not None
-    assert iterations_of(component.build(), prior) * each == evaluations
 
 
 def test_options_that_do_not_fit_the_prior_are_an_error() -> None:

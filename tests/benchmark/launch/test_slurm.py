@@ -21,7 +21,7 @@ from tests.benchmark.helpers import reconstructions, tiny_matrix
 from tests.benchmark.launch.cluster import cluster, missing, run, wait_until
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
-SETTINGS = WorkerSettings(threads=1, checkpoint_seconds=0.2)
+SETTINGS = WorkerSettings(checkpoint_seconds=0.2)
 
 
 @pytest.fixture

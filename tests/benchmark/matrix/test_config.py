@@ -13,7 +13,7 @@ import yaml
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.radii import PerEntry, PerStage
 from gifd_bench.benchmark.matrix.cell import Cell
-from gifd_bench.benchmark.matrix.component import CATALOGUE, Component, describe
+from gifd_bench.benchmark.matrix.component import NOUNS, Component
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.files import bundled_configs, find_config
 from gifd_bench.tasks.client import ClientSettings, FedAvg
@@ -220,9 +220,9 @@ def test_each_use_of_randomness_has_a_stream_of_its_own(write: Write) -> None:
     assert {cell.model_seed for cell in cells}.isdisjoint(cell.attack_seed for cell in cells)
 
 
-@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, names in CATALOGUE.items() for n in names])
+@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, noun in NOUNS.items() for n in noun])
 def test_every_component_describes_itself_in_a_sentence(kind: str, name: str) -> None:
-    text = describe(kind, name)
+    text = NOUNS[kind].describe(name)
     assert text.endswith(".")
     assert 10 < len(text) <= 300
 

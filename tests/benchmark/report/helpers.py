@@ -53,7 +53,9 @@ def finish(matrix: Matrix, output: Path, outcome: Outcome, reason: str = "becaus
         elif answer == FAILED:
             folder.write_failed(reason, "Traceback", 1.0)
         elif isinstance(answer, Answer):
-            folder.write_done(_reconstruction(truth.images, answer), _scores(answer), 2.0)
+            reconstruction = _reconstruction(truth.images, answer)
+            folder.write_reconstruction(reconstruction)
+            folder.write_done(reconstruction, _scores(answer), 2.0)
     return run
 
 

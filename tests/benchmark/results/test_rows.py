@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.groups import groups_of
 from gifd_bench.benchmark.results.rows import COLUMNS, Row, rows_of
 from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, mean_texts
+from gifd_bench.common.errors import FileError
 from tests.benchmark.helpers import tiny_matrix
 from tests.benchmark.report.helpers import FAILED, PENDING, Answer, finish, finished_rows
 
@@ -31,7 +31,7 @@ def rows(tmp_path: Path) -> list[Row]:
 def test_a_row_carries_what_a_report_needs(rows: list[Row]) -> None:
     row = rows[1]
     assert row.attack_name == "gifd (cifar10)"
-    assert row.per_image["psnr"] == [10.0]
+    assert row.per_image["psnr"] == (10.0,)
     assert [(stage.gradient_evaluations, stage.psnr) for stage in row.stages] == [(10, 8), (20, 10)]
     assert {"torch", "python", "host"} <= set(row.circumstances)
     assert row.cell.attack.label == "gifd"
@@ -47,26 +47,37 @@ def test_a_row_without_an_answer_has_no_detail(rows: list[Row]) -> None:
 def test_exports_have_the_columns_alone(rows: list[Row]) -> None:
     assert set(json.loads(as_json(rows))[0]) == set(COLUMNS)
     assert next(csv.reader(io.StringIO(as_csv(rows)))) == list(COLUMNS)
-    assert not {"cell", "detail"} & set(COLUMNS)
+    assert not {"cell", "record"} & set(COLUMNS)
 
 
 def test_each_result_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gifd_bench.benchmark.results import cell_folder
+    from gifd_bench.benchmark.results import record
 
     run = finish(tiny_matrix(tmp_path), tmp_path / "out", outcome)
     read: list[Path] = []
-    real = cell_folder.read_json
-    monkeypatch.setattr(cell_folder, "read_json", lambda path: (read.append(path), real(path))[1])
+    real = record.read_json
+    monkeypatch.setattr(record, "read_json", lambda path: (read.append(path), real(path))[1])
     assert len(rows_of(run)) == 4
     assert sorted(read) == sorted(run.cell(cell).result for cell, _ in run.cells())
 
 
-@pytest.mark.parametrize("damage", [{"stages": [{"name": "latent"}]}, {"per_image": 3}, {"versions": [1]}])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"stages": [{"name": "latent"}]},
+        {"per_image": 3},
+        {"circumstances": {"versions": [1]}},
+        {"status": "great"},
+        {"matching_loss": None},
+        {"seconds": "long"},
+        {"unheard_of": 1},
+    ],
+)
 def test_a_result_that_is_no_result_names_its_file(tmp_path: Path, damage: dict[str, object]) -> None:
     run = finish(tiny_matrix(tmp_path), tmp_path / "out", outcome)
     file = next(folder.result for _, folder in run.cells())
     file.write_text(json.dumps({**json.loads(file.read_text()), **damage}))
-    with pytest.raises(BenchmarkError, match=r"result\.json: damaged, or of another version"):
+    with pytest.raises(FileError, match=r"result\.json: damaged, or of another version"):
         rows_of(run)
 
 

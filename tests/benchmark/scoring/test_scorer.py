@@ -16,7 +16,9 @@ from torch import Tensor
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring import lpips as lpips_module
 from gifd_bench.benchmark.scoring.assignment import assign
-from gifd_bench.benchmark.scoring.scorer import MAX_PSNR, METRICS, feature_mse, mse, psnr, score, ssim
+from gifd_bench.benchmark.scoring.metrics import MAX_PSNR, MSE, SSIM, FeatureMSE, psnr
+from gifd_bench.benchmark.scoring.registry import COLUMNS
+from gifd_bench.benchmark.scoring.scorer import score
 from gifd_bench.tasks.truth import Truth
 from tests.conftest import make_round
 
@@ -52,15 +54,15 @@ def test_psnr_ssim_and_mse_equal_slow_references() -> None:
     images = noisy(truth)
     for k, (mine, theirs) in enumerate(zip(images.numpy(), truth.numpy(), strict=True)):
         error = np.mean((mine.astype(float) - theirs) ** 2)
-        assert float(mse(images, truth)[k]) == pytest.approx(error, rel=1e-5)
+        assert float(MSE()(images, truth, None)[k]) == pytest.approx(error, rel=1e-5)
         assert float(psnr(images, truth)[k]) == pytest.approx(-10 * math.log10(error), rel=1e-5)
-        assert float(ssim(images, truth)[k]) == pytest.approx(slow_ssim(mine, theirs), abs=1e-4)
+        assert float(SSIM()(images, truth, None)[k]) == pytest.approx(slow_ssim(mine, theirs), abs=1e-4)
 
 
 def test_equal_images_have_the_highest_psnr_and_not_infinity() -> None:
     truth = make_round(2)[1].images
     assert psnr(truth, truth).tolist() == [MAX_PSNR] * 2
-    assert ssim(truth, truth).tolist() == pytest.approx([1.0] * 2)
+    assert SSIM()(truth, truth, None).tolist() == pytest.approx([1.0] * 2)
 
 
 def test_a_shuffled_batch_scores_as_one_in_order() -> None:
@@ -110,7 +112,7 @@ def test_feature_mse_is_of_what_enters_the_last_layer() -> None:
     images = noisy(truth.images)
     features = [observation.victim().features((x - 0.5) / 0.25) for x in (images, truth.images)]  # type: ignore[operator]
     expected = (features[0] - features[1]).square().mean(dim=1)
-    torch.testing.assert_close(feature_mse(images, truth.images, observation), expected.detach())
+    torch.testing.assert_close(FeatureMSE()(images, truth.images, observation), expected.detach())
 
 
 @pytest.mark.parametrize("value", [1.1, -0.1, math.nan])
@@ -135,7 +137,7 @@ def test_without_a_backbone_lpips_is_null_with_its_reason(
     lpips_module._network.cache_clear()
     observation, truth = make_round(2)
     found = score(answer(truth.images, truth.labels), truth, observation)
-    assert set(found.per_image) == set(METRICS)
+    assert set(found.per_image) == set(COLUMNS)
     assert found.per_image["lpips_alex"] is None
     assert found.mean("lpips_vgg") is None
     assert [reason.split(":")[0] for reason in found.reasons] == ["lpips_alex", "lpips_vgg"]
