@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.commands.run import parser as run_parser
 from gifd_bench.benchmark.matrix.config import load_matrix
 from gifd_bench.common.errors import UserError
-from gifd_bench.common.registry import load
 from gifd_bench.priors.training.train import TrainingConfig
 from gifd_bench.tasks.datasets.cifar import CIFAR10_CLASSES
 from tests.benchmark.helpers import TINY
@@ -194,7 +194,8 @@ def config_of_prior(content: dict[str, Any]) -> None:
     known = {field.name for field in fields(TrainingConfig)}
     assert content.keys() <= known
     for key in ("dataset", "held_back_dataset"):
-        inspect.signature(load(content[key]["class_path"])).bind(**content[key]["init_args"])
+        module, _, name = content[key]["class_path"].rpartition(".")
+        inspect.signature(getattr(import_module(module), name)).bind(**content[key]["init_args"])
 
 
 def check_mention(command: str) -> None:
