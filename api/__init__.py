@@ -1,12 +1,18 @@
 """How much of a client's private images does a gradient give away?
 
+With a victim `model` (a `torch.nn.Module` that takes (B, 3, 32, 32) and gives (B, classes)), the `gradients` of its
+mean loss on one image, and that image (1, 3, 32, 32) in [0, 1] with its label (1,) int64:
+
     import gifd_bench as gb
 
     observation = gb.Observation.from_gradients(model, gradients, batch_size=1, image_size=32)
     result = gb.invert(observation, attack="gifd", prior="cifar10", iterations=100)
-    scores = gb.score(result, gb.Truth(images, labels))
+    scores = gb.score(result, gb.Truth(image, label), observation)
+    print(result.images, result.labels, scores.mean("psnr"))
 
-Everything public is a name of this package; nothing is imported before its name is used.
+Every public name is a name of this package, and a module is imported when a name of it is first used. The names of
+attacks, priors, datasets, models, defenses and metrics are those that `gifd-bench list` shows; whatever is an error of
+the caller is raised as a `gb.UserError` of one line.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         epilog="commands:\n" + "\n".join(f"  {name:{width}}  {line}" for name, line in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("command", choices=COMMANDS, metavar="command", help="one of those below")
+    command.add_argument("command", choices=list(COMMANDS), metavar="command", help="one of those below")
     command.add_argument(
         "arguments", nargs=argparse.REMAINDER, help="see `gifd-bench leaderboard COMMAND --help`"
     )

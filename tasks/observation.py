@@ -166,23 +166,27 @@ class Observation:
         """An observation from one's own federated learning code, to audit what it sends.
 
         Args:
-            model: with the weights at the start of the round.
-            gradients: what the client sent, by parameter name or in the order of `model.parameters()`:
-                a gradient, or with `client.local` the difference of parameters, after less before.
-            batch_size: images that the update was computed on, over all clients.
+            model: with the weights at the start of the round; it takes normalised images (B, 3, S, S) and
+                gives logits (B, classes).
+            gradients: what the client sent, by parameter name or in the order of `model.parameters()`, each
+                of its parameter's shape and dtype: a gradient of the mean loss, or with `client.local` the
+                difference of parameters, after less before.
+            batch_size: how many images the update was computed on, over all clients.
             spec: how to rebuild the model, for whoever reads the observation from a file; for a class of
-                one's own `ModelSpec("my_net.py:Net", ...)`. Without it the observation keeps a copy of the
-                model.
-            image_size: side of the model's images in pixels, where there is no `spec`.
-            mean, std: the normalisation of the model's input, per channel; by default none, for a model
-                that takes images in [0, 1].
-            class_names: by label; numbers where there are none.
-            labels: (batch_size,), if the attacker is to know them.
+                one's own `ModelSpec("my_net.py:Net", num_classes=10, image_size=32)`. Without it the
+                observation keeps a copy of the model: it can be attacked, and not saved.
+            image_size: S, the side of the model's images in pixels; needed where there is no `spec`.
+            mean: of the normalisation of the model's input, per channel: it sees (image - mean) / std.
+            std: likewise. By default there is no normalisation: the model takes images in [0, 1].
+            class_names: by label; by default the numbers of the classes. A prior is conditioned on a class
+                that it knows by the same name.
+            labels: (batch_size,) int64, if the attacker is to know them; `None` if they are inferred.
             client: what the client did; `None` for one gradient in evaluation mode.
-            defenses: what the attacker knows was applied; `None` for nothing known.
+            defenses: those that the attacker knows were applied, in order, with or without their parameters;
+                `None` if nothing is known, and empty if it is known that there was none.
 
         Raises:
-            TaskError: the parts do not fit together.
+            TaskError: the parts do not fit together; the message says which.
         """
         own_victim = None
         if spec is None:

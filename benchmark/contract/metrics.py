@@ -27,9 +27,11 @@ class MetricSubject:
 
     def values(self, images: Tensor, truths: Tensor) -> Tensor | None:
         """Its values; `None` where it says that it cannot be had on this machine."""
+        # Outside the block: the client's update is a gradient.
+        observation = observe()
         try:
             with torch.no_grad():
-                return self.make()(images, truths, observe())
+                return self.make()(images, truths, observation)
         except MetricMissing:
             return None
 

@@ -1,0 +1,54 @@
+"""How the documented commands are kept small, and which are not run, and why."""
+
+from __future__ import annotations
+
+# What a command is given besides, so that it takes seconds, by a pattern that the command matches. Options
+# at the end of a line win over those before them. A command that no pattern matches fails the test.
+ADDITIONS: dict[str, tuple[str, ...]] = {
+    r"run demo\b": (
+        "--targets=1",
+        "--attacks.ig.iterations=2",
+        "--attacks.latent.iterations=2",
+        "--attacks.gifd.iterations=1",
+        "--tasks.photos.model.width=2",
+    ),
+    r"run demo\b(?!.*--jobs)": ("--jobs=1",),
+    r"--attacks\+=coarse.py:Coarse": ("--attacks.coarse.iterations=2",),
+    r"run defenses_resnet18\b": ("--targets=1", "--attacks.gifd.iterations=1", "--jobs=1"),
+    r"plan \w+$": (),
+    r"list\b": (),
+    r"status\b": (),
+    r"show\b": (),
+    r"report\b": (),
+    r"priors\b": (),
+    r"sample\b": ("--columns=2",),
+    r"completion\b": (),
+    r"observe\b.*--task.model.use=convnet": ("--task.model.width=2",),
+    r"observe\b.*(torchvision|my_net.py:Net)": (),
+    r"run my_matrix.yaml": ("--attacks.gifd.iterations=1", "--targets=1", "--jobs=1"),
+    r"attack\b": ("--attack.iterations=1",),
+    r"utility\b": ("--epochs=1", "--limit=8", "--batch-size=8"),
+    r"utility defenses\b": ("--tasks.convnet.model.width=2",),
+    r"check my_(defense|dataset|model|net|prior|metric|rule).py": (),
+    r"check ig\b": ("--iterations=2",),
+    r"check coarse.py": ("--size=4",),
+    r"leaderboard build\b": (),
+    r"train-prior\b": (
+        "--steps=2",
+        "--save_every=2",
+        "--batch_size=8",
+        "--channels=[4,4,4,4]",
+        "--discriminator_channels=[4,4,4,4]",
+        "--classifier_epochs=1",
+        "--bfloat16=false",
+    ),
+}
+
+# What Python code asks for, and what it is given here.
+SMALLER = {"iterations=100": "iterations=1", "iterations=300": "iterations=1"}
+
+# Commands that are not run, and why.
+EXEMPT = {
+    "make demo": "makes a virtual environment and installs: CI does so, from nothing",
+    "make test": "runs this test",
+}
