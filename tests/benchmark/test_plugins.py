@@ -1,4 +1,5 @@
-"""An attack from outside, which is that of the page on writing one: what it may do, and what is said of it."""
+"""An attack from outside, which is that of the page on writing one: what it may do, and what is said of
+it."""
 
 from __future__ import annotations
 
