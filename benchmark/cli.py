@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, version
 
@@ -93,8 +94,11 @@ def _command(name: str, added: Mapping[str, EntryPoint]) -> Callable[[list[str]]
     from gifd_bench.benchmark.matrix.component import NOUNS
     from gifd_bench.common.registry import unknown
 
-    if any(name in noun for noun in NOUNS.values()):
+    components = {known for noun in NOUNS.values() for known in noun}
+    if name in components:
         # `gifd-bench gifd --help` is what somebody types who wants to know its options.
         lister = import_module(module_of("list")).run
         return lambda _: int(lister([name]))
-    raise UserError(unknown("command", name, sorted({*COMMANDS, *added})))
+    commands = sorted({*COMMANDS, *added})
+    near = get_close_matches(name, [*commands, *components], n=1)
+    raise UserError(unknown("command", name, commands if not near or near[0] in commands else near))

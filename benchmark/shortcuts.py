@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from gifd_bench.benchmark.display import Listener
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.invert import invert as run_attack
+from gifd_bench.common.errors import one_line
 from gifd_bench.priors.base import Prior
 from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.observation import Observation
@@ -46,11 +48,13 @@ def invert(
             observation's threat model does not grant.
     """
     if isinstance(attack, str):
-        title, made = attack, ATTACKS.make(attack, options)
+        title, made = attack, _make(attack, options)
     elif options:
         raise BenchmarkError(f"the attack is made already, and takes no option '{next(iter(options))}'")
     else:
         title, made = type(attack).__name__, attack
+    if made.options.needs_prior and prior is None:
+        raise BenchmarkError(f"attack '{title}' needs a prior; give one, such as prior='cifar10'")
     made_prior: Prior | None = PRIORS.make(prior, {}) if isinstance(prior, str) else prior
     unmet = made.options.unmet(observation.threat_model, observation.is_difference)
     if unmet is not None:
@@ -61,3 +65,11 @@ def invert(
         answer = run_attack(made, observation, made_prior, seed, callbacks=[Listener(display, title)])
         display.end(title, "done")
     return answer
+
+
+def _make(attack: str, options: Mapping[str, Any]) -> Attack:
+    """An attack by name, with some of its options."""
+    try:
+        return ATTACKS.attack_class(attack)(**options)
+    except TypeError as error:  # A text where a number is expected, for example.
+        raise BenchmarkError(f"{attack}: {one_line(error)}") from error

@@ -55,6 +55,9 @@ def _add(
     command: argparse.ArgumentParser,
 ) -> None:
     for action in command._actions:
+        if isinstance(action.choices, dict):
+            # shtab takes a mapping for subcommands.
+            action.choices = list(action.choices)
         if action.type is Path or action.dest == "config":
             action.complete = shtab.FILE  # type: ignore[attr-defined]
         for option in action.option_strings:

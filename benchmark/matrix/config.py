@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from gifd_bench.benchmark.attacks.registry import ATTACKS
@@ -132,7 +133,8 @@ def load_matrix(name: str, overrides: Sequence[str] = ()) -> Matrix:
     try:
         return _resolve(path.stem, _with_more(content, added), rest)
     except UserError as error:
-        raise BenchmarkError(f"{path}: {error}") from error
+        # A bundled one goes by its name.
+        raise BenchmarkError(f"{path if path == Path(name) else name}: {error}") from error
 
 
 def _with_more(content: dict[str, Any], added: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.needs import offline
 from gifd_bench.benchmark.matrix.unmet import options_of
+from gifd_bench.common.errors import UserError
 from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.errors import TaskError
 
@@ -89,7 +91,12 @@ def evaluations_of(cell: Cell) -> int | None:
     stages: tuple[str, ...] | None = ()
     if cell.prior is not None:
         stages = PRIORS.stage_names(cell.prior.name, cell.prior.arguments())
-    return None if stages is None else options_of(cell.attack).total_evaluations(stages)
+    if stages is None:
+        return None
+    try:
+        return options_of(cell.attack).total_evaluations(stages)
+    except UserError as error:
+        raise BenchmarkError(f"attacks.{cell.attack.label}: {error}") from error
 
 
 class _Stopwatch:

@@ -44,3 +44,10 @@ def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:
         return None if found == wanted else f"{key}: {found}, not {wanted}"
     below = (first_difference(f, w, f"{key}.{name}" if key else name) for name, f, w in pairs)
     return next((difference for difference in below if difference), None)
+
+
+def without_code(config: Any) -> Any:
+    """A configuration without what identifies the code of components from outside."""
+    if isinstance(config, dict):
+        return {name: without_code(value) for name, value in config.items() if name != "code"}
+    return [without_code(value) for value in config] if isinstance(config, list) else config

@@ -157,7 +157,7 @@ class CellRecord:
             record.gradient_evaluations,
             record.seconds,
         ):
-            raise FileError(f"{path}: damaged (a done cell without its numbers)")
+            raise FileError(f"{path}: damaged, or of another version (a done cell without its numbers)")
         return record
 
 

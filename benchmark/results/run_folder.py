@@ -12,7 +12,7 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.results.cell_folder import CellFolder
-from gifd_bench.benchmark.results.output_folder import first_difference
+from gifd_bench.benchmark.results.output_folder import first_difference, without_code
 from gifd_bench.common.errors import one_line
 from gifd_bench.common.files import make_folder, read_json, read_tensors, write_json, write_tensors
 
@@ -52,6 +52,8 @@ class RunFolder:
         """Make the folder, or make sure that it holds a run of these very cells.
 
         Labels may be others than when the run was begun: they are for display, and become the new ones.
+            Code
+        from outside may have changed, too: cells of the new code are other cells, which have not run yet.
 
         Args:
             matrix: what is to be run.
@@ -80,8 +82,8 @@ class RunFolder:
                 "without --threads, or choose another --output"
             )
         if held.config() != matrix.config():
-            if [cell.id for cell in held.cells()] != [cell.id for cell in matrix.cells()]:
-                difference = first_difference(held.config(), matrix.config())
+            difference = first_difference(without_code(held.config()), without_code(matrix.config()))
+            if difference and [cell.id for cell in held.cells()] != [cell.id for cell in matrix.cells()]:
                 raise BenchmarkError(
                     f"{self.path}: holds a run of another matrix ({difference}); choose another --output"
                 )

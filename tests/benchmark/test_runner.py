@@ -18,7 +18,6 @@ from gifd_bench.benchmark.results.output_folder import first_difference
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.priors.errors import PriorError
-from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import load_observation
 from gifd_bench.tasks.truth import Truth
@@ -146,14 +145,16 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
         run(tiny_matrix(tmp_path), tmp_path / "out" / "thesis.tex")
 
 
-def test_a_damaged_observation_is_an_error_and_not_overwritten(tmp_path: Path) -> None:
+def test_a_damaged_observation_costs_its_own_cells_and_is_not_overwritten(tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path)
     with pytest.raises(InversionInterrupted):
         run(matrix, tmp_path / "out", stop=after(0))
     (file,) = (tmp_path / "out" / "observations").iterdir()
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(TaskError, match="damaged observation file"):
-        run(matrix, tmp_path / "out")
+    run(matrix, tmp_path / "out")
+    rows = rows_of(RunFolder(tmp_path / "out"))
+    assert [row.status for row in rows] == ["failed", "failed", "done", "done"]
+    assert all("damaged observation file" in (row.reason or "") for row in rows[:2])
     assert len(file.read_bytes()) == 1000
 
 
@@ -165,9 +166,11 @@ def test_damaged_weights_are_an_error_before_the_first_cell(tmp_path: Path) -> N
     assert not list((tmp_path / "out" / "cells").iterdir())
 
 
-def test_a_target_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(TaskError, match="target 10 does not exist"):
-        run(tiny_matrix(tmp_path, targets=[10]), tmp_path / "out")
+def test_a_target_that_does_not_exist_costs_its_own_cells(tmp_path: Path) -> None:
+    run(tiny_matrix(tmp_path, targets=[10, 0]), tmp_path / "out")
+    rows = rows_of(RunFolder(tmp_path / "out"))
+    assert {(row.target, row.status) for row in rows} == {(10, "failed"), (0, "done")}
+    assert all("target 10 does not exist" in (row.reason or "") for row in rows if row.target)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def changed(**changes: Any) -> dict[str, Any]:
         (changed(attacks={"ig": {"iteratons": 3}}), [], "iteratons"),
         (changed(attacks={"ig": {"iterations": "many"}}), [], "attacks.ig.iterations"),
         (changed(attacks={"ig": {"iterations": 2.5}}), [], "attacks.ig.iterations"),
-        (changed(attacks={"igg": None}), [], "attacks.igg: no attack 'igg'; there are: dlg, ggl"),
+        (changed(attacks={"igg": None}), [], "attacks.igg: no attack 'igg'; did you mean ig"),
         (changed(attacks={"ig": 3}), [], "attacks.ig: a mapping is expected"),
         (changed(attacks={"a b": {"use": "ig"}}), [], "label 'a b'"),
         (changed(attacks=None), [], "attacks: at least one"),
@@ -174,9 +174,7 @@ def test_a_wrong_configuration_is_one_line_that_says_where(
 
 @pytest.mark.parametrize("name", ["nonesuch", "../configs/demo", "demo.yaml", "/etc"])
 def test_a_configuration_that_does_not_exist(name: str) -> None:
-    with pytest.raises(
-        BenchmarkError, match=r"no such file, nor a bundled configuration; there are: .*demo"
-    ):
+    with pytest.raises(BenchmarkError, match=r"no such file, and no bundled configuration .*demo"):
         find_config(name)
 
 
@@ -215,7 +213,7 @@ def test_each_use_of_randomness_has_a_stream_of_its_own(write: Write) -> None:
         of_seed = [cell for cell in cells if cell.seed == seed]
         assert len({cell.model_seed for cell in of_seed}) == 1
         assert len({cell.defense_seed for cell in of_seed}) == 2
-        assert len({cell.attack_seed for cell in of_seed}) == 4
+        assert len({cell.attack_seed for cell in of_seed}) == 2
     assert len({cell.model_seed for cell in cells}) == 2
     assert {cell.model_seed for cell in cells}.isdisjoint(cell.attack_seed for cell in cells)
 
