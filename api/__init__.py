@@ -1,7 +1,7 @@
 """How much of a client's private images does a gradient give away?
 
 Given a victim `model` (a `torch.nn.Module` that takes (B, 3, 32, 32) and gives (B, classes)), the
-`gradients` of its mean loss on one image, and that image (1, 3, 32, 32) in [0, 1] with its label (1,) int64:
+`gradients` of its mean loss on one image, and that image (1, 3, 32, 32) in [0, 1] with its label (1,):
 
     import gifd_bench as gb
 

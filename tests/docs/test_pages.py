@@ -92,6 +92,16 @@ def test_a_command_that_no_rule_covers_is_noticed() -> None:
         run_line("pip install gifd-bench", Path(), in_process=True)
 
 
+def test_no_rule_is_left_over() -> None:
+    blocks = [block for page in PAGES for block in blocks_of(page.read_text(encoding="utf-8"))]
+    shell = [block for block in blocks if block.language == "shell"]
+    lines = [without_comment(line) for block in shell for _, line in block.commands()]
+    assert set(lines) >= EXEMPT.keys()
+    assert not [pattern for pattern in ADDITIONS if not any(re.search(pattern, line) for line in lines)]
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert {line.removeprefix("make ") for line in EXEMPT} <= set(targets)
+
+
 def follow(page: Path, images: Path, in_process: bool = True) -> None:
     """Do what a page says, in the working directory.
 
@@ -125,7 +135,7 @@ def follow(page: Path, images: Path, in_process: bool = True) -> None:
 
 def run_line(line: str, images: Path, in_process: bool) -> None:
     """Run a line of a shell block, with what keeps it small."""
-    line = re.sub(r"\s+# .*", "", line)
+    line = without_comment(line)
     if line in EXEMPT:
         return
     assert line.startswith("gifd-bench "), "no rule covers this command"
@@ -137,9 +147,8 @@ def run_line(line: str, images: Path, in_process: bool) -> None:
         load_matrix(options.config, overrides)
     with ExitStack() as stack:
         if target:
-            stack.enter_context(
-                redirect_stdout(stack.enter_context(Path(target).open("w", encoding="utf-8")))
-            )
+            file = stack.enter_context(Path(target).open("w", encoding="utf-8"))
+            stack.enter_context(redirect_stdout(file))
         if in_process:
             status, errors = cli(words), ""
         else:
@@ -148,6 +157,11 @@ def run_line(line: str, images: Path, in_process: bool) -> None:
             sys.stdout.write(done.stdout)
             status, errors = done.returncode, done.stderr
     assert status == 0, f"ended with status {status} {errors}"
+
+
+def without_comment(line: str) -> str:
+    """A command without the remark after it."""
+    return re.sub(r"\s+# .*", "", line)
 
 
 def small_words(line: str, images: Path) -> list[str]:
