@@ -1,8 +1,7 @@
 """How much of a client's private images does a gradient give away?
 
-With a victim `model` (a `torch.nn.Module` that takes (B, 3, 32, 32) and gives (B, classes)), the
-`gradients` of its mean loss on one image, and that image (1, 3, 32, 32) in [0, 1] with its label (1,)
-int64:
+Given a victim `model` (a `torch.nn.Module` that takes (B, 3, 32, 32) and gives (B, classes)), the
+`gradients` of its mean loss on one image, and that image (1, 3, 32, 32) in [0, 1] with its label (1,):
 
     import gifd_bench as gb
 
@@ -11,9 +10,9 @@ int64:
     scores = gb.score(result, gb.Truth(image, label), observation)
     print(result.images, result.labels, scores.mean("psnr"))
 
-Every public name is a name of this package, and a module is imported when a name of it is first used. The
-names of attacks, priors, datasets, models, defenses and metrics are those that `gifd-bench list` shows;
-whatever is an error of the caller is raised as a `gb.UserError` of one line.
+Every public name is a name of this package, and a module is imported when a name of it is first used.
+Attacks, priors, datasets, models, defenses and metrics are named as `gifd-bench list` shows them. What the
+caller did wrong is raised as a `gb.UserError` of one line.
 """
 
 from __future__ import annotations

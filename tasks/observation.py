@@ -182,8 +182,8 @@ class Observation:
                 that it knows by the same name.
             labels: (batch_size,) int64, if the attacker is to know them; `None` if they are inferred.
             client: what the client did; `None` for one gradient in evaluation mode.
-            defenses: those that the attacker knows were applied, in order, with or without their
-                parameters; `None` if nothing is known, and empty if it is known that there was none.
+            defenses: those that the attacker knows were applied, in order, with or without parameters;
+                `None` if nothing is known, and empty if it is known that there was none.
 
         Raises:
             TaskError: the parts do not fit together; the message says which.

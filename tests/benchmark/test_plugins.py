@@ -1,5 +1,4 @@
-"""An attack from outside, which is that of the page on writing one: what it may do, and what is said of
-it."""
+"""An attack from outside, the one of the page on writing one: what is said of it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
     r"sample\b": ("--columns=2",),
     r"completion\b": (),
     r"observe\b.*--task.model.use=convnet": ("--task.model.width=2",),
-    r"observe\b.*(torchvision|my_net.py:Net)": (),
+    r"observe\b.*torchvision": (),
     r"run my_matrix.yaml": ("--attacks.gifd.iterations=1", "--targets=1", "--jobs=1"),
     r"attack\b": ("--attack.iterations=1",),
     r"utility\b": ("--epochs=1", "--limit=8", "--batch-size=8"),
