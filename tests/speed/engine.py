@@ -1,8 +1,8 @@
 """What the engine costs round an inversion, at many cells. Run: `python -m tests.speed.engine 100 1000`.
 
 The inversion is faked: it answers at once, always the same; scoring is faked too. What is left is what a
-cell costs beside its science: choosing and claiming it, building attack and observation, its files. One cell
-in ten makes an observation. Each size runs in a process of its own.
+cell costs beside its science: choosing and claiming it, building attack and observation, its files. One
+cell in ten makes an observation. Each size runs in a process of its own.
 """
 
 from __future__ import annotations
