@@ -31,6 +31,7 @@ from gifd_bench.benchmark.tracking.guarded import Guarded
 from gifd_bench.common.errors import StorageError, one_line
 from gifd_bench.common.threads import operation_threads
 from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import load_observation
 from gifd_bench.tasks.task import Task
@@ -212,7 +213,8 @@ class Runner:
             scores = score(reconstruction, truth, observation, self._metrics)
             folder.write_done(reconstruction, scores, checkpoint.spent())
             self.tracker.finish(reconstruction, scores, truth)
-        except (InversionInterrupted, KeyboardInterrupt, StorageError):
+        except (InversionInterrupted, KeyboardInterrupt, StorageError, TaskError):
+            # A damaged observation, or images that are not there, are the user's to mend.
             folder.note("is interrupted")
             raise
         except Exception as error:  # A failure is a row: whatever an attack raises is recorded.
