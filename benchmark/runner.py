@@ -6,18 +6,20 @@ import gc
 import math
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
 from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.display import Display, Listener, VictimListener
 from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.task import TaskConfig
-from gifd_bench.benchmark.matrix.unmet import unmet
+from gifd_bench.benchmark.matrix.unmet import options_of, unmet
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.claims import DEATHS, claimed
 from gifd_bench.benchmark.results.run_folder import RunFolder
@@ -29,6 +31,7 @@ from gifd_bench.benchmark.tracking.guarded import Guarded
 from gifd_bench.common.errors import StorageError, one_line
 from gifd_bench.common.threads import operation_threads
 from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import load_observation
 from gifd_bench.tasks.task import Task
@@ -39,7 +42,7 @@ class Limits:
     """What each cell may take.
 
     Attributes:
-        seconds: of wall time; null for no limit.
+        seconds: of wall time; `None` for no limit.
         checkpoint_seconds: between two checkpoints of an inversion.
         ends_process: whether a cell that hangs beyond its limit ends the process that runs it.
     """
@@ -72,13 +75,35 @@ class StopRequest:
         signal.signal(number, self._before[signal.Signals(number)])
 
 
+@contextmanager
+def _without_imports() -> Iterator[None]:
+    """Keep Python's search for reference cycles away from what is there already, most of it imported: that
+    search, after every cell, would cost ten times what all else of the engine does."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def attack_of(component: Component) -> Attack:
+    """A fresh attack; the options of it are parsed once for all cells that share them.
+
+    Raises:
+        UserError: it cannot be built, or its code is no longer the one that was resolved.
+    """
+    component.check_code()
+    return ATTACKS.attack_class(component.name)(options_of(component))
+
+
 class Runner:
     """Runs what is missing in a run folder.
 
     Args:
         run: the folder, opened for the matrix.
         tracker: where curves and scores go besides.
-        display: see there.
+        display: told of each inversion's begin, iterations and end.
         stop: asked after every iteration; true writes a checkpoint and raises InversionInterrupted.
         limits: of each cell.
     """
@@ -100,24 +125,33 @@ class Runner:
         self._priors: dict[str, Prior] = {}
         self._tasks: dict[str, Task] = {}
 
-    def run_all(self, matrix: Matrix, most: int | None = None) -> None:
+    def run_all(self, matrix: Matrix, most: int | None = None, start: int = 0) -> None:
         """Run every cell that has not ended and that no other process runs.
 
         Args:
             matrix: what the folder was opened for.
-            most: end after so many cells; null for all.
+            most: end after so many cells; `None` for all.
+            start: position in the matrix of the cell to begin with; those before it come last.
 
         Raises:
             BenchmarkError, TaskError, PriorError: the user's files or settings are at fault.
             InversionInterrupted: asked to stop; running again goes on.
         """
         self._metrics = {metric.label: metric.build() for metric in matrix.metrics}
-        waiting = (cell for cell in matrix.cells() if not self.run.cell(cell).ended())
+        cells, begun = list(matrix.cells()), self.run.begun()
+        waiting = [
+            cell
+            for cell in cells[start:] + cells[:start]
+            if cell.id not in begun or not self.run.cell(cell).ended()
+        ]
         for component in {repr(prior): prior for cell in waiting if (prior := cell.prior)}.values():
             # Now, so that weights that are damaged are an error before the first cell runs.
             self._prior(component)
-        left = math.inf if most is None else most
-        for cell in matrix.cells():
+        with _without_imports():
+            self._run_waiting(matrix.name, waiting, math.inf if most is None else most)
+
+    def _run_waiting(self, matrix: str, waiting: Sequence[Cell], left: float) -> None:
+        for cell in waiting:
             folder = self.run.cell(cell)
             if left == 0:
                 return
@@ -132,7 +166,7 @@ class Runner:
                     folder.write_failed(reason, "", 0.0)
                     self.display.end(cell.title, "failed")
                 else:
-                    self._run_cell(matrix.name, cell, folder)
+                    self._run_cell(matrix, cell, folder)
                     # An attack and its Trainer refer to each other, and hold victim and observation: with
                     # large ones, Python would be out of memory before it looked for such cycles itself.
                     gc.collect()
@@ -157,7 +191,7 @@ class Runner:
 
         hard_limit = self.limits.seconds if self.limits.ends_process else None
         try:
-            attack: Attack = cell.attack.build()
+            attack = attack_of(cell.attack)
             observation = self._observation(cell)
             with ends_when_hung(hard_limit, hung):
                 reconstruction = invert(
@@ -179,7 +213,8 @@ class Runner:
             scores = score(reconstruction, truth, observation, self._metrics)
             folder.write_done(reconstruction, scores, checkpoint.spent())
             self.tracker.finish(reconstruction, scores, truth)
-        except (InversionInterrupted, KeyboardInterrupt, StorageError):
+        except (InversionInterrupted, KeyboardInterrupt, StorageError, TaskError):
+            # A damaged observation, or images that are not there, are the user's to mend.
             folder.note("is interrupted")
             raise
         except Exception as error:  # A failure is a row: whatever an attack raises is recorded.

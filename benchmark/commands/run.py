@@ -45,6 +45,8 @@ def run(arguments: list[str]) -> int:
             raise BenchmarkError(f"--{name} must be at least 1, not {number}")
     # Before anything is written: options that do not go together, or do not fit their prior.
     workload(matrix.cells(), {})
+    # The report shows labels, which may be others than when it was written.
+    relabelled = folder.matrix.is_file() and folder.load_matrix().config() != matrix.config()
     folder.open_for(matrix, options.threads)
     if options.retry == "failed":
         folder.retire_failed()
@@ -53,12 +55,14 @@ def run(arguments: list[str]) -> int:
     tracker = Guarded(TRACKERS[options.tracker]())
     pending = [cell for cell in matrix.cells() if not folder.cell(cell).ended()]
     _check_needs(matrix, pending, folder)
+    if not pending and folder.report.is_file():
+        console.print(f"{folder.path}: every cell has ended already", markup=False, soft_wrap=True)
     all_ended = not pending or _run(options, matrix, folder, console, len(pending))
     tracker.summarise(folder)
     if not all_ended:
         console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
         return ExitStatus.INTERRUPTED
-    return _report(folder, console)
+    return _report(folder, console, write=bool(pending) or not folder.report.is_file() or relabelled)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -129,10 +133,11 @@ def _check_needs(matrix: Matrix, pending: Sequence[Cell], folder: RunFolder) -> 
         raise BenchmarkError(f"before the first cell can run, this is needed:{listed}")
 
 
-def _report(folder: RunFolder, console: Console) -> int:
-    """Write the page and print the means."""
+def _report(folder: RunFolder, console: Console, write: bool) -> int:
+    """Write the page, where it is to be written, and print the means."""
     rows = rows_of(folder)
-    write_report(folder, rows)
+    if write:
+        write_report(folder, rows)
     console.print(mean_table(rows))
     console.print(f"every cell: gifd-bench show {folder.path}", markup=False, soft_wrap=True)
     console.print(f"report: {folder.report.resolve()}", markup=False, soft_wrap=True)

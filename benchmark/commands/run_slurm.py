@@ -26,7 +26,7 @@ def add_slurm_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--gpus", type=int, default=default.gpus, help="of a job")
     group.add_argument("--job-memory", type=float, metavar="GIB", help="of a job")
     group.add_argument("--parallel", type=int, default=default.parallel, help="jobs at a time")
-    group.add_argument("--chunk", type=int, default=default.chunk, help="cells of a job, if they are small")
+    group.add_argument("--chunk", type=int, help="cells of a job; default: about ten minutes of them")
     group.add_argument(
         "--notice", type=int, metavar="SECONDS", default=default.notice, help="before a job's time is up"
     )
@@ -54,6 +54,8 @@ def run_on_slurm(
         notice=options.notice,
     )
     jobs = submit(folder, slurm, settings)
+    if not jobs:
+        return True
     command = f"gifd-bench status {folder.path} --watch"
     console.print(f"{len(jobs)} jobs submitted, from {jobs[0]}; {command}", markup=False, soft_wrap=True)
     if options.no_wait:

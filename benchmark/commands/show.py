@@ -20,6 +20,8 @@ TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
 }
 
 WIDTH = 120
+# A table of more cells takes minutes to lay out, and nobody reads it.
+MOST_CELLS = 1000
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,5 +44,9 @@ def run(arguments: list[str]) -> int:
         console = Console()
         # A narrow terminal may wrap lines; a number cut in two is of no use.
         console.width = max(console.width, WIDTH)
-        console.print(cell_table(rows), mean_table(rows))
+        if len(rows) <= MOST_CELLS:
+            console.print(cell_table(rows), mean_table(rows))
+        else:
+            console.print(mean_table(rows))
+            console.print(f"{len(rows)} cells are too many for a table; every one: --format csv or json")
     return 0

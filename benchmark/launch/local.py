@@ -15,7 +15,11 @@ from gifd_bench.benchmark.launch.worker import WorkerSettings
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.common.errors import ExitStatus
 
+# Seconds between two looks at the folder: at first, and at most.
 POLL = 0.5
+LONGEST_POLL = 60.0
+# What the looks may take of a processor's time.
+SHARE = 0.01
 # Bytes of a worker's standard error that are looked at when it has ended.
 TAIL = 4096
 
@@ -76,8 +80,8 @@ class LocalLauncher:
 
         Args:
             run: opened for its matrix.
-            show: called with the status, twice a second.
-            stop: asked as often; true lets the workers write their checkpoints and end.
+            show: called with the status, twice a second, or more seldom where there are very many cells.
+            stop: asked twice a second; true lets the workers write their checkpoints and end.
 
         Returns:
             Whether all cells have ended; false after an interruption.
@@ -90,7 +94,9 @@ class LocalLauncher:
         fruitless = 0
         try:
             while True:
+                began = time.monotonic()
                 status = reader.read()
+                took = time.monotonic() - began
                 show(status)
                 if stop():
                     return status.ended == status.cells
@@ -109,10 +115,20 @@ class LocalLauncher:
                     return True
                 while left and len(workers) < min(self.jobs, left):
                     workers.append(Worker(self.settings.command(run.path), run.threads))
-                time.sleep(POLL)
+                # Looking takes no more than a hundredth of the time.
+                _sleep(max(POLL, min(LONGEST_POLL, took / SHARE)), workers, stop)
         finally:
             _end(workers)
             show(reader.read())
+
+
+def _sleep(seconds: float, workers: list[Worker], stop: Callable[[], bool]) -> None:
+    """Sleep, but no longer than until a worker has ended or somebody asks to stop."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(POLL, left))
+        if stop() or any(worker.process.poll() is not None for worker in workers):
+            return
 
 
 def processors() -> int:

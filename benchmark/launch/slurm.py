@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import os
+import re
 import signal
 import subprocess
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from types import FrameType
 from typing import Any
 
@@ -16,10 +17,14 @@ import submitit
 from submitit.core.utils import FailedJobError
 
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.launch.status import StatusReader
 from gifd_bench.benchmark.launch.worker import WorkerSettings, work
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.common.errors import ExitStatus, one_line
+
+# Wall time that a job is given cells for, where nobody says how many.
+JOB_SECONDS = 600.0
+# Slurm's own default of MaxArraySize; the highest index is one less.
+DEFAULT_ARRAY = 1001
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,8 @@ class SlurmSettings:
         gpus: of a job.
         memory_gib: of a job; `None` for the cluster's default.
         parallel: jobs that run at a time, at most.
-        chunk: cells that a job runs before it ends, so that small cells share a job.
+        chunk: cells that a job runs before it ends, so that small cells share a job; `None` for as many as
+            take about ten minutes, by the cells of the run that are done, or one where none is.
         notice: seconds before the time limit at which a job is told.
     """
 
@@ -46,11 +52,14 @@ class SlurmSettings:
     gpus: int = 0
     memory_gib: float | None = None
     parallel: int = 16
-    chunk: int = 1
+    chunk: int | None = None
     notice: int = 90
 
     def __post_init__(self) -> None:
-        if min(self.minutes, self.cpus or 1, self.parallel, self.chunk, self.notice) < 1 or self.gpus < 0:
+        if (
+            min(self.minutes, self.cpus or 1, self.parallel, self.chunk or 1, self.notice) < 1
+            or self.gpus < 0
+        ):
             raise BenchmarkError("time, cpus, parallel, chunk and notice must be at least 1, gpus 0")
 
 
@@ -92,9 +101,14 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
     Raises:
         BenchmarkError: there is no Slurm here, or it takes no such job.
     """
-    status = StatusReader(run).read()
-    jobs = math.ceil((status.cells - status.ended) / slurm.chunk)
-    settings = replace(settings, most=slurm.chunk)
+    waiting, chunk = _waiting(run), slurm.chunk or chunk_of(run)
+    if not waiting:
+        return []
+    # Each job begins at cells of its own, so that no two look at the same ones.
+    array = [
+        SlurmJob(run.path.resolve(), replace(settings, most=chunk, start=position))
+        for position in waiting[::chunk]
+    ]
     # A new folder each time: on a new cluster, ids begin again.
     logs = run.path / "slurm" / time.strftime("%Y%m%d-%H%M%S")
     parameters: dict[str, Any] = {
@@ -111,13 +125,43 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
         "slurm_signal_delay_s": slurm.notice,
         "slurm_additional_parameters": {"requeue": True},
     }
-    array = [SlurmJob(run.path.resolve(), settings)] * jobs
     try:
         executor = submitit.AutoExecutor(folder=logs, cluster="slurm")
         executor.update_parameters(**{name: v for name, v in parameters.items() if v is not None})
-        return [job.job_id for job in executor.map_array(run_job, array)]
+        most = largest_array()
+        parts = [array[first : first + most] for first in range(0, len(array), most)]
+        return [job.job_id for part in parts for job in executor.map_array(run_job, part)]
     except (RuntimeError, OSError, ValueError, FailedJobError) as error:
         raise BenchmarkError(f"Slurm takes no such job: {one_line(error)}") from error
+
+
+def chunk_of(run: RunFolder) -> int:
+    """How many cells take about ten minutes, by those of the run that are done; one where none is, because
+    nothing is known of them."""
+    records = (folder.read() for _, folder in run.cells() if folder.ended())
+    seconds = [record.seconds for record in records if record.status == "done" and record.seconds]
+    return max(1, round(JOB_SECONDS / fmean(seconds))) if seconds else 1
+
+
+def largest_array() -> int:
+    """How many jobs an array may have here; what Slurm takes by default where it does not say."""
+    command = ["scontrol", "show", "config"]
+    try:
+        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return DEFAULT_ARRAY
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", said, re.MULTILINE)
+    return max(1, int(found.group(1))) if found else DEFAULT_ARRAY
+
+
+def _waiting(run: RunFolder) -> list[int]:
+    """Positions in the matrix of the cells that have not ended."""
+    begun = run.begun()
+    return [
+        position
+        for position, (cell, folder) in enumerate(run.cells())
+        if cell.id not in begun or not folder.ended()
+    ]
 
 
 def run_job(job: SlurmJob) -> int:

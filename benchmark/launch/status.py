@@ -64,6 +64,7 @@ class StatusReader:
     """Reads the status of a run again and again; results that were read once are not read again."""
 
     def __init__(self, run: RunFolder) -> None:
+        self._run = run
         self._waiting: Sequence[tuple[Cell, CellFolder]] = list(run.cells())
         self._ended: Counter[str] = Counter()
 
@@ -71,7 +72,12 @@ class StatusReader:
         """The status now."""
         waiting, running = [], []
         counts: Counter[str] = Counter()
+        begun = self._run.begun() if self._waiting else frozenset()
         for cell, folder in self._waiting:
+            if folder.path.name not in begun:
+                waiting.append((cell, folder))
+                counts["queued"] += 1
+                continue
             status = folder.status()
             if status is not None:
                 self._ended[status] += 1

@@ -1,6 +1,7 @@
 """A worker: a process that runs cells of a folder until none is left for it.
 
-`python -m benchmark.launch.worker FOLDER` is what launchers start. It needs nothing but the folder.
+`python -m gifd_bench.benchmark.launch.worker FOLDER` is what launchers start. It needs nothing but the
+folder.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class WorkerSettings:
         cell_seconds: time limit of a cell; null for none.
         memory_gib: data that a worker may hold; null for no limit.
         checkpoint_seconds: between two checkpoints of an inversion.
-        most: cells that one worker runs before it ends; null for all that are left.
+        most: cells that one worker runs before it ends; `None` for all that are left.
+        start: position in the matrix of the cell that it begins with; those before it come last.
     """
 
     tracker: str = "none"
@@ -42,6 +44,7 @@ class WorkerSettings:
     memory_gib: float | None = None
     checkpoint_seconds: float = 30.0
     most: int | None = None
+    start: int = 0
 
     def command(self, folder: Path) -> list[str]:
         """The command line of a worker."""
@@ -72,7 +75,7 @@ def run_cells(
         file = ProgressFile(lambda: runner.current.progress if runner.current else None)
         runner = Runner(run, TRACKERS[settings.tracker](), with_file(file), stop, limits)
         try:
-            runner.run_all(matrix, settings.most)
+            runner.run_all(matrix, settings.most, settings.start)
         except (InversionInterrupted, KeyboardInterrupt):
             return False
     return True

@@ -108,11 +108,19 @@ class Component:
         Raises:
             UserError: it cannot be built, or its code is no longer the one that was resolved.
         """
+        self.check_code()
+        return NOUNS[self.kind].make(self.name, self.arguments())
+
+    def check_code(self) -> None:
+        """Make sure that code from outside is still the code that was resolved.
+
+        Raises:
+            UserError: it is another, or is gone.
+        """
         if self.code is not None and NOUNS[self.kind].code(self.name) != self.code:
             raise BenchmarkError(
                 f"{self.name}: its code has changed since this run was begun; choose another --output"
             )
-        return NOUNS[self.kind].make(self.name, self.arguments())
 
     def with_options(self, changes: Mapping[str, Any]) -> Component:
         """The same with some options changed, these resolved and checked.

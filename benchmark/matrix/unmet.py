@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
-
 from gifd_bench.benchmark.attacks.options import AttackOptions
 from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.matrix.cell import Cell
@@ -28,10 +25,12 @@ def unmet(cell: Cell) -> str | None:
 
 def options_of(attack: Component) -> AttackOptions:
     """The typed options of an attack; built once for all cells that share it."""
-    return _options(attack.name, json.dumps(attack.config(), sort_keys=True))
+    # Two paths may lead to the same code, so the name is part of the key.
+    key = (attack.name, attack.canonical)
+    if key not in _OPTIONS:
+        _OPTIONS[key] = ATTACKS.options(attack.name, attack.arguments())
+    return _OPTIONS[key]
 
 
-@lru_cache(maxsize=1024)
-def _options(name: str, config: str) -> AttackOptions:
-    attack = Component.from_config("attack", json.loads(config))
-    return ATTACKS.options(name, attack.arguments())
+# By name and canonical text of the attack: a matrix has few of them, and many cells.
+_OPTIONS: dict[tuple[str, str], AttackOptions] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -31,13 +32,20 @@ def read_record(kind: type[R], path: Path) -> R:
     """
     content = read_json(path)
     try:
-        return TypeAdapter(kind).validate_python(content)
+        validated: R = _adapter(kind).validate_python(content)
+        return validated
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "its content"
         raise FileError(f"{path}: damaged, or of another version ({where}: {first['msg']})") from error
     except RecursionError as error:
         raise FileError(f"{path}: damaged (nested too deeply)") from error
+
+
+@lru_cache(maxsize=32)
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Building one takes longer than reading a file with it."""
+    return TypeAdapter(kind)
 
 
 @dataclass(frozen=True)
@@ -77,8 +85,13 @@ class Circumstances:
     @classmethod
     def now(cls, commit: str | None, machine: Machine | None) -> Circumstances:
         """Those of this process."""
-        versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-        return cls(versions, commit, machine)
+        return cls(_versions(), commit, machine)
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    """Versions of Python and of the packages, looked up once a process."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,13 @@ class RunFolder:
         """Every cell of the matrix, ended or not."""
         for cell in self.load_matrix().cells():
             yield cell, self.cell(cell)
+
+    def begun(self) -> frozenset[str]:
+        """Ids of the cells that have a folder: one look, where a look for each cell costs more."""
+        try:
+            return frozenset(os.listdir(self.path / "cells"))  # noqa: PTH208, names are what is wanted
+        except FileNotFoundError:
+            return frozenset()
 
     def retire_failed(self) -> None:
         """Put the results of failed cells aside, so that they run again."""
