@@ -2,10 +2,10 @@
 
 The gradient of a linear or convolution layer's weights is the sum of outer products d_p u_p^T over
 positions (images, pixels, tokens): u_p is what enters the layer at a position (for a convolution, all
-pixels under the kernel), d_p the gradient of the loss at the output there. The inner product with an observed gradient O is
-sum_p d_p^T O u_p, and the squared norm sum_pq (d_p . d_q)(u_p . u_q), the "ghost norm" of per-example
-clipping (Li et al., "Large language models can be strong differentially private learners", ICLR 2022,
-section 4).
+pixels under the kernel), d_p the gradient of the loss at the output there. The inner product with an
+observed gradient O is sum_p d_p^T O u_p, and the squared norm sum_pq (d_p . d_q)(u_p . u_q), the "ghost
+norm" of per-example clipping (Li et al., "Large language models can be strong differentially private
+learners", ICLR 2022, section 4).
 """
 
 from __future__ import annotations
