@@ -89,14 +89,14 @@ class GradientProducts:
     """Computes `Products` of candidates with the observed gradients of one victim.
 
     Where a layer allows it, the gradient of its parameters is never formed (see `factored_layers`). That is
-    decided by the kinds of modules and then checked: on random inputs all products are compared with those of
-    gradients from autograd. A parameter that differs (since it is shared, or a module is called twice or has a
-    way of its own) gets an ordinary gradient in the same pass. Such gradients have no lane of their own, so
-    that lanes are then taken one after another.
+    decided by the kinds of modules and then checked: on random inputs all products are compared with those
+    of gradients from autograd. A parameter that differs (since it is shared, or a module is called twice or
+    has a way of its own) gets an ordinary gradient in the same pass. Such gradients have no lane of their
+    own, so that lanes are then taken one after another. A victim that gains nothing is left to autograd.
 
     Attributes:
-        victim: the engine's own copy. Whoever adds hooks to it sees each forward pass: one of all lanes where
-            `together`, else one a lane.
+        victim: the engine's own copy. Whoever adds hooks to it sees each forward pass: one of all lanes
+            where `together`, else one a lane.
         names: of the parameters, in the model's order.
         together: whether lanes share a forward pass.
 
@@ -104,7 +104,7 @@ class GradientProducts:
         victim: in the mode in which its gradient is taken; stays as it is.
         observed: one or more observed gradients, by parameter.
         batch: (B, C, H, W), of the images of a lane.
-        lanes: how many there will be at once, as a rule; memory is planned for them.
+        lanes: how many there will be at once, as a rule: what is planned for.
         columns: per observation, by the name of a weight matrix: False for each column that the client is
             known to have zeroed.
     """
@@ -150,7 +150,8 @@ class GradientProducts:
         observations = self._factored.observed.count
         if inputs.shape[1:] != self.batch or len(inputs) % observations:
             raise ValueError(
-                f"made for {observations} observations and batches of {self.batch}, not for {tuple(inputs.shape)}"
+                f"made for {observations} observations and batches of {self.batch}, "
+                f"not for {tuple(inputs.shape)}"
             )
         inner, squared = self._factored(inputs, targets, self.together)
         return Products(inner, squared, self._factored.observed_squared)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gifd_bench.benchmark.inversion.factored_victim import Call, FactoredVictim, Observed, calls
 
-# The relative difference between a product and that of an ordinary gradient above which a parameter is not
+# The relative difference between a product and that of an ordinary gradient at which a parameter is still
 # factored.
 TOLERANCE = 1e-4
 
@@ -21,8 +21,8 @@ class Plan:
     """How to prepare a victim.
 
     Attributes:
-        calls: of its modules, see `factored_victim.calls`.
-        general: the parameters that must get an ordinary gradient.
+        calls: of the modules that may be factored, see `factored_victim.calls`.
+        general: the parameters that must get an ordinary gradient all the same.
         together: whether lanes may share a forward pass.
     """
 
@@ -44,15 +44,15 @@ def checked_plan(
     """
     try:
         # In double precision no activation is so close to its kink that rounding decides.
-        return _Trial(copy.deepcopy(victim).double(), observed, batch).plan(lanes)
+        return _Trial(copy.deepcopy(victim).double(), observed, batch, lanes).plan()
     except (RuntimeError, TypeError):
         # A device or a module that knows no double precision.
-        return _Trial(victim, observed, batch).plan(lanes)
+        return _Trial(copy.deepcopy(victim), observed, batch, lanes).plan()
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Products of two lanes, and what of the prepared victim decides the plan."""
+    """Products of the lanes, and what of the prepared victim the plan depends on."""
 
     general: frozenset[str]
     mostly_forms: bool
@@ -62,61 +62,90 @@ class _Found:
 
 
 class _Trial:
-    """Two lanes of random inputs, of the first and of the last observation."""
+    """Random inputs of one lane or, where there will be several, of the first and the last observation's.
 
-    def __init__(self, victim: nn.Module, observed: Observed, batch: tuple[int, int, int, int]) -> None:
+    Args:
+        victim: is changed.
+        observed: see `checked_plan`.
+        batch: likewise.
+        lanes: likewise.
+    """
+
+    def __init__(
+        self, victim: nn.Module, observed: Observed, batch: tuple[int, int, int, int], lanes: int
+    ) -> None:
         some = next(victim.parameters())
-        generator = torch.Generator().manual_seed(0)
-        self.inputs = torch.randn((2, *batch), generator=generator).to(some)
-        with torch.no_grad():
-            classes = copy.deepcopy(victim)(self.inputs[0]).shape[-1]
-        self.targets = torch.arange(2 * batch[0], device=some.device).view(2, -1) % classes
         self.victim = victim
+        self.planned = lanes
+        self.lanes = min(lanes, 2)
         self.observed = observed.ends().to(some.dtype)
         self.names = list(observed.gradients)
+        generator = torch.Generator().manual_seed(0)
+        self.inputs = torch.randn((self.lanes, *batch), generator=generator).to(some)
+        self.calls = calls(victim, self.inputs[0])
+        with torch.no_grad():
+            classes = victim(self.inputs[0]).shape[-1]
+        targets = torch.arange(self.lanes * batch[0], device=some.device) % classes
+        self.targets = targets.view(self.lanes, batch[0])
 
-    def plan(self, lanes: int) -> Plan:
-        """The plan for so many lanes."""
-        called = calls(self.victim, self.inputs[0])
+    def plan(self) -> Plan:
+        """The plan that factors most among those with the right products."""
         ordinary = Plan({}, frozenset(), together=False)
         expected = self._tried(ordinary)
-        plan = Plan(called, frozenset(), together=False)
+        at_once = Plan(self.calls, frozenset(), together=True)
+        if (
+            self.lanes > 1
+            and (found := self._tried_at_once(at_once))
+            and not self._differing(found, expected)
+        ):
+            plan = at_once
+        else:
+            plan, found = self._in_turn(expected)
+        if found.mostly_forms and (self.lanes == 1 or self.inputs.shape[1] > 1):
+            # A small network on large maps: double backward is as fast there, but for many single images.
+            return ordinary
+        return plan
+
+    def _in_turn(self, expected: _Found) -> tuple[Plan, _Found]:
+        """The plan for lanes one after another."""
+        general: frozenset[str] = frozenset()
         while True:
+            plan = Plan(self.calls, general, together=False)
             found = self._tried(plan)
             differing = self._differing(found, expected) - found.general
             if not differing:
-                break
-            plan = Plan(called, plan.general | differing, together=False)
-        if found.mostly_forms and (lanes == 1 or self.inputs.shape[1] > 1):
-            # A small network on large maps: what double backward does with a batch of some images is as fast.
-            return ordinary
-        if lanes == 1 or found.general:
-            return plan
-        at_once = Plan(called, plan.general, together=True)
+                return plan, found
+            general |= differing
+
+    def _tried_at_once(self, plan: Plan) -> _Found | None:
+        """None where it cannot be."""
         try:
-            found = self._tried(at_once)
+            found = self._tried(plan)
         except RuntimeError:
             # What enters some module does not divide into lanes.
-            return plan
-        return plan if self._differing(found, expected) else at_once
+            return None
+        return None if found.general else found
 
     def _tried(self, plan: Plan) -> _Found:
-        factored = FactoredVictim(
-            copy.deepcopy(self.victim), self.observed, plan.calls, plan.general, len(self.inputs)
-        )
-        with torch.no_grad():
-            inner, squared = factored(self.inputs, self.targets, plan.together)
-        factored.close()
+        at_once = self.planned if plan.together else 1
+        factored = FactoredVictim(self.victim, self.observed, plan.calls, plan.general, at_once)
+        try:
+            with torch.no_grad():
+                inner, squared = factored(self.inputs, self.targets, plan.together)
+        finally:
+            factored.close()
         general = frozenset(factored.general)
         return _Found(general, factored.mostly_forms, inner, squared, factored.observed_squared)
 
     def _differing(self, found: _Found, expected: _Found) -> frozenset[str]:
         """The parameters whose products differ, or say nothing because the gradient is zero."""
         squared, observed_squared = expected.squared, expected.observed_squared
-        # A gradient that is zero but for rounding, as that of an attention's key bias, has no relative error.
+        # A gradient that is zero but for rounding, as an attention's key bias has, has no relative error.
         rounding = (100 * torch.finfo(squared.dtype).eps) ** 2 * squared.sum(dim=1, keepdim=True)
         scale = squared.maximum(rounding)
         agrees = (squared > 0) & ((found.squared - squared).abs() <= TOLERANCE * scale)
-        agrees &= (found.inner - expected.inner).abs() <= TOLERANCE * (scale * observed_squared).sqrt()
-        well = agrees.all(dim=0).tolist()
+        if self.lanes > len(observed_squared):
+            observed_squared = observed_squared.expand(self.lanes, -1)
+        close = (found.inner - expected.inner).abs() <= TOLERANCE * (scale * observed_squared).sqrt()
+        well = (agrees & close).all(dim=0).tolist()
         return frozenset(name for name, agreed in zip(self.names, well, strict=True) if not agreed)

@@ -1,10 +1,11 @@
-"""Layers whose share in a matching loss is computed without forming the gradient of their weights.
+"""Layers whose share in a matching loss takes no gradient of their weights.
 
-The gradient of a linear or convolution layer's weights is the sum of outer products d_p u_p^T over positions p
-(images, pixels or tokens), where u_p is what enters the layer at a position (for a convolution, all pixels under
-the kernel), and d_p the gradient of the loss at its output there. Its inner product with an observed gradient O
-is sum_p d_p^T O u_p, and its squared norm sum_pq (d_p . d_q)(u_p . u_q), the "ghost norm" of per-example clipping
-(Li et al., "Large language models can be strong differentially private learners", ICLR 2022, section 4).
+The gradient of a linear or convolution layer's weights is the sum of outer products d_p u_p^T over
+positions (images, pixels, tokens): u_p is what enters the layer at a position (for a convolution, all
+pixels under the kernel), d_p the gradient of the loss at the output there. The inner product with an
+observed gradient O is sum_p d_p^T O u_p, and the squared norm sum_pq (d_p . d_q)(u_p . u_q), the "ghost
+norm" of per-example clipping (Li et al., "Large language models can be strong differentially private
+learners", ICLR 2022, section 4).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
-# What moving one entry of memory costs in multiplications of a matrix product, about: how the two forms of a
-# squared norm compare.
+# About what it costs to form an entry of a gradient and to differentiate through it, in the multiplications
+# of a matrix product.
 ENTRY_COST = 50
 
 
@@ -49,8 +50,8 @@ class Shares:
     """What a layer contributes to the products of its lanes.
 
     Attributes:
-        vectors: the gradients of parameters so small that they are formed, each (lanes, entries), in the order
-            of the layer's `vectors`.
+        vectors: the gradients of parameters so small that they are formed, each (lanes, entries), in the
+            order of the layer's `vectors`.
         weight: of the weight matrix: (2, lanes), inner products with the observed gradient above squared
             norms; None where the layer has none.
     """
@@ -147,7 +148,8 @@ class Norm(FactoredLayer):
         """The input before gain and shift, but for a factor an entry of the gain, which comes second."""
         layer = self.module
         if isinstance(layer, _BatchNorm):
-            assert layer.running_mean is not None and layer.running_var is not None
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
             channels = (-1, *[1] * (entered.ndim - 2))
             return entered - layer.running_mean.view(channels), (layer.running_var + layer.eps).rsqrt()
         if isinstance(layer, nn.GroupNorm):
@@ -309,8 +311,14 @@ class Window:
         return alive.movedim(-3, -1).flatten(-3).contiguous()
 
     def gather(self, images: Tensor) -> Tensor:
-        """What is under the kernel, of (N, height, width, channels) images: (N * positions, taps * channels);
-        differentiable any number of times."""
+        """What is under the kernel, differentiable any number of times.
+
+        Args:
+            images: (N, height, width, channels).
+
+        Returns:
+            (N * positions, taps * channels).
+        """
         if self.is_pixel:
             return images.reshape(-1, images.shape[3])
         gathered: Tensor = _Gather.apply(images, self)
@@ -370,8 +378,8 @@ class _Scatter(torch.autograd.Function):
 class ConvLayer(WeightLayer):
     """A convolution.
 
-    On a CPU it is computed from the rows that the products need anyway, as a matrix product: faster than the
-    convolution on small maps, whose weights are then read once and not rearranged, and in its double backward.
+    On a CPU it is computed from the rows that the products need anyway, as a matrix product. That is faster
+    than the convolution on small maps, whose weights are then not rearranged, and in double backward.
 
     Args:
         module: see `FactoredLayer`.
@@ -475,7 +483,8 @@ def vector_products(gradients: Tensor, observed: Tensor) -> Tensor:
 def forming_is_cheaper(positions: int, inputs: int, outputs: int) -> bool:
     """Whether to form the gradient of a weight (outputs, inputs), summed over a lane's positions.
 
-    Not forming it takes products of all pairs of positions; forming it, a handful of passes over its entries.
+    Not forming it takes products of all pairs of positions; forming it, a handful of passes over its
+    entries.
     By sizes and not by the clock, so that the same inversion gives the same bytes.
     """
     return positions**2 * (inputs + outputs) > ENTRY_COST * inputs * outputs

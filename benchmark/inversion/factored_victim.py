@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gifd_bench.benchmark.inversion.factored_layers import (
@@ -35,8 +35,8 @@ class Observed:
 
     Attributes:
         gradients: (O, ...) by parameter, in the model's order.
-        columns: (O, inputs), by the name of a weight matrix: False where the client is known to have zeroed a
-            column.
+        columns: (O, inputs), by the name of a weight matrix: False where the client is known to have zeroed
+            a column.
     """
 
     gradients: dict[str, Tensor]
@@ -91,19 +91,24 @@ def calls(victim: nn.Module, inputs: Tensor) -> dict[str, Call]:
     """Such modules, by name, of those that hold parameters of their own.
 
     Args:
-        victim: stays as it is.
+        victim: takes a forward pass.
         inputs: of one lane: (B, C, H, W).
     """
-    model = copy.deepcopy(victim)
     seen: dict[str, list[tuple[object, ...]]] = {}
-    for name, module in model.named_modules():
+    hooks = []
+    for name, module in victim.named_modules():
         if next(module.parameters(recurse=False), None) is not None:
             seen[name] = []
-            module.register_forward_hook(
-                lambda _, entered, left, its_calls=seen[name]: its_calls.append((*entered, left))
+            hooks.append(
+                module.register_forward_hook(
+                    lambda _, entered, left, calls=seen[name]: calls.append((*entered, left))
+                )
             )
     # With a graph: without one, attention modules take a shortcut past the modules in them.
-    model(inputs.clone().requires_grad_())
+    with torch.enable_grad():
+        victim(inputs.clone().requires_grad_())
+    for hook in hooks:
+        hook.remove()
     found = {}
     for name, its_calls in seen.items():
         match its_calls:
@@ -161,7 +166,7 @@ class FactoredVictim:
             parameter.requires_grad_(name in self.general)
         self._general = [parameters[name] for name in self.general]
         gradients = observed.gradients
-        # Where each parameter's products are among those of vectors, weights and ordinary gradients, in turn.
+        # Where each parameter's products are among those of vectors, weights and ordinary gradients.
         places = {name: i for i, name in enumerate([*found, *self.general])}
         order = [places[name] for name in parameters]
         device = next(iter(parameters.values())).device
@@ -172,9 +177,9 @@ class FactoredVictim:
             if self._vectors
             else None
         )
+        # Sums are pairwise: a norm of 1e8 entries added up one by one is off by a percent.
         self.observed_squared = torch.stack(
-            [torch.linalg.vector_norm(value.flatten(1), dim=1).square() for value in gradients.values()],
-            dim=1,
+            [value.flatten(1).square().sum(dim=1) for value in gradients.values()], dim=1
         )
 
     def __call__(self, inputs: Tensor, targets: Tensor, together: bool) -> tuple[Tensor, Tensor]:
@@ -222,7 +227,10 @@ class FactoredVictim:
             for layer in self._layers:
                 layer.forget()
             # Summed over lanes, which do not touch each other, and the mean over the images of each.
-            loss = F.cross_entropy(self.model(images), targets.flatten(0, 1), reduction="sum")
+            # Fused attention has no double backward.
+            with sdpa_kernel(SDPBackend.MATH):
+                logits = self.model(images)
+            loss = F.cross_entropy(logits, targets.flatten(0, 1), reduction="sum")
             edges = [layer.edge for layer in self._layers]
             reached = [edge for edge in edges if edge is not None]
             gradients = torch.autograd.grad(
@@ -325,8 +333,7 @@ def _linear_weights(module: nn.Linear, name: str, call: Call, observed: Observed
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:
-    """Whether a convolution is just what PyTorch makes of it, and all of its channels or just one go into each
-    output."""
+    """Whether a convolution is PyTorch's own, and every output sees all channels or just one."""
     return (
         type(layer).forward is nn.Conv2d.forward
         and type(layer)._conv_forward is nn.Conv2d._conv_forward
