@@ -18,11 +18,12 @@ from gifd_bench.benchmark.attacks.options import AttackOptions, Stage
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, first_best
 from gifd_bench.benchmark.inversion.draws import Draws
+from gifd_bench.benchmark.inversion.judging import Judge
 from gifd_bench.benchmark.inversion.labels.rules import infer_labels
 from gifd_bench.benchmark.inversion.matching import MatchingLoss, matching_loss
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from gifd_bench.benchmark.inversion.stopping import STOP_RULES, Judgement
+from gifd_bench.benchmark.inversion.stopping import Judgement
 from gifd_bench.common.registry import unknown
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.observation import Observation
@@ -63,6 +64,8 @@ class Attack(pl.LightningModule, ABC):
     """
 
     Options: ClassVar[type[AttackOptions]]
+    # Whether the search goes on where a squared distance is below the rounding of the squared norms.
+    to_the_last_digit: ClassVar[bool] = False
     options: AttackOptions
 
     def __init__(self, options: AttackOptions | None = None, **changes: Any) -> None:
@@ -150,7 +153,8 @@ class Attack(pl.LightningModule, ABC):
     def match(self, images: Tensor, targets: Tensor) -> Judgement:
         """How well (B, 3, H, W) images with their targets match: one gradient evaluation."""
         self.progress.gradient_evaluations += 1
-        return self.rule.judge(self.client.update(images, targets))
+        judged = self.judge(images[None], targets[None])
+        return Judgement(judged.objective[0], judged.criterion[0], judged.matching_loss[0])
 
     def evaluate(self, images: Tensor, targets: Tensor) -> Tensor:
         """The matching loss of images in [0, 1], as the search sees it; they become one more candidate for
@@ -275,6 +279,7 @@ class Attack(pl.LightningModule, ABC):
             stages=tuple(_stage_result(candidate) for candidate in stages),
             curve=self.curve.cpu(),
             label_probabilities=answer.label_probabilities,
+            path=self.judge.path,
         )
 
     # Stages and restarts.
@@ -312,9 +317,8 @@ class Attack(pl.LightningModule, ABC):
 
     def _move_to_device(self) -> None:
         self.client = SimulatedClient(self.observation, self.device)
-        noise_std = self.client.imitation.noise_std
-        self.rule = STOP_RULES[self.options.stop](self.loss, self.client.observed, noise_std)
-        self.best.floor = self.rule.floor
+        self.judge = Judge(self.client, self.loss, self.options.stop, 1, self.to_the_last_digit)
+        self.best.floor = self.judge.floor
         self.labels = self.labels.to(self.device)
         self.curve = self.curve.to(self.device)
         (prior,) = self._prior

@@ -31,6 +31,7 @@ class DLG(PixelSearch):
     """
 
     Options: ClassVar[type[DLGOptions]] = DLGOptions
+    to_the_last_digit: ClassVar[bool] = True
     options: DLGOptions
 
     def fixed_labels(self) -> Tensor:

@@ -51,7 +51,7 @@ class GI(PixelSearch):
         self.batch_norm = (
             None
             if not statistics or never_updated(statistics)
-            else BatchNormPenalty(self.client, statistics, self.options.first_batch_norm)
+            else BatchNormPenalty(self.client, statistics, self.options.first_batch_norm, self.judge.victim)
         )
 
     def begin(self, stage: int) -> Mapping[str, Tensor]:
@@ -75,7 +75,7 @@ class GI(PixelSearch):
         variation = self.options.total_variation * total_variation(inputs)
         fidelity = variation + self.options.image_norm * image_norm(inputs)
         if self.batch_norm is not None:
-            fidelity = fidelity + self.options.batch_norm * self.batch_norm(images)
+            fidelity = fidelity + self.options.batch_norm * self.batch_norm(images[None])[0]
         return fidelity
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:

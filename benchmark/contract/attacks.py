@@ -13,6 +13,7 @@ from jsonargparse import ArgumentParser
 
 from gifd_bench.benchmark.contract.subject import Broken, Subject, observe
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.factored import GradientProducts
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.tasks.client import ClientSettings, FedAvg
@@ -225,16 +226,23 @@ def _same_bytes(one: Reconstruction, other: Reconstruction) -> None:
 
 @contextmanager
 def _counted_updates() -> Iterator[list[None]]:
-    """A list that grows by one entry each time that any simulated client computes an update."""
+    """A list that grows by one entry for each candidate of which an update, or what a loss needs of it, is
+    computed."""
     calls: list[None] = []
-    original = SimulatedClient.update
+    update, products = SimulatedClient.update, GradientProducts.__call__
 
-    def counted(self: SimulatedClient, *arguments: Any, **named: Any) -> Any:
+    def counted_update(self: SimulatedClient, *arguments: Any) -> Any:
         calls.append(None)
-        return original(self, *arguments, **named)
+        return update(self, *arguments)
 
-    SimulatedClient.update = counted  # type: ignore[method-assign]
+    def counted_products(self: GradientProducts, inputs: torch.Tensor, targets: torch.Tensor) -> Any:
+        calls.extend([None] * len(inputs))
+        return products(self, inputs, targets)
+
+    SimulatedClient.update = counted_update  # type: ignore[method-assign]
+    GradientProducts.__call__ = counted_products  # type: ignore[method-assign]
     try:
         yield calls
     finally:
-        SimulatedClient.update = original  # type: ignore[method-assign]
+        SimulatedClient.update = update  # type: ignore[method-assign]
+        GradientProducts.__call__ = products  # type: ignore[method-assign]

@@ -5,17 +5,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from gifd_bench.benchmark.inversion.choices import Path
 from gifd_bench.benchmark.inversion.factored_check import checked_plan
 from gifd_bench.benchmark.inversion.factored_victim import FactoredVictim, Observed
 from gifd_bench.benchmark.inversion.matching import cosine_distance
-from gifd_bench.tasks.defenses.clipping import clip_factor
-
-Path = Literal["factored", "general", "mixed"]
+from gifd_bench.tasks.defenses.norm import clip_factor
 
 
 @dataclass(frozen=True)

@@ -177,13 +177,14 @@ def test_the_batch_norm_penalty_is_nothing_at_the_truth_and_something_elsewhere(
     observation, images = with_batch_norm(2, threat_model=ThreatModel(bn_statistics="batch"))
     client = SimulatedClient(observation, torch.device("cpu"))
     expected = dict(observation.batch_norm_moments() or {})
-    penalty = BatchNormPenalty(client, expected, first_layer=10.0)
+    penalty = BatchNormPenalty(client, expected, 10.0, client.victim)
     for candidate in (images, torch.rand_like(images)):
         client.update(candidate, torch.tensor([0, 1]))
         slow = slow_batch_norm(observation, client.normalise(candidate), expected, 10.0)
-        torch.testing.assert_close(penalty(candidate).detach(), slow.detach(), atol=1e-5, rtol=1e-4)
-        assert float(penalty(candidate).detach()) < 1e-4 or candidate is not images
-    assert float(penalty(candidate).detach()) > 0.1
+        found = penalty(candidate[None]).detach()
+        torch.testing.assert_close(found[0], slow.detach(), atol=1e-5, rtol=1e-4)
+        assert (float(found) < 1e-4) == (candidate is images)
+    assert float(found) > 0.1
 
 
 def test_after_local_training_the_penalty_is_of_the_whole_batch_at_the_weights_sent_out() -> None:
@@ -193,9 +194,9 @@ def test_after_local_training_the_penalty_is_of_the_whole_batch_at_the_weights_s
         threat_model=ThreatModel(bn_statistics="batch"),
     )
     client = SimulatedClient(observation, torch.device("cpu"))
-    penalty = BatchNormPenalty(client, observation.batch_norm_moments() or {}, first_layer=10.0)
+    penalty = BatchNormPenalty(client, observation.batch_norm_moments() or {}, 10.0, client.victim)
     client.update(images, torch.tensor([0, 1]))
-    assert float(penalty(images).detach()) < 1e-4
+    assert float(penalty(images[None]).detach()) < 1e-4
 
 
 @pytest.mark.parametrize("level", ["none", "model"])

@@ -22,7 +22,7 @@ from gifd_bench.benchmark.inversion.factored import (
 )
 from gifd_bench.benchmark.inversion.factored_victim import FactoredVictim
 from gifd_bench.benchmark.inversion.matching import Cosine, Euclidean, LayerwiseCosine, Linear, MatchingLoss
-from gifd_bench.tasks.defenses.clipping import Clipped
+from gifd_bench.tasks.defenses.norm import Clipped
 from gifd_bench.tasks.gradient import loss_gradient
 from gifd_bench.tasks.models.convnet import ConvNet
 from gifd_bench.tasks.models.lenet import LeNet
