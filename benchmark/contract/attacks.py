@@ -239,7 +239,7 @@ def _counted_updates() -> Iterator[list[None]]:
         calls.extend([None] * len(inputs))
         return products(self, inputs, targets)
 
-    SimulatedClient.update = counted_update  # type: ignore[method-assign]
+    SimulatedClient.update = counted_update  # type: ignore[method-assign, assignment]
     GradientProducts.__call__ = counted_products  # type: ignore[method-assign]
     try:
         yield calls

@@ -74,7 +74,7 @@ def _lane_moments(entered: Sequence[Tensor], lanes: int) -> Moments:
         lanes: how many there are.
     """
     latest = entered[-1:] if len(entered[-1]) % lanes == 0 and len(entered) < lanes else entered[-lanes:]
-    parts = [part.unflatten(0, (lanes // len(latest), -1)) for part in latest]
+    parts = [part.view(lanes // len(latest), -1, *part.shape[1:]) for part in latest]
     features = torch.cat(parts)
     others = [d for d in range(features.ndim) if d not in (0, 2)]
     return Moments(features.mean(dim=others), features.var(dim=others, unbiased=False))
