@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gifd_bench.benchmark.inversion import factored_layers
+from gifd_bench.benchmark.inversion.choices import Linear
 from gifd_bench.benchmark.inversion.factored import (
     GradientProducts,
     Products,
@@ -21,7 +22,7 @@ from gifd_bench.benchmark.inversion.factored import (
     layerwise_cosine,
 )
 from gifd_bench.benchmark.inversion.factored_victim import FactoredVictim
-from gifd_bench.benchmark.inversion.matching import Cosine, Euclidean, LayerwiseCosine, Linear, MatchingLoss
+from gifd_bench.benchmark.inversion.matching import Cosine, Euclidean, LayerwiseCosine, MatchingLoss
 from gifd_bench.tasks.defenses.norm import Clipped
 from gifd_bench.tasks.gradient import loss_gradient
 from gifd_bench.tasks.models.convnet import ConvNet
@@ -29,9 +30,9 @@ from gifd_bench.tasks.models.lenet import LeNet
 
 CLASSES = 4
 LOSSES: dict[str, tuple[Callable[[], MatchingLoss], Callable[[Products, Tensor], Tensor]]] = {
-    "cosine": (lambda: Cosine(Linear()), cosine),
-    "layerwise": (lambda: LayerwiseCosine(Linear()), layerwise_cosine),
-    "euclidean": (lambda: Euclidean(Linear()), euclidean),
+    "cosine": (lambda: Cosine(Linear("falling")), cosine),
+    "layerwise": (lambda: LayerwiseCosine(Linear("falling")), layerwise_cosine),
+    "euclidean": (lambda: Euclidean(Linear("falling")), euclidean),
 }
 Lane = tuple[Tensor, Tensor]
 Change = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
@@ -145,7 +146,7 @@ def fast(
     inputs = torch.stack([lane[0] for lane in lanes]).requires_grad_()
     products = engine(inputs, torch.stack([lane[1] for lane in lanes]))
     count = len(engine.names)
-    values = loss(change(products), products.inner.new_tensor(Linear()(count)))
+    values = loss(change(products), products.inner.new_tensor(Linear("falling")(count)))
     return values.detach(), torch.autograd.grad(values.sum(), inputs)[0]
 
 
@@ -186,7 +187,7 @@ def test_one_lane(name: str) -> None:
     engine = engine_of(victim, [observed], lanes)
     assert engine.path == path
     values, gradients = fast(engine, lanes, cosine)
-    assert_close((values[0], gradients[0]), slow(victim, lanes[0], observed, Cosine(Linear())))
+    assert_close((values[0], gradients[0]), slow(victim, lanes[0], observed, Cosine(Linear("falling"))))
 
 
 @pytest.mark.parametrize("name", ["vgg", "mobilenet_v2", "convnext"])
@@ -209,7 +210,7 @@ def test_single_precision() -> None:
     observed = gradient(victim, lanes[0])
     values, gradients = fast(engine_of(victim, [observed], lanes), lanes[1:], cosine)
     for i, lane in enumerate(lanes[1:]):
-        value, expected = slow(victim, lane, observed, Cosine(Linear()))
+        value, expected = slow(victim, lane, observed, Cosine(Linear("falling")))
         torch.testing.assert_close(values[i], value, rtol=1e-5, atol=1e-6)
         assert torch.linalg.vector_norm(gradients[i] - expected) <= 1e-4 * torch.linalg.vector_norm(
             expected
@@ -310,7 +311,7 @@ def test_lanes_that_would_touch_are_taken_one_after_another() -> None:
     assert engine.path == "factored"
     assert not engine.together
     values, gradients = fast(engine, lanes, cosine)
-    assert_close((values[1], gradients[1]), slow(victim, lanes[1], observed, Cosine(Linear())))
+    assert_close((values[1], gradients[1]), slow(victim, lanes[1], observed, Cosine(Linear("falling"))))
 
 
 def test_batch_norm_in_training_mode() -> None:
@@ -322,7 +323,7 @@ def test_batch_norm_in_training_mode() -> None:
     engine = engine_of(victim, [observed], lanes)
     assert engine.general == ("features.1.weight", "features.1.bias")
     values, gradients = fast(engine, lanes, cosine)
-    assert_close((values[1], gradients[1]), slow(victim, lanes[1], observed, Cosine(Linear())))
+    assert_close((values[1], gradients[1]), slow(victim, lanes[1], observed, Cosine(Linear("falling"))))
 
 
 @pytest.mark.parametrize("build", [Vgg, Odd])
@@ -346,7 +347,7 @@ def test_known_columns_and_clipping(build: type[nn.Module]) -> None:
             masked[last] = masked[last] * columns[i // 2][last]
             return Clipped(bounds[i // 2])(tuple(masked.values()))
 
-        expected = slow(victim, lane, observed[i // 2], Euclidean(Linear()), change)
+        expected = slow(victim, lane, observed[i // 2], Euclidean(Linear("falling")), change)
         assert_close((found[0][i], found[1][i]), expected)
 
 
@@ -371,7 +372,7 @@ def test_a_small_network_on_large_maps_is_left_to_autograd(monkeypatch: pytest.M
         engine = engine_of(victim, [observed], lanes)
         paths[count, batch] = engine.path
         values, gradients = fast(engine, lanes, cosine)
-        expected = slow(victim, lanes[-1], observed, Cosine(Linear()))
+        expected = slow(victim, lanes[-1], observed, Cosine(Linear("falling")))
         assert_close((values[-1], gradients[-1]), expected)
     assert paths == {(1, 1): "general", (3, 1): "factored", (3, 2): "general"}
 
@@ -384,7 +385,7 @@ def test_both_forms_of_a_weight_give_the_same(cost: int, monkeypatch: pytest.Mon
     observed = [gradient(victim, lane) for lane in lanes[:2]]
     values, gradients = fast(engine_of(victim, observed, lanes), lanes, layerwise_cosine)
     for i, lane in enumerate(lanes[1:], 1):
-        expected = slow(victim, lane, observed[i // 2], LayerwiseCosine(Linear()))
+        expected = slow(victim, lane, observed[i // 2], LayerwiseCosine(Linear("falling")))
         assert_close((values[i], gradients[i]), expected)
 
 
