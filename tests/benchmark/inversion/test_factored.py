@@ -64,7 +64,7 @@ class Vgg(nn.Module):
 
 VICTIMS: dict[str, tuple[Callable[[], nn.Module], int, str]] = {
     "convnet": (lambda: ConvNet(CLASSES, 8, width=4), 8, "factored"),
-    "lenet": (lambda: LeNet(CLASSES, 8), 8, "factored"),
+    "lenet": (lambda: LeNet(CLASSES, 8, uniform_weights=True), 8, "factored"),
     "vgg": (Vgg, 16, "factored"),
     "resnet18": (lambda: torchvision.models.resnet18(num_classes=CLASSES), 32, "factored"),
     "mobilenet_v2": (
