@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gifd_bench.benchmark.attacks.options import Stage as Stage
     from gifd_bench.benchmark.inversion.labels.rules import infer_labels as infer_labels
     from gifd_bench.benchmark.inversion.reconstruction import Reconstruction as Reconstruction
+    from gifd_bench.benchmark.inversion.search import Lane as Lane
+    from gifd_bench.benchmark.inversion.search import Search as Search
     from gifd_bench.benchmark.scoring.base import Metric as Metric
     from gifd_bench.benchmark.scoring.base import MetricMissing as MetricMissing
     from gifd_bench.benchmark.scoring.scorer import Scores as Scores
@@ -57,6 +59,7 @@ _MODULES = {
     "FedAvg": "tasks.client",
     "Imitation": "tasks.defenses.base",
     "KnownDefense": "tasks.observation",
+    "Lane": "benchmark.inversion.search",
     "Metric": "benchmark.scoring.base",
     "MetricMissing": "benchmark.scoring.base",
     "ModelSpec": "tasks.models.spec",
@@ -65,6 +68,7 @@ _MODULES = {
     "PrivateBatch": "tasks.defenses.base",
     "Reconstruction": "benchmark.inversion.reconstruction",
     "Scores": "benchmark.scoring.scorer",
+    "Search": "benchmark.inversion.search",
     "Stage": "benchmark.attacks.options",
     "State": "priors.base",
     "ThreatModel": "tasks.threat_model",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +11,7 @@ from torch.optim import LBFGS, Optimizer
 from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.pixel_options import DLGOptions
 from gifd_bench.benchmark.attacks.pixels import PixelSearch
+from gifd_bench.benchmark.inversion.search import Lane, Search
 
 
 class DLG(PixelSearch):
@@ -31,28 +31,30 @@ class DLG(PixelSearch):
     """
 
     Options: ClassVar[type[DLGOptions]] = DLGOptions
+    to_the_last_digit: ClassVar[bool] = True
     options: DLGOptions
 
     def fixed_labels(self) -> Tensor:
         # Labels that are searched are not inferred first, which some models and updates do not allow.
         return torch.empty(0, dtype=torch.int64) if self._searches_labels() else super().fixed_labels()
 
-    def begin(self, stage: int) -> Mapping[str, Tensor]:
-        start = dict(super().begin(stage))
+    def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
+        start = dict(super().begin(stage, lane, ended).searched)
         if self._searches_labels():
             shape = (self.observation.batch_size, self.observation.model.num_classes)
-            start["logits"] = torch.randn(shape, generator=self.draw("labels")).to(self.device)
-        return start
+            start["logits"] = torch.randn(shape, generator=lane.draw("labels")).to(self.device)
+        return Search(start)
 
-    def targets(self) -> Tensor:
-        return self.searched["logits"].softmax(dim=1) if "logits" in self.searched else self.labels
+    def targets(self, search: Search) -> Tensor:
+        logits = search.searched.get("logits")
+        return super().targets(search) if logits is None else logits.softmax(dim=2)
 
-    def project(self) -> None:
+    def project(self, search: Search) -> None:
         """Nothing: the search has no box."""
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, None]:
         lbfgs = LBFGS(
-            self.searched.values(),
+            self.parameters_searched(),
             lr=self.options.learning_rate,
             max_iter=self.options.evaluations,
             max_eval=self.options.evaluations + 1,  # At this many, PyTorch's would leave out the last step.
@@ -66,11 +68,11 @@ class DLG(PixelSearch):
             self.offered = self.offer()
 
     def offer(self) -> Tensor:
-        return self.evaluate(self.render(), self.targets())
+        return self.evaluate(self.render(self.search), self.targets(self.search))
 
     def objective(self) -> tuple[Tensor, Tensor]:
-        images = self.client.denormalise(self.searched["inputs"])
-        return self.offered, self.match(images, self.targets()).objective
+        images = self.client.denormalise(self.search.searched["inputs"])
+        return self.offered, self.match(images, self.targets(self.search)).objective
 
     def _searches_labels(self) -> bool:
         return self.options.searches_labels and self.observation.labels is None

@@ -20,18 +20,6 @@ class GeneratorOptions(AttackOptions):
 
     needs_prior: ClassVar[bool] = True
 
-    @property
-    def latent_starts(self) -> int:
-        """How many latents are searched, each from a draw of its own, before the best goes on."""
-        return 1
-
-    def each_start(self, prior_stages: tuple[str, ...], iterations: int) -> tuple[Stage, ...]:
-        """The stages of the attack that are stage 0 of the prior: one for each start."""
-        name = prior_stages[0]
-        if self.latent_starts == 1:
-            return (Stage(name, iterations),)
-        return tuple(Stage(f"{name} {k + 1}", iterations) for k in range(self.latent_starts))
-
 
 @dataclass(frozen=True, kw_only=True)
 class GGLOptions(GeneratorOptions):
@@ -68,7 +56,7 @@ class GGLOptions(GeneratorOptions):
             raise BenchmarkError(f"bound must be tanh or kl, not {self.bound}")
 
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
-        return self.each_start(prior_stages, self.iterations)
+        return (Stage(prior_stages[0], self.iterations, self.population),)
 
     def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
         """Every member of a population counts, and the mean of the last one of a restart."""
@@ -113,13 +101,9 @@ class GIASOptions(GeneratorOptions):
         )
         at_least(0, total_variation=self.total_variation)
 
-    @property
-    def latent_starts(self) -> int:
-        return self.starts
-
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
-        latents = self.each_start(prior_stages, self.latent_iterations)
-        return (*latents, Stage("weights", self.weight_iterations))
+        latent = Stage(prior_stages[0], self.latent_iterations, self.starts)
+        return (latent, Stage("weights", self.weight_iterations))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +145,7 @@ class LatentOptions(StagedOptions):
         at_least(1, iterations=self.iterations)
 
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
-        return self.each_start(prior_stages, self.iterations)
+        return (Stage(prior_stages[0], self.iterations),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,10 +186,6 @@ class GIFDOptions(StagedOptions):
         if self.last_stage is not None:
             at_least(0, last_stage=self.last_stage)
 
-    @property
-    def latent_starts(self) -> int:
-        return self.starts
-
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
         last = len(prior_stages) - 1 if self.last_stage is None else self.last_stage
         if last >= len(prior_stages):
@@ -218,7 +198,7 @@ class GIFDOptions(StagedOptions):
                 radii.radius(last, entries=0)
         later = zip(prior_stages[1:], counts[1:], strict=False)
         return (
-            *self.each_start(prior_stages, counts[0]),
+            Stage(prior_stages[0], counts[0], self.starts),
             *(Stage(name, iterations) for name, iterations in later),
         )
 

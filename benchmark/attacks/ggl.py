@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -14,11 +13,11 @@ from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.staged import GeneratorSearch
 from gifd_bench.benchmark.inversion.evolution import CMAES
 from gifd_bench.benchmark.inversion.latent_prior import kl_to_standard_normal
+from gifd_bench.benchmark.inversion.search import Lane, Search
 from gifd_bench.priors.base import State
 
 # The one searched tensor of a prior that is not drawn from a standard normal.
 EMBEDDING = "embedding"
-CENTRE, SPREAD = "centre of the embedding", "spread of the embedding"
 
 
 class GGL(GeneratorSearch):
@@ -41,43 +40,51 @@ class GGL(GeneratorSearch):
     Options: ClassVar[type[GGLOptions]] = GGLOptions
     options: GGLOptions
 
-    def begin(self, stage: int) -> Mapping[str, Tensor]:
-        start = super().begin(stage)
-        if EMBEDDING in start:
-            every_class = torch.arange(len(self.prior.class_names))
-            table = self.prior.initial_state(every_class, self.draw("classes")).tensors[EMBEDDING]
-            self.held |= {CENTRE: start[EMBEDDING], SPREAD: table.std(dim=0)}
-        return {name: torch.zeros_like(tensor) for name, tensor in start.items()}
+    def prepare(self) -> None:
+        every_class = torch.arange(len(self.prior.class_names), device=self.device)
+        known = self.prior.initial_state(every_class, torch.Generator()).tensors
+        self.spread = known[EMBEDDING].std(dim=0) if EMBEDDING in known else torch.ones(())
 
-    def state(self, stage: int) -> State:
-        tensors = {**self.held, **self.latents()}
-        if EMBEDDING in self.searched:
-            tensors[EMBEDDING] = self.held[CENTRE] + self.held[SPREAD] * self.searched[EMBEDDING]
-        return State(0, tensors, tuple(self.searched))
+    def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
+        # The members of a population share what is not searched, and their mean.
+        alike = Lane(lane.restart, 0, lane.draws.afresh())
+        start = super().begin(stage, alike, ended)
+        zeros = {name: torch.zeros_like(tensor) for name, tensor in start.searched.items()}
+        return Search(zeros, start.held, start.searched)
 
-    def latents(self) -> dict[str, Tensor]:
+    def state(self, search: Search) -> State:
+        seen = self.latents(search)
+        if EMBEDDING in search.searched:
+            deviations = self.spread * search.searched[EMBEDDING]
+            seen[EMBEDDING] = search.began[EMBEDDING] + deviations
+        return super().state(Search(seen, search.held))
+
+    def latents(self, search: Search) -> dict[str, Tensor]:
         """What is searched in place of standard normal draws, as the prior sees it."""
-        latents = {name: tensor for name, tensor in self.searched.items() if name != EMBEDDING}
+        latents = {name: tensor for name, tensor in search.searched.items() if name != EMBEDDING}
         return {n: t.tanh() for n, t in latents.items()} if self.options.bound == "tanh" else latents
 
     def penalty(self, images: Tensor) -> Tensor | float:
         if self.options.bound == "tanh":
             return 0.0
-        entries = torch.cat([tensor.flatten(1) for tensor in self.latents().values()], dim=1)
+        entries = torch.cat([tensor.flatten(2) for tensor in self.latents(self.search).values()], dim=2)
         return self.options.kl * len(self.client.observed) * kl_to_standard_normal(entries)
 
     @torch.no_grad()
     def objective(self) -> tuple[Tensor, Tensor]:
-        matching, objective = super().objective()
-        return torch.fmin(matching, self.curve[self.progress.iteration]), objective
+        return super().objective()
 
     @torch.no_grad()
     def offer(self) -> Tensor:
-        return self.evaluate(self.render(), self.targets())
+        # After a generation all members stand at the mean of the next: one of them will do.
+        first = slice(None, None, self.options.population)
+        images, targets = self.render(self.search)[first], self.targets(self.search)[first]
+        return self.evaluate(images, targets)
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, None]:
         population, deviation = self.options.population, self.options.deviation
-        return CMAES(self.searched.values(), population, deviation, self.draws.seed("evolution")), None
+        seeds = [lane.draws.seed("evolution") for lane in self.course.lanes()[::population]]
+        return CMAES(self.parameters_searched(), population, deviation, seeds), None
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Nothing: no gradient of the matching loss is used."""

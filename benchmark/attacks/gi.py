@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -51,44 +50,39 @@ class GI(PixelSearch):
         self.batch_norm = (
             None
             if not statistics or never_updated(statistics)
-            else BatchNormPenalty(self.client, statistics, self.options.first_batch_norm)
+            else BatchNormPenalty(self.client, statistics, self.options.first_batch_norm, self.judge.victim)
         )
 
-    def begin(self, stage: int) -> Mapping[str, Tensor]:
-        members = range(self.options.group_size)
-        return {"inputs": torch.stack([self.new_start(member) for member in members])}
-
     def objective(self) -> tuple[Tensor, Tensor]:
-        members = self.render()  # (G, B, 3, H, W): every member's images
-        matching, objective = [], torch.zeros((), device=self.device)
-        for images in members:
-            matching.append(self.evaluate(images, self.targets()))
-            objective = objective + self.matching_scale * matching[-1] + self.penalty(images)
-        if self.progress.step >= self.options.group_start * self.options.iterations:
-            inputs = self.searched["inputs"]
-            agreed = consensus(inputs.detach(), self.options.registration)
-            objective = objective + self.options.group * group_distance(inputs, agreed)
-        return torch.stack(matching).min(), objective
+        images = self.render(self.search)
+        matching = self.evaluate(images, self.targets(self.search))
+        return matching, self.matching_scale * matching + self.penalty(images)
 
     def penalty(self, images: Tensor) -> Tensor:
         inputs = self.client.normalise(images)
         variation = self.options.total_variation * total_variation(inputs)
-        fidelity = variation + self.options.image_norm * image_norm(inputs)
+        total = variation + self.options.image_norm * image_norm(inputs)
         if self.batch_norm is not None:
-            fidelity = fidelity + self.options.batch_norm * self.batch_norm(images)
-        return fidelity
+            total = total + self.options.batch_norm * self.batch_norm(images)
+        if self.progress.step >= self.options.group_start * self.options.iterations:
+            total = total + self.options.group * self.distance_from_consensus()
+        return total
+
+    def distance_from_consensus(self) -> Tensor:
+        """Of each lane, from what the members of its restart agree on: (L,)."""
+        groups = torch.split(self.search.searched["inputs"], self.options.group_size)
+        agreed = [consensus(group.detach(), self.options.registration) for group in groups]
+        return torch.cat([group_distance(*pair) for pair in zip(groups, agreed, strict=True)])
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
-        adam = Adam(self.searched.values(), lr=self.options.learning_rate)
+        adam = Adam(self.parameters_searched(), lr=self.options.learning_rate)
         adam.register_step_post_hook(self._explore)
         warm_up = max(self.options.warm_up, 1) / (stage.iterations + 1)
         return adam, warm_up_and_cosine(adam, stage.iterations, warm_up, ramp_down=1.0)
 
     def _explore(self, adam: Optimizer, *_: object) -> None:
-        inputs = self.searched["inputs"].data
-        drawn = [
-            torch.randn(member.shape, generator=self.draw("langevin", index))
-            for index, member in enumerate(inputs)
-        ]
+        inputs = self.search.searched["inputs"].data
+        shape = inputs.shape[1:]
+        drawn = [torch.randn(shape, generator=lane.draw("langevin")) for lane in self.course.lanes()]
         noise = torch.stack(drawn).to(self.device)
         inputs.add_(noise, alpha=self.options.langevin * adam.param_groups[0]["lr"])

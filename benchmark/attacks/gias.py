@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from torch import Tensor
@@ -14,7 +13,8 @@ from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.staged import GeneratorSearch
 from gifd_bench.benchmark.inversion.regularizers import total_variation
 from gifd_bench.benchmark.inversion.schedules import three_drops
-from gifd_bench.benchmark.inversion.weights import Renderer, as_searched, as_weights
+from gifd_bench.benchmark.inversion.search import Lane, Search, as_batch, as_lanes
+from gifd_bench.benchmark.inversion.weights import Renderer
 from gifd_bench.priors.base import State
 
 
@@ -30,35 +30,29 @@ class GIAS(GeneratorSearch):
     Options: ClassVar[type[GIASOptions]] = GIASOptions
     options: GIASOptions
 
-    def prepare(self) -> None:
-        # In a tuple, as the prior is: no submodule, which would be checkpointed.
-        self._renderer = (Renderer(self.prior, self.image_size),)
-
-    def begin(self, stage: int) -> Mapping[str, Tensor]:
-        if self.prior_stage(stage) == 0:
-            return super().begin(stage)
-        state = self.ended(stage - 1)
-        self.held = {name: tensor.detach().clone() for name, tensor in state.tensors.items()}
+    def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
+        if ended is None:
+            return super().begin(stage, lane, ended)
+        latent = {**ended.held, **ended.searched}
+        weights = Renderer(self.prior, self.image_size).used_weights(State(0, latent, ()))
         batch = self.observation.batch_size
-        (renderer,) = self._renderer
-        shared = renderer.used_weights(self._latent())
-        return as_searched({n: w.expand(batch, *w.shape) for n, w in shared.items()})
+        return Search(
+            {name: weight.expand(batch, *weight.shape) for name, weight in weights.items()}, latent
+        )
 
-    def render(self) -> Tensor:
-        if self.prior_stage(self.progress.stage) == 0:
-            return super().render()
-        (renderer,) = self._renderer
-        return renderer.render_each(self._latent(), as_weights(dict(self.searched)))
+    def render(self, search: Search) -> Tensor:
+        if self.progress.stage == 0:
+            return super().render(search)
+        latents = State(0, {name: as_batch(tensor) for name, tensor in search.held.items()}, ())
+        weights = {name: as_batch(tensor) for name, tensor in search.searched.items()}
+        images = Renderer(self.prior, self.image_size).render_each(latents, weights)
+        return as_lanes(images, len(images) // self.observation.batch_size)
 
     def penalty(self, images: Tensor) -> Tensor:
         return self.options.total_variation * total_variation(self.client.normalise(images))
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
-        latent = self.prior_stage(self.progress.stage) == 0
+        latent = self.progress.stage == 0
         rate = self.options.latent_learning_rate if latent else self.options.weight_learning_rate
-        adam = Adam(self.searched.values(), lr=rate)
+        adam = Adam(self.parameters_searched(), lr=rate)
         return adam, three_drops(adam, stage.iterations)
-
-    def _latent(self) -> State:
-        """The latent that was taken, while the weights are searched."""
-        return State(0, self.held, ())

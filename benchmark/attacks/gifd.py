@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
-
-from torch import Tensor
 
 from gifd_bench.benchmark.attacks.generator_options import GIFDOptions
 from gifd_bench.benchmark.attacks.staged import StagedSearch
 from gifd_bench.benchmark.inversion.projections import project_l1_ball, project_sphere
 from gifd_bench.benchmark.inversion.radii import Radii
+from gifd_bench.benchmark.inversion.search import Lane, Search, as_batch, as_lanes
 from gifd_bench.priors.base import LATENTS
-
-CENTRE = "centre of "
 
 
 class GIFD(StagedSearch):
@@ -28,19 +25,19 @@ class GIFD(StagedSearch):
     Options: ClassVar[type[GIFDOptions]] = GIFDOptions
     options: GIFDOptions
 
-    def begin(self, stage: int) -> Mapping[str, Tensor]:
-        start = super().begin(stage)
-        self.held |= {CENTRE + name: value.clone() for name, value in start.items()}
-        return start
+    def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
+        return replace(start := super().begin(stage, lane, ended), began=start.searched)
 
-    def project(self) -> None:
-        stage = self.prior_stage(self.progress.stage)
-        for name, tensor in self.searched.items():
-            centre, radii = self.held[CENTRE + name], self.radii_of(name)
+    def project(self, search: Search) -> None:
+        stage = self.progress.stage
+        for name, tensor in search.searched.items():
+            point, centre = as_batch(tensor.data), as_batch(search.began[name])
+            radii = self.radii_of(name)
             if stage > 0 and radii is not None:
-                tensor.data = project_l1_ball(tensor.data, centre, radii.radius(stage, centre[0].numel()))
+                point = project_l1_ball(point, centre, radii.radius(stage, centre[0].numel()))
             if self.options.sphere and name in LATENTS:
-                tensor.data = project_sphere(tensor.data, centre)
+                point = project_sphere(point, centre)
+            tensor.data = as_lanes(point, len(tensor))
 
     def radii_of(self, name: str) -> Radii | None:
         """The balls that a searched tensor is held in."""

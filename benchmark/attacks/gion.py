@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 from torch.optim import Adam, Optimizer
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.pixel_options import GIONOptions
-from gifd_bench.benchmark.inversion.over_parameterized import LATENT, OverParameterizedNetwork, wide_enough
-from gifd_bench.benchmark.inversion.weights import as_searched, as_weights
+from gifd_bench.benchmark.inversion.over_parameterized import LATENT, Architecture, wide_enough
+from gifd_bench.benchmark.inversion.search import Lane, Search
 
 
 class GION(Attack):
@@ -31,29 +29,26 @@ class GION(Attack):
     options: GIONOptions
 
     def prepare(self) -> None:
-        self.width = wide_enough(
-            self.image_size, self.observation.batch_size, self.options.weights_per_pixel
-        )
-        with torch.device("meta"):
-            # The architecture alone, in a tuple: no submodule, which would be checkpointed.
-            self._network = (OverParameterizedNetwork(self.image_size, self.width),)
+        width = wide_enough(self.image_size, self.observation.batch_size, self.options.weights_per_pixel)
+        self.architecture = Architecture(self.image_size, width)
 
-    def begin(self, stage: int) -> Mapping[str, Tensor]:
-        latents = torch.randn(self.observation.batch_size, LATENT, generator=self.draw("start"))
-        self.held = {"latents": latents.to(self.device)}
-        seed = self.draws.seed("weights")
-        network = OverParameterizedNetwork(self.image_size, self.width, seed).to(self.device)
-        return as_searched(dict(network.named_parameters()))
+    def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
+        latents = torch.randn(self.observation.batch_size, LATENT, generator=lane.draw("start"))
+        weights = self.architecture.weights(lane.draws.seed("weights"))
+        on_device = {name: weight.to(self.device) for name, weight in weights.items()}
+        return Search(on_device, {"latents": latents.to(self.device)})
 
-    def render(self) -> Tensor:
-        (network,) = self._network
-        images: Tensor = functional_call(network, as_weights(dict(self.searched)), (self.held["latents"],))
-        return images
+    def render(self, search: Search) -> Tensor:
+        lanes = [
+            self.architecture.images(latents, {n: weight[i] for n, weight in search.searched.items()})
+            for i, latents in enumerate(search.held["latents"])
+        ]
+        return torch.stack(lanes)
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, None]:
-        return Adam(self.searched.values(), lr=self.options.learning_rate), None
+        return Adam(self.parameters_searched(), lr=self.options.learning_rate), None
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        for weight in self.searched.values():
+        for weight in self.parameters_searched():
             assert weight.grad is not None
             weight.grad.sign_()

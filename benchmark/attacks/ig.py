@@ -31,10 +31,10 @@ class IG(PixelSearch):
         return self.options.total_variation * total_variation(self.client.normalise(images))
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
-        adam = Adam(self.searched.values(), lr=self.options.learning_rate)
+        adam = Adam(self.parameters_searched(), lr=self.options.learning_rate)
         return adam, three_drops(adam, stage.iterations)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        gradient = self.searched["inputs"].grad
+        gradient = self.search.searched["inputs"].grad
         assert gradient is not None
         gradient.sign_()

@@ -22,10 +22,17 @@ from gifd_bench.tasks.threat_model import ThreatModel
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a restart with one set of searched tensors and one optimizer."""
+    """A part of a restart with one set of searched tensors and one optimizer.
+
+    Attributes:
+        name: for tables and curves.
+        iterations: of the optimizer.
+        members: searches side by side in a restart; the best one goes on to the next stage.
+    """
 
     name: str
     iterations: int
+    members: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +48,8 @@ class AttackOptions(ABC):
             a file; None for `idlg` with a single image and `counts` with more.
         loss: the matching loss: a distance by name, or a mapping such as
             `{distance: masked_cosine, fraction: 0.1}`.
+        restarts_at_once: how many restarts run side by side, at most, which is faster and takes more
+            memory; None for all of them.
     """
 
     needs_prior: ClassVar[bool] = False
@@ -49,9 +58,12 @@ class AttackOptions(ABC):
     stop: Stop = "matching_loss"
     label_rule: str | None = "counts"
     loss: Distance | Matching = "cosine"
+    restarts_at_once: int | None = None
 
     def __post_init__(self) -> None:
         at_least(1, restarts=self.restarts)
+        if self.restarts_at_once is not None:
+            at_least(1, restarts_at_once=self.restarts_at_once)
         if self.stop not in STOPS:
             raise BenchmarkError(f"stop must be one of {', '.join(STOPS)}, not {self.stop}")
         if self.label_rule is not None:
@@ -69,14 +81,21 @@ class AttackOptions(ABC):
             BenchmarkError: the options do not fit the prior.
         """
 
+    @property
+    def at_once(self) -> int:
+        """How many restarts run side by side."""
+        return min(self.restarts, self.restarts_at_once or self.restarts)
+
     def total_iterations(self, prior_stages: tuple[str, ...]) -> int:
         """Inversion iterations over all stages and restarts."""
         return self.restarts * sum(stage.iterations for stage in self.stages(prior_stages))
 
     def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
-        """Gradient evaluations over all stages and restarts, at most: one an iteration, and one of the
-        iterate after the last step of a restart."""
-        return self.total_iterations(prior_stages) + self.restarts
+        """Gradient evaluations over all stages and restarts, at most: one an iteration of each
+        member, and one of each member's iterate after the last step of a restart."""
+        stages = self.stages(prior_stages)
+        steps = sum(stage.iterations * stage.members for stage in stages)
+        return self.restarts * (steps + stages[-1].members)
 
     def unmet(self, threat_model: ThreatModel, is_difference: bool) -> str | None:
         """What the attack needs and a threat model does not grant, in one line; None if it can run.

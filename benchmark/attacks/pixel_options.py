@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gifd_bench.benchmark.attacks.options import OneStageOptions, at_least, positive
+from gifd_bench.benchmark.attacks.options import OneStageOptions, Stage, at_least, positive
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.choices import Distance, Matching
 from gifd_bench.tasks.threat_model import ThreatModel
@@ -66,6 +66,11 @@ class DLGOptions(OneStageOptions):
         super().__post_init__()
         at_least(1, evaluations=self.evaluations, history=self.history)
         positive(learning_rate=self.learning_rate)
+
+    @property
+    def at_once(self) -> int:
+        """One: L-BFGS would take all restarts for one search."""
+        return 1
 
     def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
         """At most: a call of L-BFGS may end early. Its trimmed images are evaluated besides."""
@@ -159,9 +164,8 @@ class GIOptions(OneStageOptions):
         if not 0 <= self.group_start <= 1:
             raise BenchmarkError(f"group_start must be from 0 to 1, not {self.group_start}")
 
-    def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
-        """Every member's count."""
-        return self.group_size * super().total_evaluations(prior_stages)
+    def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
+        return (Stage(self.stage, self.iterations, self.group_size),)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.inversion.projections import valid_pixels
+from gifd_bench.benchmark.inversion.search import Lane, Search
 
 
 class PixelSearch(Attack):
@@ -17,18 +16,14 @@ class PixelSearch(Attack):
     The inputs are normalised, as the victim sees them and as the releases of these attacks search them.
     """
 
-    def begin(self, stage: int) -> Mapping[str, Tensor]:
-        return {"inputs": self.new_start(0)}
-
-    def new_start(self, member: int) -> Tensor:
-        """Where a search of the inputs starts: the same numbers for the same member, in every attack."""
+    def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
         shape = (self.observation.batch_size, 3, self.image_size, self.image_size)
-        return torch.randn(shape, generator=self.draw("start", member)).to(self.device)
+        return Search({"inputs": torch.randn(shape, generator=lane.draw("start")).to(self.device)})
 
-    def render(self) -> Tensor:
-        return valid_pixels(self.client.denormalise(self.searched["inputs"]))
+    def render(self, search: Search) -> Tensor:
+        return valid_pixels(self.client.denormalise(search.searched["inputs"]))
 
-    def project(self) -> None:
+    def project(self, search: Search) -> None:
         low, high = self.client.normalise(torch.zeros(())), self.client.normalise(torch.ones(()))
-        inputs = self.searched["inputs"].data
+        inputs = search.searched["inputs"].data
         torch.clamp(inputs, low, high, out=inputs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -13,14 +12,10 @@ from torch.optim.lr_scheduler import LRScheduler
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.generator_options import GeneratorOptions, StagedOptions
 from gifd_bench.benchmark.attacks.options import Stage
-from gifd_bench.benchmark.inversion.candidates import is_better
 from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
 from gifd_bench.benchmark.inversion.schedules import warm_up_and_cosine
+from gifd_bench.benchmark.inversion.search import Lane, Search, as_batch, as_lanes
 from gifd_bench.priors.base import UNKNOWN_CLASS, State
-
-# What is held of the best start: its tensors, with this prefix, and its criterion.
-BEST = "best "
-BEST_CRITERION = "best criterion"
 
 
 class GeneratorSearch(Attack):
@@ -28,65 +23,29 @@ class GeneratorSearch(Attack):
 
     Where a class of the observation is one that the prior was trained on (they are compared by name),
     the prior is conditioned on it; where it is not, the class embedding is searched with the latent.
-
-    The latent may be searched from several starts: the first stages of the attack are then all stage 0 of
-    the prior, each from a draw of its own, and what follows goes on from the iterate of them all that
-    `stop` chooses.
     """
 
     Options: ClassVar[type[GeneratorOptions]]
     options: GeneratorOptions
 
-    @property
-    def starts(self) -> int:
-        """How many latents are searched before the best goes on."""
-        return self.options.latent_starts
-
-    def prior_stage(self, stage: int) -> int:
-        """The prior's stage that a stage of the attack searches."""
-        return max(0, stage - self.starts + 1)
-
-    def begin(self, stage: int) -> Mapping[str, Tensor]:
-        kept = {}
-        if self.prior_stage(stage) > 0:
-            state = self.prior.advance(self.ended(stage - 1))
+    def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
+        if ended is None:
+            state = self.prior.initial_state(self._classes(), lane.draw("start"))
         else:
-            state = self.prior.initial_state(self._classes(), self.draw("start", stage))
-            if stage > 0:
-                kept = {name: t for name, t in self.held.items() if name.startswith(BEST)}
-        self.held = {n: t for n, t in state.tensors.items() if n not in state.searched} | kept
-        return {name: state.tensors[name] for name in state.searched}
+            tensors = {**ended.held, **ended.searched}
+            state = self.prior.advance(State(stage - 1, tensors, tuple(ended.searched)))
+        searched = {name: state.tensors[name] for name in state.searched}
+        held = {name: tensor for name, tensor in state.tensors.items() if name not in searched}
+        return Search(searched, held)
 
-    def ended(self, stage: int) -> State:
-        """What a stage that has just ended left to the next; of several starts, the best."""
-        if self.starts == 1 or self.prior_stage(stage) > 0:
-            return self.state(stage)
-        kept = {n.removeprefix(BEST): t for n, t in self.held.items() if n.startswith(BEST)}
-        del kept[BEST_CRITERION.removeprefix(BEST)]
-        return State(0, kept, tuple(self.searched))
+    def render(self, search: Search) -> Tensor:
+        images = self.prior.render(self.state(search), self.image_size)
+        return as_lanes(images, len(images) // self.observation.batch_size)
 
-    def render(self) -> Tensor:
-        return self.prior.render(self.state(self.progress.stage), self.image_size)
-
-    def state(self, stage: int) -> State:
-        """Where the search of a stage stands."""
-        fixed = {name: t for name, t in self.held.items() if not name.startswith(BEST)}
-        return State(self.prior_stage(stage), {**fixed, **self.searched}, tuple(self.searched))
-
-    def objective(self) -> tuple[Tensor, Tensor]:
-        matching, objective = super().objective()
-        if self.starts > 1 and self.progress.stage < self.starts:
-            self._keep_if_best(self.criterion)
-        return matching, objective
-
-    def _keep_if_best(self, criterion: Tensor) -> None:
-        offered = {BEST + name: t.detach() for name, t in self.state(self.progress.stage).tensors.items()}
-        offered[BEST_CRITERION] = criterion
-        if BEST_CRITERION not in self.held:
-            self.held |= {name: tensor.clone() for name, tensor in offered.items()}
-            return
-        better = is_better(criterion, self.held[BEST_CRITERION], self.best.floor)
-        self.held |= {name: torch.where(better, t, self.held[name]) for name, t in offered.items()}
+    def state(self, search: Search) -> State:
+        """The prior's view of a search: all lanes as one batch."""
+        tensors = {n: as_batch(tensor) for n, tensor in {**search.held, **search.searched}.items()}
+        return State(self.progress.stage, tensors, tuple(search.searched))
 
     def _classes(self) -> Tensor:
         """The prior's class of each label, by name."""
@@ -107,5 +66,5 @@ class StagedSearch(GeneratorSearch):
         return variation + self.options.image_norm * image_norm(inputs)
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
-        adam = Adam(self.searched.values(), lr=self.options.learning_rate)
+        adam = Adam(self.parameters_searched(), lr=self.options.learning_rate)
         return adam, warm_up_and_cosine(adam, stage.iterations)

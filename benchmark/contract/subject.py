@@ -39,12 +39,12 @@ class Subject:
     prior: Prior
     folder: Path
 
-    def with_restarts(self, restarts: int) -> Subject:
-        """The same with another number of restarts."""
+    def with_restarts(self, restarts: int, at_once: int | None = None) -> Subject:
+        """The same with another number of restarts, so many of them at once."""
 
         def make() -> Attack:
             attack = self.make()
-            return type(attack)(replace(attack.options, restarts=restarts))
+            return type(attack)(replace(attack.options, restarts=restarts, restarts_at_once=at_once))
 
         return replace(self, make=make)
 

@@ -3,13 +3,15 @@ CVPR 2020, equation 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from gifd_bench.tasks.batch_norm import Moments
+from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers
 
 
 class BatchNormPenalty:
@@ -20,48 +22,81 @@ class BatchNormPenalty:
     there the images are passed once more, forward only; several clients' images together.
 
     Args:
-        client: computes the candidate's update.
+        client: computes the candidates' updates.
         expected: by layer.
         first_layer: factor of the first BatchNorm layer.
+        victim: what candidates are passed through to be judged.
     """
 
     def __init__(
-        self, client: SimulatedClient, expected: Mapping[str, Moments], first_layer: float
+        self,
+        client: SimulatedClient,
+        expected: Mapping[str, Moments],
+        first_layer: float,
+        victim: nn.Module,
     ) -> None:
-        self.client = client
-        self.latest = client.watch_moments()
-        self.first_layer = first_layer
+        self._client = client
+        self._first_layer = first_layer
         device = client.mean.device
-        self.expected = {
+        self._expected = {
             name: Moments(layer.mean.to(device), layer.var.to(device)) for name, layer in expected.items()
         }
         settings = client.settings
-        self.latest_pass_is_whole = settings.local is None and settings.clients == 1
+        whole = settings.local is None and settings.clients == 1
+        # In a tuple of one's own: this is no module, and nobody searches what it passes images through.
+        self._own_victim = None if whole else copy.deepcopy(client.victim)
+        self._entered: dict[str, list[Tensor]] = {}
+        for name, layer in batch_norm_layers(victim if self._own_victim is None else self._own_victim):
+            self._entered[name] = []
+            layer.register_forward_pre_hook(partial(self._see, name))
 
     def __call__(self, images: Tensor) -> Tensor:
-        """The penalty of (B, 3, H, W) images in [0, 1], whose update was the latest to be computed."""
-        if not self.latest_pass_is_whole:
-            self.client.victim(self.client.normalise(images))
-        return moment_distance(self.latest, self.expected, self.first_layer)
+        """The penalty of each lane's (L, B, 3, H, W) images in [0, 1], whose updates were the latest to be
+        computed: (L,)."""
+        lanes = len(images)
+        if self._own_victim is not None:
+            for lane in images:
+                self._own_victim(self._client.normalise(lane))
+        found = {name: _lane_moments(entered, lanes) for name, entered in self._entered.items()}
+        for entered in self._entered.values():
+            entered.clear()
+        return moment_distance(found, self._expected, self._first_layer)
+
+    def _see(self, name: str, _: nn.Module, entered: tuple[Tensor, ...]) -> None:
+        self._entered[name].append(entered[0])
+
+
+def _lane_moments(entered: Sequence[Tensor], lanes: int) -> Moments:
+    """Moments of what entered a layer, lane by lane: (L, C) each.
+
+    Args:
+        entered: the latest calls; the lanes in one of them, or each lane in one of its own.
+        lanes: how many there are.
+    """
+    latest = entered[-1:] if len(entered[-1]) % lanes == 0 and len(entered) < lanes else entered[-lanes:]
+    parts = [part.view(lanes // len(latest), -1, *part.shape[1:]) for part in latest]
+    features = torch.cat(parts)
+    others = [d for d in range(features.ndim) if d not in (0, 2)]
+    return Moments(features.mean(dim=others), features.var(dim=others, unbiased=False))
 
 
 def moment_distance(
     found: Mapping[str, Moments], expected: Mapping[str, Moments], first_layer: float = 1.0
 ) -> Tensor:
-    """Sum over layers of the Euclidean distances of means and of variances: a scalar (Yin et al., "See
-    through gradients", CVPR 2021, section 3.3).
+    """Sum over layers of the Euclidean distances of means and of variances (Yin et al., "See through
+    gradients", CVPR 2021, section 3.3): a scalar, or one a lane where moments are.
 
     Args:
-        found: by layer, in the order of the model.
+        found: by layer, in the order of the model, of (..., C).
         expected: of the same layers.
         first_layer: factor of the first layer.
     """
     distances = [
-        torch.linalg.vector_norm(layer.mean - expected[name].mean)
-        + torch.linalg.vector_norm(layer.var - expected[name].var)
+        torch.linalg.vector_norm(layer.mean - expected[name].mean, dim=-1)
+        + torch.linalg.vector_norm(layer.var - expected[name].var, dim=-1)
         for name, layer in found.items()
     ]
-    total: Tensor = torch.stack(distances).sum() + (first_layer - 1) * distances[0]
+    total: Tensor = torch.stack(distances).sum(dim=0) + (first_layer - 1) * distances[0]
     return total
 
 

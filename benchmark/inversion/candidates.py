@@ -1,4 +1,4 @@
-"""Keeping the best iterate, without ever waiting for the device."""
+"""Keeping the best iterate of each restart, without ever waiting for the device."""
 
 from __future__ import annotations
 
@@ -31,8 +31,52 @@ class Candidate:
     gradient_evaluations: int
 
 
+@dataclass(frozen=True)
+class Offer:
+    """One iterate of each of R restarts.
+
+    Attributes:
+        criterion, matching_loss: (R,).
+        images: (R, B, 3, H, W).
+        targets: (R, B), or (R, B, classes).
+        tensors: (R, ...) by name, what the images come from; empty where nobody will ask for it.
+    """
+
+    criterion: Tensor
+    matching_loss: Tensor
+    images: Tensor
+    targets: Tensor
+    tensors: Mapping[str, Tensor]
+
+    @classmethod
+    def of_best_members(cls, offered: Offer, restarts: int) -> Offer:
+        """Of several members' iterates, restart by restart, the one with the lowest criterion."""
+        criterion = offered.criterion.view(restarts, -1)
+        if criterion.shape[1] == 1:
+            return offered
+        finite = torch.where(torch.isfinite(criterion), criterion, torch.inf)
+        best = finite.argmin(dim=1) + torch.arange(restarts, device=finite.device) * finite.shape[1]
+        return cls(
+            offered.criterion[best],
+            offered.matching_loss[best],
+            offered.images[best],
+            offered.targets[best],
+            {name: tensor[best] for name, tensor in offered.tensors.items()},
+        )
+
+    def detached(self) -> Offer:
+        """The same without a graph, in memory of its own."""
+        return Offer(
+            self.criterion.detach().clone(),
+            self.matching_loss.detach().clone(),
+            self.images.detach().clone(),
+            self.targets.detach().clone(),
+            {name: tensor.detach().clone() for name, tensor in self.tensors.items()},
+        )
+
+
 class BestIterate:
-    """The iterate with the lowest criterion so far, until one has come down to the floor.
+    """Of each restart the iterate with the lowest criterion so far, until one has come down to the floor.
 
     The comparison stays on the device: a `where`, not a branch.
 
@@ -42,35 +86,44 @@ class BestIterate:
 
     def __init__(self, floor: float | Tensor = -math.inf) -> None:
         self.floor = floor
-        self.kept: dict[str, Tensor] = {}
+        self.kept: Offer | None = None
 
-    def offer(self, criterion: Tensor, matching_loss: Tensor, images: Tensor, targets: Tensor) -> None:
-        """Show one iterate: see `Candidate`."""
-        offered = {
-            "criterion": criterion.detach(),
-            "matching_loss": matching_loss.detach(),
-            "images": images.detach(),
-            "targets": targets.detach(),
-        }
-        if not self.kept:
-            self.kept = {name: value.clone() for name, value in offered.items()}
+    def offer(self, offered: Offer) -> None:
+        """Show one iterate of each restart."""
+        if self.kept is None:
+            self.kept = offered.detached()
             return
-        better = is_better(offered["criterion"], self.kept["criterion"], self.floor)
-        self.kept = {name: torch.where(better, value, self.kept[name]) for name, value in offered.items()}
+        kept = self.kept
+        better = is_better(offered.criterion.detach(), kept.criterion, self.floor)
+        self.kept = Offer(
+            _where(better, offered.criterion, kept.criterion),
+            _where(better, offered.matching_loss, kept.matching_loss),
+            _where(better, offered.images, kept.images),
+            _where(better, offered.targets, kept.targets),
+            {name: _where(better, offered.tensors[name], tensor) for name, tensor in kept.tensors.items()},
+        )
 
-    def candidate(self, stage: str, gradient_evaluations: int) -> Candidate:
-        """The best iterate seen, under the stage's name, with what was spent until then."""
-        if not self.kept:
+    def candidates(self, stage: str, gradient_evaluations: int) -> list[Candidate]:
+        """The best iterate seen of each restart, under the stage's name, with what was spent until then."""
+        if self.kept is None:
             raise RuntimeError("no iterate was offered")
-        return Candidate(stage, **self.kept, gradient_evaluations=gradient_evaluations)
+        kept = self.kept
+        return [
+            Candidate(
+                stage,
+                kept.images[r],
+                kept.targets[r],
+                kept.matching_loss[r],
+                kept.criterion[r],
+                gradient_evaluations,
+            )
+            for r in range(len(kept.criterion))
+        ]
 
-    def state(self) -> dict[str, Tensor]:
-        """For a checkpoint."""
-        return dict(self.kept)
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """From a checkpoint."""
-        self.kept = dict(state)
+def _where(better: Tensor, offered: Tensor, kept: Tensor) -> Tensor:
+    shape = (-1, *[1] * (kept.ndim - 1))
+    return torch.where(better.view(shape), offered.detach(), kept)
 
 
 def is_better(criterion: Tensor, kept: Tensor, floor: float | Tensor) -> Tensor:

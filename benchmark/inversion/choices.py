@@ -17,6 +17,9 @@ DISTANCES: tuple[Distance, ...] = get_args(Distance)
 
 Stop: TypeAlias = Literal["matching_loss", "discrepancy", "held_out"]
 STOPS: tuple[Stop, ...] = get_args(Stop)
+# How the updates of candidates are matched; see `judging`.
+Path: TypeAlias = Literal["factored", "general", "mixed"]
+
 # For these the attacker must know of the defense at least its kind.
 NEED_KNOWN_DEFENSE: frozenset[Stop] = frozenset({"discrepancy"})
 

@@ -24,6 +24,10 @@ class Draws:
         self._seed, self._restart = seed, restart
         self._generators: dict[tuple[str, int], torch.Generator] = {}
 
+    def afresh(self) -> Draws:
+        """The same, from the start of each purpose's numbers."""
+        return Draws(self._seed, self._restart)
+
     def seed(self, purpose: str, index: int = 0) -> int:
         """A seed for what draws its numbers by itself."""
         return stream(self._seed, purpose, self._restart, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,54 +30,69 @@ class CMAES(Optimizer):
     """Covariance matrix adaptation evolution strategy (Hansen and Ostermeier, "Completely derandomized
     self-adaptation in evolution strategies", Evolutionary Computation 2001), by the package `cma`.
 
-    All parameters are searched as one vector. A step is a generation: it writes each member of the
-    population into the parameters and calls the closure, which needs no gradient, and it leaves the mean
-    of the new distribution there. The losses come off the device once a generation.
+    Several searches run side by side, each with a population of its own. All parameters of one are searched
+    as one vector. A step is a generation: it writes the members of all populations into the parameters and
+    calls the closure, which needs no gradient and gives the loss of each; it leaves the means of the new
+    distributions there. The losses come off the device once a generation.
 
     Its state is what it began with and the losses that it was told; loaded, it is told them again, and
     goes on bit for bit.
 
     Args:
-        parameters: their values are the mean of the first generation.
+        parameters: (searches * population, ...); the first member of each search has the mean of its first
+            generation.
         population: members of a generation.
         deviation: of every entry in the first generation.
-        seed: of all its randomness.
+        seeds: of all randomness, one a search.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], population: int, deviation: float, seed: int) -> None:
-        super().__init__(parameters, {"population": population, "deviation": deviation, "seed": seed})
+    def __init__(
+        self, parameters: Iterable[Tensor], population: int, deviation: float, seeds: Sequence[int]
+    ) -> None:
+        super().__init__(
+            parameters, {"population": population, "deviation": deviation, "seeds": list(seeds)}
+        )
         self._parameters: list[Tensor] = self.param_groups[0]["params"]
         self._state = self.state[self._parameters[0]]
-        self._state["start"] = torch.cat([p.detach().flatten().clone() for p in self._parameters])
+        firsts = [p.detach()[::population].flatten(1) for p in self._parameters]
+        self._state["start"] = torch.cat(firsts, dim=1).clone()
         self._state["told"] = []
-        self._strategy = self._begin()
+        self._strategies = self._begin()
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One generation, and a call of `closure` for each of its members."""
+    def step(self, closure: Callable[[], Tensor] | None = None) -> None:  # type: ignore[override]
+        """One generation of each search, by one call of `closure`, which returns every member's loss."""
         if closure is None:
             raise ValueError("CMAES needs a closure that evaluates the present parameters")
-        members = self._strategy.ask()
-        losses = []
-        for member in members:
-            self._write(member)
-            losses.append(closure())
-        told = [loss if math.isfinite(loss) else WORST for loss in torch.stack(losses).tolist()]
-        self._strategy.tell(members, told)
+        generations = [strategy.ask() for strategy in self._strategies]
+        self._write([member for members in generations for member in members])
+        found = [loss if math.isfinite(loss) else WORST for loss in closure().tolist()]
+        population = self.param_groups[0]["population"]
+        told = [found[i : i + population] for i in range(0, len(found), population)]
+        for strategy, members, losses in zip(self._strategies, generations, told, strict=True):
+            strategy.tell(members, losses)
         self._state["told"].append(told)
-        self._write(self._strategy.mean)
+        self._write([strategy.mean for strategy in self._strategies for _ in range(population)])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)
         self._parameters = self.param_groups[0]["params"]
         self._state = self.state[self._parameters[0]]
-        self._strategy = self._begin()
+        self._strategies = self._begin()
         for told in self._state["told"]:
-            self._strategy.tell(self._strategy.ask(), told)
+            for strategy, losses in zip(self._strategies, told, strict=True):
+                strategy.tell(strategy.ask(), losses)
 
-    def _begin(self) -> Any:
+    def _begin(self) -> list[Any]:
+        starts = self._state["start"].double().cpu().numpy()
+        return [
+            self._strategy(start, seed)
+            for start, seed in zip(starts, self.param_groups[0]["seeds"], strict=True)
+        ]
+
+    def _strategy(self, start: NDArray[np.float64], seed: int) -> Any:
         settings = self.param_groups[0]
-        generator = torch.Generator().manual_seed(settings["seed"])
+        generator = torch.Generator().manual_seed(seed)
 
         def randn(*shape: int) -> NDArray[np.float64]:
             drawn: NDArray[np.float64] = torch.randn(
@@ -85,7 +100,6 @@ class CMAES(Optimizer):
             ).numpy()
             return drawn
 
-        start = self._state["start"].double().cpu().numpy()
         options = {
             "popsize": settings["population"],
             "randn": randn,
@@ -96,7 +110,8 @@ class CMAES(Optimizer):
         }
         return cma.CMAEvolutionStrategy(start, settings["deviation"], options)
 
-    def _write(self, vector: NDArray[np.float64]) -> None:
-        parts = torch.split(torch.from_numpy(vector), [p.numel() for p in self._parameters])
+    def _write(self, members: Sequence[NDArray[np.float64]]) -> None:
+        sizes = [p[0].numel() for p in self._parameters]
+        parts = torch.split(torch.from_numpy(np.stack(members)), sizes, dim=1)
         for parameter, part in zip(self._parameters, parts, strict=True):
             parameter.copy_(part.view_as(parameter))

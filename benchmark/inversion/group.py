@@ -23,8 +23,8 @@ def consensus(members: Tensor, most: int) -> Tensor:
 
 
 def group_distance(members: Tensor, agreed: Tensor) -> Tensor:
-    """Sum over members of the mean over the batch of the Euclidean distance of an image to what is agreed
-    on, over its number of pixels: a scalar.
+    """Of each member the mean over the batch of the Euclidean distance of an image to what is agreed on,
+    over its number of pixels: (G,).
 
     Args:
         members: (G, B, C, H, W).
@@ -33,5 +33,5 @@ def group_distance(members: Tensor, agreed: Tensor) -> Tensor:
     pixels = members.shape[-1] * members.shape[-2]
     # Where the two are one, as in a group of one, the gradient is zero, as the norm's subgradient.
     distances = torch.linalg.vector_norm((members - agreed).flatten(2), dim=2)
-    total: Tensor = distances.mean(dim=1).sum() / pixels
-    return total
+    each: Tensor = distances.mean(dim=1) / pixels
+    return each

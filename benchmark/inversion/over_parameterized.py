@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 LATENT = 128
@@ -52,6 +54,29 @@ class OverParameterizedNetwork(nn.Module):
         if images.shape[-1] == self.size:
             return images
         return F.interpolate(images, size=(self.size, self.size), mode="area")
+
+
+class Architecture:
+    """The network without weights of its own.
+
+    Args:
+        size, width: see `OverParameterizedNetwork`.
+    """
+
+    def __init__(self, size: int, width: int) -> None:
+        self.size, self.width = size, width
+        with torch.device("meta"):
+            self._network = OverParameterizedNetwork(size, width)
+
+    def weights(self, seed: int) -> dict[str, Tensor]:
+        """Those that a network starts with, by name."""
+        network = OverParameterizedNetwork(self.size, self.width, seed)
+        return {name: weight.detach() for name, weight in network.named_parameters()}
+
+    def images(self, latents: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+        """(B, 3, size, size) in [0, 1], of (B, LATENT)."""
+        images: Tensor = functional_call(self._network, dict(weights), (latents,))
+        return images
 
 
 def wide_enough(size: int, batch: int, factor: float) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from gifd_bench.benchmark.inversion.choices import Path
+
 
 @dataclass(frozen=True)
 class StageResult:
@@ -41,6 +43,8 @@ class Reconstruction:
             over all restarts.
         stages: the stages of the restart that was returned.
         curve: (iterations,) matching loss of each iterate, restart after restart.
+        path: how updates were matched: `factored` without the gradients of weights, `general` with them, or
+            `mixed`; None where it is not known.
     """
 
     images: Tensor
@@ -50,3 +54,4 @@ class Reconstruction:
     stages: tuple[StageResult, ...]
     curve: Tensor
     label_probabilities: Tensor | None = None
+    path: Path | None = None

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers, set_batch_norm_training, watch_moments
+from gifd_bench.tasks.batch_norm import batch_norm_layers, set_batch_norm_training
 from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.defenses.knowledge import imitate
 from gifd_bench.tasks.gradient import loss_gradient
@@ -71,14 +71,8 @@ class SimulatedClient:
             update = self._mean_update(self.normalise(images), labels, create_graph)
             return self.imitation(update)
 
-    def watch_moments(self) -> dict[str, Moments]:
-        """A mapping that holds, from now on, the BatchNorm moments of the latest forward pass by layer."""
-        latest: dict[str, Moments] = {}
-        watch_moments(self.victim, latest.__setitem__)
-        return latest
-
     def _mean_update(self, inputs: Tensor, labels: Tensor, create_graph: bool) -> tuple[Tensor, ...]:
-        if self._one_gradient_for_all():
+        if self.one_gradient:
             gradient = loss_gradient(self.victim, inputs, labels, create_graph)
             return tuple(-g for g in gradient) if self.observation.is_difference else gradient
         clients = self.settings.clients
@@ -88,7 +82,8 @@ class SimulatedClient:
         ]
         return tuple(torch.stack(tensors).mean(dim=0) for tensors in zip(*updates, strict=True))
 
-    def _one_gradient_for_all(self) -> bool:
+    @property
+    def one_gradient(self) -> bool:
         """Whether the mean of the clients' updates is the gradient of the mean over all images."""
         settings = self.settings
         return settings.local is None and (settings.clients == 1 or settings.batch_norm == "eval")

@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from gifd_bench.benchmark.inversion.matching import MatchingLoss
 
 @dataclass(frozen=True)
 class Judgement:
-    """Of one candidate's update; all scalars.
+    """Of one candidate's update, all scalars; or of L candidates, all (L,).
 
     Attributes:
         objective: what the search minimises, differentiable.
@@ -35,8 +36,10 @@ class StopRule(ABC):
 
     Attributes:
         floor: candidates are as good as they get once their criterion has come down to it.
+        sees_whole_updates: whether all that it judges by is the matching loss over the whole update.
     """
 
+    sees_whole_updates: ClassVar[bool] = True
     floor: float | Tensor = -math.inf
 
     def __init__(self, loss: MatchingLoss, observed: Sequence[Tensor], noise_std: float | Tensor) -> None:
@@ -84,6 +87,7 @@ class HeldOut(StopRule):
     """
 
     EVERY = 10
+    sees_whole_updates: ClassVar[bool] = False
 
     def __init__(self, loss: MatchingLoss, observed: Sequence[Tensor], noise_std: float | Tensor) -> None:
         super().__init__(loss, observed, noise_std)

@@ -57,13 +57,3 @@ class Renderer(nn.Module):
             for i in range(batch)
         ]
         return torch.cat(images)
-
-
-def as_searched(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights under names that an `nn.ParameterDict` takes: no dots."""
-    return {name.replace(".", "/"): weight for name, weight in weights.items()}
-
-
-def as_weights(searched: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `as_searched`."""
-    return {name.replace("/", "."): weight for name, weight in searched.items()}

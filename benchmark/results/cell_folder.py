@@ -145,6 +145,7 @@ class CellFolder:
                 StageRecord(stage.name, stage.matching_loss, stage.gradient_evaluations, round(psnr, 4))
                 for stage, psnr in stages
             ),
+            path=reconstruction.path,
         )
         self._write_end(record)
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from gifd_bench.benchmark.inversion.choices import Path as MatchingPath
 from gifd_bench.common.errors import FileError
 from gifd_bench.common.files import read_json, write_json
 
@@ -128,6 +129,7 @@ class CellRecord:
         per_image: metric name to one value a private image; `None` where it could not be had.
         assignment: index of the reconstruction that answers each private image.
         stages: those of the restart that was returned.
+        path: how updates were matched: `factored`, `general` or `mixed`; `None` where it is not known.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -142,6 +144,7 @@ class CellRecord:
     per_image: dict[str, tuple[float, ...] | None] = field(default_factory=dict)
     assignment: tuple[int, ...] = ()
     stages: tuple[StageRecord, ...] = ()
+    path: MatchingPath | None = None
 
     def mean(self, metric: str) -> float | None:
         """A metric's mean over the images, or `None`."""

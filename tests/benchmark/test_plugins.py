@@ -33,7 +33,7 @@ def test_results_are_shown_without_importing_anybodys_attack(coarse: str, tmp_pa
 def test_a_broken_promise_is_named(coarse: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path("coarse.py")
     broken = path.read_text().replace(
-        'torch.randn(shape, generator=self.draw("start"))', "torch.randn(shape)"
+        'torch.randn(shape, generator=lane.draw("start"))', "torch.randn(shape)"
     )
     Path("broken.py").write_text(broken.replace("torch.sigmoid(", "1.5 * torch.sigmoid("))
     assert cli(["check", "broken.py:Coarse", "--iterations=2"]) == 1

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.contract.attacks import CHECKS
 from gifd_bench.benchmark.contract.subject import Subject
+from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.priors.base import Prior
+from gifd_bench.priors.generators.resnet import Generator, ResNetPrior
 from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round
 
@@ -39,11 +43,12 @@ def component(name: str, **more: Any) -> Component:
 
 
 @every_attack
+@pytest.mark.parametrize("restarts", [1, 3])
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_contract(
-    name: str, check: Callable[[Subject], None], tiny_prior: Prior, tmp_path: Path
+    name: str, check: Callable[[Subject], None], restarts: int, tiny_prior: Prior, tmp_path: Path
 ) -> None:
-    check(Subject(component(name).build, tiny_prior, tmp_path))
+    check(Subject(component(name, restarts=restarts).build, tiny_prior, tmp_path))
 
 
 @every_attack
@@ -71,3 +76,32 @@ def test_any_attack_may_stop_before_it_fits_the_noise(
     subject.interrupt(make_round()[0], tmp_path / "it.ckpt", 2)
     resumed = subject.resume(make_round()[0], tmp_path / "it.ckpt")
     assert resumed.matching_loss == subject.run(make_round()[0]).matching_loss
+
+
+@every_attack
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_a_lane_is_what_its_restart_is_alone(name: str, restarts: int, tiny_generator: Generator) -> None:
+    # In double precision: in single, a gradient that is zero but for rounding may have either sign, of
+    # which Adam's first step makes a whole one.
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        prior = ResNetPrior(copy.deepcopy(tiny_generator)).double()
+        observation = make_round(2)[0]
+        of_five = {k: 5 for k in OPTIONS[name] if k.endswith("iterations")}
+        found = [
+            invert(
+                component(name, **of_five, restarts=restarts, restarts_at_once=at_once).build(),
+                observation,
+                prior,
+                0,
+                accelerator="cpu",
+            )
+            for at_once in (None, 1)
+        ]
+    finally:
+        torch.set_default_dtype(before)
+    beside, alone = found
+    torch.testing.assert_close(beside.curve, alone.curve, rtol=1e-5, atol=0)
+    torch.testing.assert_close(beside.images, alone.images, rtol=0, atol=1e-5)
+    assert beside.gradient_evaluations == alone.gradient_evaluations

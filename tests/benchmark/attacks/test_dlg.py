@@ -23,6 +23,7 @@ from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
+from tests.benchmark.attacks.references import start_of
 from tests.conftest import make_round
 
 CONVOLUTIONS = """
@@ -48,20 +49,15 @@ class Record(Callback):
         self.targets: list[Tensor] = []
 
     def on_train_batch_end(self, trainer: Any, attack: Any, *args: Any) -> None:
-        self.searched.append({name: t.detach().clone() for name, t in attack.searched.items()})
-        self.targets.append(attack.targets().detach())
+        searched = attack.search.searched
+        self.searched.append({name: t[0].detach().clone() for name, t in searched.items()})
+        self.targets.append(attack.targets(attack.search)[0].detach())
 
 
 def record(attack: DLG, observation: Observation, seed: int = 0) -> Record:
     kept = Record()
     invert(attack, observation, None, seed, callbacks=[kept], accelerator="cpu")
     return kept
-
-
-def start_of(attack: DLG, observation: Observation, seed: int) -> dict[str, Tensor]:
-    attack.observe(observation, None, seed)
-    attack._move_to_device()
-    return dict(attack.begin(0))
 
 
 def slow_distance(observation: Observation, inputs: Tensor, logits: Tensor) -> Tensor:
@@ -94,7 +90,8 @@ def test_dlg_takes_the_steps_of_lbfgs_in_pixels_and_labels_together(observation:
     attack = DLG(iterations=1, evaluations=3, learning_rate=0.5)
     seed = 1  # from which the search meets a curvature that is kept
     after = record(attack, observation, seed).searched[0]
-    start = start_of(attack, observation, seed)
+    begun = start_of(attack, observation, seed=seed).searched
+    start = {name: tensor[0].detach() for name, tensor in begun.items()}
     pixels, shape = start["inputs"].shape, start["logits"].shape
     point = torch.cat([start["inputs"].flatten(), start["logits"].flatten()])
     size = start["inputs"].numel()
@@ -140,7 +137,7 @@ def test_granted_labels_are_not_searched() -> None:
     observation = task.observe(task.truth(1), NoDefense(), model_seed=0, defense_seed=0)
     attack = DLG(iterations=1, evaluations=2)
     assert set(record(attack, observation).searched[0]) == {"inputs"}
-    assert attack.targets().tolist() == [1]
+    assert attack.targets(attack.search).tolist() == [[1]]
 
 
 def test_labels_that_are_searched_are_not_inferred(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,19 +30,24 @@ from tests.conftest import make_task
 
 
 class Starts(Callback):
-    """Keeps what is searched before the first step of every stage, and after every step."""
+    """Keeps where every lane starts, of each restart its first member apart, and what is searched after
+    every step."""
 
     def __init__(self) -> None:
         self.starts: dict[tuple[int, int], dict[str, Tensor]] = {}
+        self.members: dict[tuple[int, int], dict[str, Tensor]] = {}
         self.iterates: list[dict[str, Tensor]] = []
 
     def on_before_zero_grad(self, trainer: Any, attack: Any, *args: Any) -> None:
-        if attack.progress.step == 0:
-            key = (attack.progress.restart, attack.progress.stage)
-            self.starts[key] = {n: t.detach().clone() for n, t in attack.searched.items()}
+        if attack.progress.step == 0 and attack.progress.stage == 0:
+            for index, lane in enumerate(attack.course.lanes()):
+                searched = {n: t[index].detach().clone() for n, t in attack.search.searched.items()}
+                self.members[lane.restart, lane.member] = searched
+                if lane.member == 0:
+                    self.starts[lane.restart, attack.progress.stage] = searched
 
     def on_train_batch_end(self, trainer: Any, attack: Any, *args: Any) -> None:
-        self.iterates.append({n: t.detach().clone() for n, t in attack.searched.items()})
+        self.iterates.append({n: t.detach().clone() for n, t in attack.search.searched.items()})
 
 
 def run(attack: Attack, observation: Observation, prior: ResNetPrior | None = None) -> Starts:
@@ -84,9 +89,8 @@ def test_attacks_on_pixels_share_their_starts(observation: Observation) -> None:
     for restart in (0, 1):
         drawn = run(DLG(iterations=1, evaluations=1, restarts=2), observation).starts[restart, 0]["inputs"]
         assert torch.equal(drawn.clamp(low, high), ig[restart, 0]["inputs"])
-    groups = [run(GI(iterations=1, group_size=size), observation).starts[0, 0]["inputs"] for size in (1, 4)]
-    assert torch.equal(groups[0][0], ig[0, 0]["inputs"])
-    assert torch.equal(groups[1][0], groups[0][0])
+    groups = [run(GI(iterations=1, group_size=size), observation).starts for size in (1, 4)]
+    assert all(same(group[0, 0], ig[0, 0]) for group in groups)
 
 
 def test_langevin_noise_changes_nothing_else_that_is_drawn(observation: Observation) -> None:
@@ -111,14 +115,16 @@ def test_attacks_in_a_prior_share_their_latents(observation: Observation, tiny_p
         "gias": GIAS(latent_iterations=1, weight_iterations=1, starts=2, restarts=2),
         "gifd_ood": GIFDOOD(iterations=1, starts=3, restarts=2),
     }
-    found = {name: run(attack, observation, tiny_prior).starts for name, attack in others.items()}
+    runs = {name: run(attack, observation, tiny_prior) for name, attack in others.items()}
+    found = {name: each.starts for name, each in runs.items()}
+    members = {name: each.members for name, each in runs.items()}
     for name, starts in found.items():
         for restart in (0, 1):
             assert same(starts[restart, 0], latent[restart, 0]), name
     for later in (1, 2):
-        assert same(found["starts"][0, later], found["gifd_ood"][0, later])
-    assert same(found["starts"][1, 1], found["gias"][1, 1])
-    assert not same(found["starts"][0, 1], found["starts"][0, 0])
+        assert same(members["starts"][0, later], members["gifd_ood"][0, later])
+    assert same(members["starts"][1, 1], members["gias"][1, 1])
+    assert not same(members["starts"][0, 1], members["starts"][0, 0])
 
 
 @pytest.mark.parametrize("name", ["ggl", "gion"])
@@ -134,7 +140,7 @@ def test_a_restart_is_the_same_however_many_there_are(
         return invert(attack, observation, tiny_prior, 3, accelerator="cpu").curve
 
     three = curve(3)
-    assert torch.equal(curve(2), three[:4])
+    torch.testing.assert_close(curve(2)[:4], three[:4], rtol=1e-3, atol=0)
     assert len(set(three.view(3, 2)[:, 0].tolist())) == 3
 
 
@@ -145,5 +151,5 @@ def test_stop_rules_that_choose_among_the_same_iterates_have_the_same(tiny_prior
         run(GIFD(iterations=3, stop=stop, restarts=2), observation, tiny_prior).iterates
         for stop in ("matching_loss", "discrepancy")
     )
-    assert len(lowest) == 30
+    assert len(lowest) == 15
     assert all(same(one, other) for one, other in zip(lowest, discrepancy, strict=True))

@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,19 +24,8 @@ from gifd_bench.benchmark.invert import invert
 from gifd_bench.priors.base import State
 from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.observation import Observation
+from tests.benchmark.attacks.references import recorded
 from tests.conftest import make_round
-
-
-class Record(Callback):
-    """Keeps what is searched after every generation."""
-
-    def __init__(self) -> None:
-        self.searched: list[dict[str, Tensor]] = []
-        self.held: dict[str, Tensor] = {}
-
-    def on_train_batch_end(self, trainer: Any, attack: Any, *args: Any) -> None:
-        self.searched.append({n: t.detach().clone() for n, t in attack.searched.items()})
-        self.held = dict(attack.held)
 
 
 def squared_distance(observation: Observation, images: Tensor, label: int) -> float:
@@ -60,8 +48,7 @@ def test_a_generation_is_asked_evaluated_and_told(bound: Bound, tiny_prior: ResN
     import cma
 
     observation, _ = make_round(1, target=1)  # a cat, which the tiny prior knows
-    attack, record = GGL(iterations=3, population=6, bound=bound), Record()
-    result = invert(attack, observation, tiny_prior, 0, callbacks=[record], accelerator="cpu")
+    record, result = recorded(GGL(iterations=3, population=6, bound=bound), observation, tiny_prior)
     generator = torch.Generator().manual_seed(Draws(0, restart=0).seed("evolution"))
 
     def randn(*shape: int) -> Any:
@@ -94,14 +81,11 @@ def test_every_member_is_a_candidate(observation: Observation, tiny_prior: ResNe
 def test_an_unknown_class_is_searched_in_deviations_over_the_classes(
     observation: Observation, tiny_prior: ResNetPrior
 ) -> None:
-    record = Record()
     attack = GGL(iterations=2, population=6)
-    invert(attack, observation, tiny_prior, 0, callbacks=[record], accelerator="cpu")
+    record, _ = recorded(attack, observation, tiny_prior)
     assert set(record.searched[-1]) == {"z", "embedding"}
     table = tiny_prior.generator.embedding.weight
-    attack.searched = torch.nn.ParameterDict(record.searched[-1])
-    attack.held = record.held
-    seen = attack.state(0).tensors["embedding"]
+    seen = attack.state(attack.search).tensors["embedding"][:1]
     expected = table.mean(dim=0) + table.std(dim=0) * record.searched[-1]["embedding"]
     torch.testing.assert_close(seen, expected)
 
@@ -133,28 +117,40 @@ def test_divergence_is_that_of_a_normal_with_the_entries_moments(entries: list[f
     expected = torch.distributions.kl_divergence(
         torch.distributions.Normal(mean, std), torch.distributions.Normal(0.0, 1.0)
     )
-    assert float(kl_to_standard_normal(z)) == pytest.approx(float(expected), abs=1e-5)
+    assert float(kl_to_standard_normal(z[None])) == pytest.approx(float(expected), abs=1e-5)
 
 
 def sphere(x: Tensor) -> Any:
-    return lambda: ((x - 0.5) ** 2).sum()
+    return lambda: ((x - 0.5) ** 2).flatten(1).sum(dim=1)
 
 
 def test_cma_es_finds_the_minimum_of_a_sphere() -> None:
-    x = torch.zeros(2, 3)
-    evolution = CMAES([x], population=8, deviation=1.0, seed=0)
+    x = torch.zeros(8, 2, 3)
+    evolution = CMAES([x], population=8, deviation=1.0, seeds=[0])
     for _ in range(60):
         evolution.step(sphere(x))
-    torch.testing.assert_close(x, torch.full((2, 3), 0.5), atol=1e-2, rtol=0)
+    torch.testing.assert_close(x, torch.full((8, 2, 3), 0.5), atol=1e-2, rtol=0)
+
+
+def test_searches_side_by_side_are_what_each_is_alone() -> None:
+    both, one, other = torch.zeros(12, 3), torch.zeros(6, 3), torch.zeros(6, 3)
+    together = CMAES([both], population=6, deviation=1.0, seeds=[3, 4])
+    apart = [CMAES([x], 6, 1.0, [seed]) for x, seed in ((one, 3), (other, 4))]
+    for _ in range(5):
+        together.step(sphere(both))
+        for evolution, x in zip(apart, (one, other), strict=True):
+            evolution.step(sphere(x))
+    assert torch.equal(both, torch.cat((one, other)))
+    assert not torch.equal(one, other)
 
 
 def test_cma_es_goes_on_from_its_state_bit_for_bit() -> None:
-    x = torch.zeros(5)
-    evolution = CMAES([x], population=6, deviation=1.0, seed=0)
+    x = torch.zeros(12, 5)
+    evolution = CMAES([x], population=6, deviation=1.0, seeds=[0, 1])
     for _ in range(4):
         evolution.step(sphere(x))
     y = x.clone()
-    resumed = CMAES([y], population=6, deviation=1.0, seed=1)
+    resumed = CMAES([y], population=6, deviation=1.0, seeds=[1, 2])
     resumed.load_state_dict(copy.deepcopy(evolution.state_dict()))
     for _ in range(4):
         evolution.step(sphere(x))
@@ -163,16 +159,16 @@ def test_cma_es_goes_on_from_its_state_bit_for_bit() -> None:
 
 
 def test_cma_es_puts_members_without_a_loss_last() -> None:
-    x = torch.zeros(2)
-    evolution = CMAES([x], population=8, deviation=1.0, seed=0)
+    x = torch.zeros(8, 2)
+    evolution = CMAES([x], population=8, deviation=1.0, seeds=[0])
     for _ in range(40):
-        evolution.step(lambda: torch.where(x[0] < 0, torch.nan, (x - 0.5).square().sum()))
-    torch.testing.assert_close(x, torch.full((2,), 0.5), atol=0.05, rtol=0)
+        evolution.step(lambda: torch.where(x[:, 0] < 0, torch.nan, (x - 0.5).square().sum(dim=1)))
+    torch.testing.assert_close(x, torch.full((8, 2), 0.5), atol=0.05, rtol=0)
 
 
 def test_cma_es_of_very_many_entries_has_a_diagonal_covariance() -> None:
-    x = torch.zeros(5000)
-    evolution = CMAES([x], population=4, deviation=1.0, seed=0)
+    x = torch.zeros(4, 5000)
+    evolution = CMAES([x], population=4, deviation=1.0, seeds=[0])
     for _ in range(2):
         evolution.step(sphere(x))
     assert bool(torch.isfinite(x).all())

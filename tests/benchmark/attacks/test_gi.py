@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,6 +26,7 @@ from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
+from tests.benchmark.attacks.references import recorded, start_of
 
 
 def with_batch_norm(batch_size: int = 1, **task: Any) -> tuple[Observation, Tensor]:
@@ -37,26 +37,9 @@ def with_batch_norm(batch_size: int = 1, **task: Any) -> tuple[Observation, Tens
     return victim.observe(truth, NoDefense(), model_seed=0, defense_seed=0), truth.images
 
 
-class Record(Callback):
-    """Keeps what is searched after every iteration."""
-
-    def __init__(self) -> None:
-        self.searched: list[Tensor] = []
-
-    def on_train_batch_end(self, trainer: Any, attack: Any, *args: Any) -> None:
-        self.searched.append(attack.searched["inputs"].detach().clone())
-
-
 def search(attack: GI, observation: Observation) -> list[Tensor]:
-    record = Record()
-    invert(attack, observation, None, 0, callbacks=[record], accelerator="cpu")
-    return record.searched
-
-
-def start_of(attack: GI, observation: Observation) -> Tensor:
-    attack.observe(observation, None, 0)
-    attack._move_to_device()
-    return attack.begin(0)["inputs"].clamp(-2, 2)  # (0 - 0.5) / 0.25 to (1 - 0.5) / 0.25
+    """All members after every iteration."""
+    return [lanes["inputs"] for lanes in recorded(attack, observation)[0].all_lanes]
 
 
 def slow_moments(observation: Observation, inputs: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -111,7 +94,7 @@ def test_gi_takes_the_first_step_of_adam_on_the_whole_objective() -> None:
     observation, _ = with_batch_norm(2, threat_model=ThreatModel(bn_statistics="batch"))
     weights = {"matching": 0.5, "total_variation": 0.3, "image_norm": 0.7, "batch_norm": 0.2, "group": 5.0}
     attack = GI(iterations=9, warm_up=5, group_size=3, group_start=0, langevin=0, registration=0, **weights)
-    start = start_of(attack, observation)
+    start = start_of(attack, observation).searched["inputs"].detach()
     after = search(attack, observation)[0]
     expected = dict(observation.batch_norm_moments() or {})
     members = start.clone().requires_grad_()
@@ -177,13 +160,14 @@ def test_the_batch_norm_penalty_is_nothing_at_the_truth_and_something_elsewhere(
     observation, images = with_batch_norm(2, threat_model=ThreatModel(bn_statistics="batch"))
     client = SimulatedClient(observation, torch.device("cpu"))
     expected = dict(observation.batch_norm_moments() or {})
-    penalty = BatchNormPenalty(client, expected, first_layer=10.0)
+    penalty = BatchNormPenalty(client, expected, 10.0, client.victim)
     for candidate in (images, torch.rand_like(images)):
         client.update(candidate, torch.tensor([0, 1]))
         slow = slow_batch_norm(observation, client.normalise(candidate), expected, 10.0)
-        torch.testing.assert_close(penalty(candidate).detach(), slow.detach(), atol=1e-5, rtol=1e-4)
-        assert float(penalty(candidate).detach()) < 1e-4 or candidate is not images
-    assert float(penalty(candidate).detach()) > 0.1
+        found = penalty(candidate[None]).detach()
+        torch.testing.assert_close(found[0], slow.detach(), atol=1e-5, rtol=1e-4)
+        assert (float(found) < 1e-4) == (candidate is images)
+    assert float(found) > 0.1
 
 
 def test_after_local_training_the_penalty_is_of_the_whole_batch_at_the_weights_sent_out() -> None:
@@ -193,9 +177,9 @@ def test_after_local_training_the_penalty_is_of_the_whole_batch_at_the_weights_s
         threat_model=ThreatModel(bn_statistics="batch"),
     )
     client = SimulatedClient(observation, torch.device("cpu"))
-    penalty = BatchNormPenalty(client, observation.batch_norm_moments() or {}, first_layer=10.0)
+    penalty = BatchNormPenalty(client, observation.batch_norm_moments() or {}, 10.0, client.victim)
     client.update(images, torch.tensor([0, 1]))
-    assert float(penalty(images).detach()) < 1e-4
+    assert float(penalty(images[None]).detach()) < 1e-4
 
 
 @pytest.mark.parametrize("level", ["none", "model"])
@@ -258,13 +242,13 @@ def test_group_distance_is_the_norm_of_each_difference_over_the_pixels() -> None
     for member in members:
         for image, other in zip(member, agreed, strict=True):
             expected += float(((image - other) ** 2).sum() ** 0.5) / 3 / 20
-    assert float(group_distance(members, agreed)) == pytest.approx(expected)
+    assert float(group_distance(members, agreed).sum()) == pytest.approx(expected)
 
 
 def test_a_group_of_one_has_nothing_to_agree_on_and_no_gradient_that_is_not_finite() -> None:
     members = torch.rand(1, 2, 3, 4, 4, requires_grad=True)
     distance = group_distance(members, consensus(members.detach(), most=0))
-    distance.backward()
+    distance.sum().backward()
     assert float(distance.detach()) == 0
     assert members.grad is not None
     assert not bool(members.grad.any())

@@ -14,7 +14,8 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.radii import Growing, PerEntry, PerStage
 from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.observation import Observation
-from tests.benchmark.attacks.test_steps import Record, steps
+from tests.benchmark.attacks.references import Record, recorded
+from tests.benchmark.attacks.test_steps import steps
 from tests.conftest import make_round
 
 
@@ -24,7 +25,7 @@ def test_the_latent_stays_on_the_sphere_of_its_start(
     def norms(sphere: bool) -> list[float]:
         record = steps(GIFD(iterations=6, sphere=sphere), observation, tiny_prior)
         latents = [s["z"] for s in record.searched if "z" in s]
-        start = record.held[0]["centre of z"]
+        start = record.began[0]["z"]
         return [float(z.norm() / start.norm()) for z in latents]
 
     assert norms(True) == pytest.approx([1.0] * 6, rel=1e-5)
@@ -34,7 +35,7 @@ def test_the_latent_stays_on_the_sphere_of_its_start(
 def test_each_image_of_a_batch_has_a_sphere_of_its_own(tiny_prior: ResNetPrior) -> None:
     record = steps(GIFD(iterations=5), make_round(3)[0], tiny_prior)
     latents = record.searched[4]["z"].norm(dim=1)
-    starts = record.held[4]["centre of z"].norm(dim=1)
+    starts = record.began[4]["z"].norm(dim=1)
     torch.testing.assert_close(latents, starts)
     assert len(set(starts.tolist())) == 3
 
@@ -51,25 +52,25 @@ def test_latents_and_noise_maps_have_balls_of_their_own() -> None:
 
 def test_of_several_starts_the_best_goes_on(observation: Observation, tiny_prior: ResNetPrior) -> None:
     attack = GIFD(iterations=4, starts=3, last_stage=1)
-    record = steps(attack, observation, tiny_prior)
-    assert record.stages == [stage for stage in range(4) for _ in range(4)]
-    starts = attack.curve[:12].view(3, 4)
-    # The latents differ from start to start, and what stage 1 begins with renders the best iterate.
-    assert len({float(start[0]) for start in starts}) == 3
-    assert float(attack.curve[12]) == pytest.approx(float(starts.min()), rel=1e-4)
+    record, result = recorded(attack, observation, tiny_prior)
+    assert record.stages == [0] * 4 + [1] * 4
+    assert result.gradient_evaluations == 3 * 4 + 4 + 1
+    # The latents differ from start to start, and what stage 1 begins with renders the best iterate of all.
+    latents = record.all_lanes[0]["z"]
+    assert len({float(latent.norm()) for latent in latents}) == 3
+    assert float(result.curve[4]) == pytest.approx(float(result.curve[:4].min()), rel=1e-4)
+    assert record.all_lanes[-1]["feature"].shape[0] == 1
 
 
 @pytest.mark.parametrize(("iterations", "starts", "growth"), [(100, 4, 1.6), (150, 1, 1.0), (20, 3, 2.5)])
 def test_the_variant_for_another_distribution_searches_late(
-    iterations: int, starts: int, growth: float, observation: Observation, tiny_prior: ResNetPrior
+    iterations: int, starts: int, growth: float, tiny_prior: ResNetPrior
 ) -> None:
-    attack = GIFDOOD(iterations=iterations, starts=starts, growth=growth)
-    attack.observe(observation, tiny_prior, 0)
-    counts = [stage.iterations for stage in attack.stages()]
-    assert len(counts) == 4 + starts
-    assert sum(counts) == pytest.approx(5 * iterations, abs=len(counts))
-    later = counts[starts - 1 :]
-    for one, following in itertools.pairwise(later):
+    options = GIFDOOD(iterations=iterations, starts=starts, growth=growth).options
+    stages = options.stages(tiny_prior.stages)
+    assert [stage.members for stage in stages] == [starts, 1, 1, 1, 1]
+    assert options.total_evaluations(tiny_prior.stages) - 1 == pytest.approx(5 * iterations, abs=4 + starts)
+    for one, following in itertools.pairwise(stage.iterations for stage in stages):
         assert following == pytest.approx(growth * one, abs=growth)
 
 

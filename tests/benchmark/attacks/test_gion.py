@@ -6,46 +6,32 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_lightning.callbacks import Callback
-from torch import Tensor
 
 from gifd_bench.benchmark.attacks.gion import GION
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.over_parameterized import LATENT, OverParameterizedNetwork, wide_enough
-from gifd_bench.benchmark.inversion.weights import as_weights
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.tasks.observation import Observation
-from tests.benchmark.attacks.references import cosine_objective
+from tests.benchmark.attacks.references import cosine_objective, recorded, start_of
 from tests.conftest import make_round
-
-
-class Record(Callback):
-    def __init__(self) -> None:
-        self.searched: list[dict[str, Tensor]] = []
-        self.latents: list[Tensor] = []
-
-    def on_train_batch_end(self, trainer: Any, attack: Any, *args: Any) -> None:
-        self.searched.append({n: t.detach().clone() for n, t in attack.searched.items()})
-        self.latents.append(attack.held["latents"])
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])
 def test_gion_takes_the_step_of_signed_adam_on_one_network_for_the_batch(batch_size: int) -> None:
     observation, _ = make_round(batch_size)
-    attack, record = GION(iterations=2), Record()
-    result = invert(attack, observation, None, 0, callbacks=[record], accelerator="cpu")
-    assert torch.equal(record.latents[0], record.latents[1])
+    attack = GION(iterations=2)
+    record, result = recorded(attack, observation)
+    latents = record.held[0]["latents"]
+    assert torch.equal(latents, record.held[1]["latents"])
     # Slowly: the network as it was made, and its first step.
-    attack.observe(observation, None, 0)
-    attack._move_to_device()
-    start = as_weights(attack.begin(0))
+    start = {name: weight[0].detach() for name, weight in start_of(attack, observation).searched.items()}
     network = OverParameterizedNetwork(32, 32)
     network.load_state_dict(start)
-    images = network(record.latents[0])
+    images = network(latents)
     assert images.shape == (batch_size, 3, 32, 32)
     cosine_objective(observation, images, result.labels).backward()
     compared = 0
-    for name, moved in as_weights(record.searched[0]).items():
+    for name, moved in record.searched[0].items():
         gradient = network.get_parameter(name).grad
         assert gradient is not None
         certain = gradient.abs() > 1e-6
@@ -61,10 +47,9 @@ def test_gion_needs_no_prior(observation: Observation) -> None:
 
 
 def test_a_restart_has_a_network_of_its_own(observation: Observation) -> None:
-    record = Record()
-    invert(GION(iterations=1, restarts=2), observation, None, 0, callbacks=[record], accelerator="cpu")
-    first, second = record.searched
-    assert not torch.allclose(first["to_rgb/weight"], second["to_rgb/weight"], atol=1e-2)
+    record, _ = recorded(GION(iterations=1, restarts=2), observation)
+    first, second = record.all_lanes[0]["to_rgb.weight"]
+    assert not torch.allclose(first, second, atol=1e-2)
 
 
 @pytest.mark.parametrize("size", [8, 28, 32, 64, 100])

@@ -152,9 +152,9 @@ def test_options_that_do_not_fit_the_prior_are_refused(options: GIFDOptions, mes
         options.stages(FIVE)
 
 
-def test_the_stages_of_several_starts_have_names_of_their_own() -> None:
+def test_starts_are_members_of_the_first_stage() -> None:
     options = GIFDOptions(iterations=(3, 4), starts=2, last_stage=1)
-    assert options.stages(FIVE) == (Stage("latent 1", 3), Stage("latent 2", 3), Stage("a", 4))
+    assert options.stages(FIVE) == (Stage("latent", 3, members=2), Stage("a", 4))
     assert GIFDOODOptions(iterations=10, growth=1.0, starts=1).stages(FIVE)[4] == Stage("d", 10)
 
 

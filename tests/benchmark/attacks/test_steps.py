@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
-from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,30 +13,14 @@ from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.attacks.latent import Latent
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.radii import PerEntry
-from gifd_bench.benchmark.invert import invert
 from gifd_bench.priors.base import State
 from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.observation import Observation
-
-
-class Record(Callback):
-    """Keeps what is searched before every iteration and after the last."""
-
-    def __init__(self) -> None:
-        self.searched: list[dict[str, Tensor]] = []
-        self.held: list[dict[str, Tensor]] = []
-        self.stages: list[int] = []
-
-    def on_train_batch_end(self, trainer: Any, attack: Any, *args: Any) -> None:
-        self.searched.append({n: t.detach().clone() for n, t in attack.searched.items()})
-        self.held.append(dict(attack.held))
-        self.stages.append(attack.progress.stage)
+from tests.benchmark.attacks.references import Record, recorded, start_of
 
 
 def steps(attack: Attack, observation: Observation, prior: ResNetPrior | None = None) -> Record:
-    record = Record()
-    invert(attack, observation, prior, 0, callbacks=[record], accelerator="cpu")
-    return record
+    return recorded(attack, observation, prior)[0]
 
 
 def cosine_objective(observation: Observation, inputs: Tensor, label: int) -> Tensor:
@@ -67,10 +48,8 @@ def test_ig_takes_the_step_of_signed_adam_in_the_box(observation: Observation) -
     record = steps(attack, observation)
     before, after = record.searched[0]["inputs"], record.searched[1]["inputs"]
     # Slowly: Adam on the sign of the gradient, from its first two steps.
-    attack.observe(observation, None, 0)
-    attack._move_to_device()
-    start = attack.begin(0)["inputs"].clamp(-2, 2)  # (0 - 0.5) / 0.25 to (1 - 0.5) / 0.25
-    x = start.clone()
+    # In the box from (0 - 0.5) / 0.25 to (1 - 0.5) / 0.25.
+    x = start_of(attack, observation).searched["inputs"][0].detach().clone()
     first = second = torch.zeros_like(x)
     for step in (1, 2):
         x = x.detach().requires_grad_()
@@ -89,10 +68,9 @@ def test_latent_takes_the_step_of_adam_with_warm_up(
 ) -> None:
     attack = Latent(iterations=20, learning_rate=0.1, total_variation=0.2, image_norm=0.1)
     record = steps(attack, observation, tiny_prior)
-    attack.observe(observation, tiny_prior, 0)
-    attack._move_to_device()
-    searched = {n: t.clone().requires_grad_() for n, t in attack.begin(0).items()}
-    state = State(0, {**attack.held, **searched}, tuple(searched))
+    begun = start_of(attack, observation, tiny_prior)
+    searched = {n: t[0].detach().clone().requires_grad_() for n, t in begun.searched.items()}
+    state = State(0, {**{n: t[0] for n, t in begun.held.items()}, **searched}, tuple(searched))
     inputs = (tiny_prior.generate(state) - 0.5) / 0.25
     norm = inputs.square().sum().sqrt() / 32**2
     objective = cosine_objective(observation, inputs, 0) + 0.2 * slow_total_variation(inputs) + 0.1 * norm
@@ -111,7 +89,7 @@ def test_gifd_searches_each_stage_and_stays_in_its_l1_ball(
     record = steps(GIFD(iterations=6, radii=PerEntry(radius)), observation, tiny_prior)
     assert record.stages == [stage for stage in range(5) for _ in range(6)]
     touched = 0
-    for searched, held, stage in zip(record.searched, record.held, record.stages, strict=True):
+    for searched, began, stage in zip(record.searched, record.began, record.stages, strict=True):
         if stage == 0:
             assert set(searched) == {
                 "z",
@@ -119,7 +97,7 @@ def test_gifd_searches_each_stage_and_stays_in_its_l1_ball(
             }  # the tiny prior does not know the photograph's class
             continue
         assert set(searched) == {"feature"}
-        moved = (searched["feature"] - held["centre of feature"]).abs().sum()
+        moved = (searched["feature"] - began["feature"]).abs().sum()
         limit = radius * searched["feature"].numel()
         assert float(moved) <= limit * (1 + 1e-4)
         touched += float(moved) > limit * 0.99
@@ -134,10 +112,9 @@ def test_a_stage_of_gifd_begins_where_the_last_one_ended(
 ) -> None:
     record = steps(GIFD(iterations=4), observation, tiny_prior)
     for last in (3, 7, 11, 15):
-        held = {n: t for n, t in record.held[last].items() if not n.startswith("centre")}
-        state = State(record.stages[last], {**held, **record.searched[last]}, ())
+        state = State(record.stages[last], {**record.held[last], **record.searched[last]}, ())
         advanced = tiny_prior.advance(state).tensors["feature"]
-        torch.testing.assert_close(record.held[last + 1]["centre of feature"], advanced)
+        torch.testing.assert_close(record.began[last + 1]["feature"], advanced)
 
 
 def test_gifd_can_stop_at_an_earlier_stage(observation: Observation, tiny_prior: ResNetPrior) -> None:

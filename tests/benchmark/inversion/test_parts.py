@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, first_best
+from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, Offer, first_best
 from gifd_bench.benchmark.inversion.radii import PerEntry, PerStage
 from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
 from gifd_bench.benchmark.inversion.schedules import three_drops, warm_up_and_cosine
@@ -22,12 +22,12 @@ from tests.conftest import make_round
 
 def test_total_variation_by_hand() -> None:
     image = torch.tensor([[[[0.0, 1.0], [0.5, 0.25]]]])
-    assert float(total_variation(image)) == pytest.approx((1 + 0.25) / 2 + (0.5 + 0.75) / 2)
+    assert float(total_variation(image[None])) == pytest.approx((1 + 0.25) / 2 + (0.5 + 0.75) / 2)
 
 
 def test_image_norm_by_hand() -> None:
     images = torch.stack([torch.full((3, 2, 2), 2.0), torch.zeros(3, 2, 2)])
-    assert float(image_norm(images)) == pytest.approx(math.sqrt(12 * 4) / 4 / 2)
+    assert float(image_norm(images[None])) == pytest.approx(math.sqrt(12 * 4) / 4 / 2)
 
 
 def rates(schedule: torch.optim.lr_scheduler.LRScheduler, iterations: int) -> list[float]:
@@ -87,15 +87,16 @@ def test_normalisation_round_trip() -> None:
 def offer(best: BestIterate, losses: Sequence[float]) -> None:
     """Iterates whose images and label probabilities are full of their criterion."""
     for loss in losses:
-        images, targets = torch.full((1, 3, 2, 2), loss), torch.full((1, 10), loss)
-        best.offer(torch.tensor(loss, requires_grad=True), torch.tensor(-loss), images, targets)
+        images, targets = torch.full((1, 1, 3, 2, 2), loss), torch.full((1, 1, 10), loss)
+        criterion = torch.tensor([loss], requires_grad=True)
+        best.offer(Offer(criterion, torch.tensor([-loss]), images, targets, {}))
         images.zero_()
         targets.zero_()
 
 
 def kept(best: BestIterate) -> float:
     """The criterion that is kept, once all that goes with it is seen to be its own."""
-    candidate = best.candidate("it", 0)
+    (candidate,) = best.candidates("it", 0)
     assert candidate.stage == "it"
     assert bool((candidate.images == candidate.criterion).all())
     assert bool((candidate.targets == candidate.criterion).all())
@@ -140,9 +141,9 @@ def test_the_iterate_kept_is_that_of_a_slow_loop_interrupted_or_not(
     best = BestIterate(floor)
     offer(best, losses[:interrupted])
     resumed = BestIterate(floor)
-    resumed.load_state(best.state())
+    resumed.kept = best.kept
     offer(resumed, losses[interrupted:])
-    assert float(resumed.candidate("it", 0).criterion) == pytest.approx(expected, nan_ok=True)
+    assert float(resumed.candidates("it", 0)[0].criterion) == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -159,4 +160,4 @@ def test_the_stage_chosen_is_the_first_to_come_down_to_the_floor(floor: float, c
 
 def test_no_iterate_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="no iterate"):
-        BestIterate().candidate("it", 0)
+        BestIterate().candidates("it", 0)

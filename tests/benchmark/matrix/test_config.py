@@ -80,6 +80,7 @@ def test_options_are_fully_resolved(write: Write) -> None:
         "total_variation": 1e-4,
         "loss": "cosine",
         "restarts": 1,
+        "restarts_at_once": None,
         "stop": "matching_loss",
         "label_rule": "counts",
     }

@@ -1,0 +1,163 @@
+"""The loop of an inversion, as Lightning calls it: stage after stage, restart beside restart."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from gifd_bench.benchmark.attacks.options import Stage
+from gifd_bench.benchmark.inversion.course import Course, Progress
+from gifd_bench.benchmark.inversion.search import Lane, Search
+
+
+class InversionLoop(pl.LightningModule, ABC):
+    """Runs the stages of an attack: one optimizer step is one inversion iteration, of all lanes together.
+
+    A checkpoint of the Trainer holds everything: an inversion resumed from one ends with the same bytes.
+
+    Attributes:
+        search: where the lanes stand; nothing is searched before a Trainer runs the attack.
+        course: which stage is on, what was spent, and what was found.
+    """
+
+    search: Search
+    course: Course
+
+    @abstractmethod
+    def set_up(self) -> None:
+        """Get ready on the device that the Trainer has chosen."""
+
+    @abstractmethod
+    def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
+        """Where the search of a stage starts, of one lane and without a dimension for it.
+
+        Args:
+            stage: counted from 0.
+            lane: which one; whatever is random is drawn from `lane.draw(purpose)`.
+            ended: what the lane's restart came to in the stage before: where its search ended or, if that
+                had several members, their best iterate.
+        """
+
+    @abstractmethod
+    def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler | None]:
+        """An optimizer of `self.parameters_searched()`, and its learning rate by iteration; None keeps it
+        constant."""
+
+    @abstractmethod
+    def objective(self) -> tuple[Tensor, Tensor]:
+        """The matching losses of the current iterates, and what is minimised: (L,) each."""
+
+    def offer(self) -> Tensor:
+        """Make the current iterates candidates where no step is to follow; their matching losses."""
+        return self.objective()[0]
+
+    def project(self, search: Search) -> None:
+        """Bring what is searched back, in place, into the set that it is held in."""
+
+    def parameters_searched(self) -> list[Tensor]:
+        """The tensors that an optimizer changes, each of all lanes."""
+        return list(self.search.searched.values())
+
+    @property
+    def progress(self) -> Progress:
+        """Where it stands."""
+        return self.course.progress
+
+    @property
+    def iterations(self) -> int:
+        """Inversion iterations over all stages and restarts; those of restarts at once count once."""
+        return self.course.iterations
+
+    def configure_optimizers(self) -> Any:
+        if not self.search.searched:
+            self.set_up()
+            self._begin_stage([None] * len(self.course.restarts))
+        optimizer, scheduler = self.optimizer(self.course.stage)
+        if scheduler is None:
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if self.course.stage_is_over:
+            self._begin_stage(self._end_stage())
+            self.trainer.strategy.setup_optimizers(self.trainer)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        matching, objective = self.objective()
+        self.course.note(matching)
+        return objective
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        # Only what is searched: the victim's own weights are leaves of this graph too, and their
+        # gradient would be as much work again.
+        torch.autograd.backward(loss.sum(), inputs=self.parameters_searched())
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        optimizer.step(closure=optimizer_closure)
+        with torch.no_grad():
+            self.project(self.search)
+        self.course.step()
+
+    def finish(self) -> None:
+        """Close the last stage, once the Trainer is done."""
+        if self.course.stage_is_over:
+            self._end_stage()
+
+    def _begin_stage(self, ended: Sequence[Search | None]) -> None:
+        """Start the stage that is on, from what each restart came to in the one before."""
+        first = self.course.restarts.start
+        with torch.no_grad():
+            lanes = [
+                self.begin(self.progress.stage, lane, ended[lane.restart - first])
+                for lane in self.course.lanes()
+            ]
+            self.search = Search.side_by_side(lanes)
+            self.project(self.search)
+
+    def _end_stage(self) -> Sequence[Search | None]:
+        """Close the stage; what each restart that runs next has come to."""
+        if self.course.is_last_stage:
+            # The iterate after the last step has not been evaluated; that of any other stage is the
+            # first one of the next, which renders the same images.
+            with torch.no_grad():
+                self.offer()
+            self.course.end_stage()
+            return [None] * len(self.course.restarts)
+        ends = {**self.search.held, **self.search.searched}
+        if self.course.stage.members > 1 and self.course.best.kept is not None:
+            ends = dict(self.course.best.kept.tensors)
+        self.course.end_stage()
+        return [
+            Search(
+                {name: ends[name][r].detach() for name in self.search.searched},
+                {name: ends[name][r].detach() for name in self.search.held},
+            )
+            for r in range(len(self.course.restarts))
+        ]
+
+    # Checkpoints: tensors, numbers and strings alone, so that they load with weights_only.
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["inversion"] = {"course": self.course.state(), "search": self.search.state()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.set_up()
+        saved = checkpoint["inversion"]
+        self.course.load_state(saved["course"])
+        self.search = Search.of_state(saved["search"], self.device)

@@ -1,0 +1,192 @@
+"""The course of an inversion: which restarts and which stage are on, what was spent, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gifd_bench.benchmark.attacks.options import Stage
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, Offer, first_best
+from gifd_bench.benchmark.inversion.draws import Draws
+from gifd_bench.benchmark.inversion.reconstruction import StageResult
+from gifd_bench.benchmark.inversion.search import Lane
+
+
+@dataclass
+class Progress:
+    """Where an inversion stands.
+
+    Attributes:
+        restart: the first of the restarts that run now.
+        stage: of them all.
+        step: within the stage.
+        iteration: in all.
+        gradient_evaluations: spent, in all.
+    """
+
+    restart: int = 0
+    stage: int = 0
+    step: int = 0
+    iteration: int = 0
+    gradient_evaluations: int = 0
+
+
+class Course:
+    """Restarts run side by side, some at once and the others after them; each is its stages in turn.
+
+    Attributes:
+        stages: of a restart, in order.
+        progress: where it stands.
+        best: iterates of the stage.
+        latest_loss: the lowest matching loss of the latest iterate; a tensor on the device.
+
+    Args:
+        stages: see above.
+        restarts: how many there are.
+        at_once: how many run at once.
+        seed: of all randomness.
+    """
+
+    def __init__(self, stages: Sequence[Stage], restarts: int, at_once: int, seed: int) -> None:
+        self.stages = stages
+        self.progress = Progress()
+        self.best = BestIterate()
+        self.latest_loss = torch.tensor(torch.nan)
+        self._restarts, self._at_once, self._seed = restarts, at_once, seed
+        self._of_each = sum(stage.iterations for stage in stages)
+        self._curves = torch.full((restarts, self._of_each), torch.nan)
+        self._found: list[list[Candidate]] = [[] for _ in range(restarts)]
+        self._draws = self._new_draws()
+
+    @property
+    def iterations(self) -> int:
+        """In all, where restarts at once take their iterations together."""
+        return -(-self._restarts // self._at_once) * self._of_each
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that is on."""
+        return self.stages[self.progress.stage]
+
+    @property
+    def stage_is_over(self) -> bool:
+        """Whether all of its iterations are done."""
+        return self.progress.step == self.stage.iterations
+
+    @property
+    def is_last_stage(self) -> bool:
+        """Whether a restart ends with this stage."""
+        return self.progress.stage == len(self.stages) - 1
+
+    @property
+    def restarts(self) -> range:
+        """The restarts that run now."""
+        first = self.progress.restart
+        return range(first, min(first + self._at_once, self._restarts))
+
+    @property
+    def most_lanes(self) -> int:
+        """How many lanes there are at once, at most."""
+        return min(self._at_once, self._restarts) * max(stage.members for stage in self.stages)
+
+    def lanes(self) -> list[Lane]:
+        """Those of the stage, restart by restart."""
+        return [
+            Lane(restart, member, draws)
+            for restart, draws in zip(self.restarts, self._draws, strict=True)
+            for member in range(self.stage.members)
+        ]
+
+    def to(self, device: torch.device) -> None:
+        """Keep curves there."""
+        self._curves = self._curves.to(device)
+
+    def offer(self, offered: Offer) -> None:
+        """Make the iterates of all lanes candidates, of each restart the best member's."""
+        self.best.offer(Offer.of_best_members(offered, len(self.restarts)))
+
+    def note(self, matching: Tensor) -> None:
+        """Put the matching losses of the iteration's lanes down: of each restart the lowest."""
+        loss = matching.detach()
+        known = torch.where(torch.isnan(loss), torch.inf, loss)
+        lowest = known.view(len(self.restarts), -1).amin(dim=1)
+        column = self.progress.iteration % self._of_each
+        self._curves[self.restarts.start : self.restarts.stop, column] = lowest
+        self.latest_loss = lowest.amin()
+
+    def step(self) -> None:
+        """An iteration is done."""
+        self.progress.step += 1
+        self.progress.iteration += 1
+
+    def end_stage(self) -> None:
+        """Close the stage, and the restarts after their last one."""
+        found = self.best.candidates(self.stage.name, self.progress.gradient_evaluations)
+        for restart, candidate in zip(self.restarts, found, strict=True):
+            self._found[restart].append(candidate)
+        self.best = BestIterate(self.best.floor)
+        last = self.is_last_stage
+        self.progress.step = 0
+        self.progress.stage = 0 if last else self.progress.stage + 1
+        if last:
+            self.progress.restart = self.restarts.stop
+            self._draws = self._new_draws()
+
+    def chosen(self) -> tuple[StageResult, tuple[StageResult, ...]]:
+        """The answer, and the stages of the restart that it is from.
+
+        Raises:
+            BenchmarkError: no iterate had a finite matching loss.
+        """
+        bests = [first_best(stages, self.best.floor) for stages in self._found]
+        criteria = torch.stack([best.criterion for best in bests])
+        finite = torch.isfinite(criteria)
+        if not bool(finite.any()):
+            raise BenchmarkError("the matching loss was never finite")
+        chosen = int(torch.where(finite, criteria, torch.inf).argmin())
+        return _result(bests[chosen]), tuple(_result(candidate) for candidate in self._found[chosen])
+
+    def curve(self) -> Tensor:
+        """The matching loss of each iterate, restart after restart."""
+        return self._curves.flatten().cpu()
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {
+            "progress": asdict(self.progress),
+            "best": None if self.best.kept is None else asdict(self.best.kept),
+            "found": [[asdict(candidate) for candidate in stages] for stages in self._found],
+            "curves": self._curves,
+            "draws": [draws.state() for draws in self._draws],
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """From a checkpoint."""
+        self.progress = Progress(**state["progress"])
+        self.best.kept = None if state["best"] is None else Offer(**state["best"])
+        self._found = [[Candidate(**candidate) for candidate in stages] for stages in state["found"]]
+        self._curves = state["curves"].to(self._curves.device)
+        self._draws = self._new_draws()
+        for draws, saved in zip(self._draws, state["draws"], strict=True):
+            draws.load_state(saved)
+
+    def _new_draws(self) -> list[Draws]:
+        return [Draws(self._seed, restart) for restart in self.restarts]
+
+
+def _result(candidate: Candidate) -> StageResult:
+    targets = candidate.targets.cpu()
+    soft = targets.is_floating_point()
+    return StageResult(
+        name=candidate.stage,
+        images=candidate.images.cpu(),
+        labels=targets.argmax(dim=1) if soft else targets,
+        matching_loss=float(candidate.matching_loss),
+        gradient_evaluations=candidate.gradient_evaluations,
+        label_probabilities=targets if soft else None,
+    )

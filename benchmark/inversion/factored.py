@@ -1,0 +1,159 @@
+"""Matching losses without weight gradients, for many candidates at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from gifd_bench.benchmark.inversion.choices import Path
+from gifd_bench.benchmark.inversion.factored_check import checked_plan
+from gifd_bench.benchmark.inversion.factored_victim import FactoredVictim, Observed
+from gifd_bench.benchmark.inversion.matching import cosine_distance
+from gifd_bench.tasks.defenses.norm import clip_factor
+
+
+@dataclass(frozen=True)
+class Products:
+    """What a matching loss needs of the gradients of L lanes and of P parameters, in the model's order.
+
+    Lanes are ordered observation by observation, equally many to each.
+
+    Attributes:
+        inner: (L, P), inner products of a lane's gradient with the one that was observed.
+        squared: (L, P), squared norms of a lane's gradient.
+        observed_squared: (O, P), squared norms of what was observed.
+    """
+
+    inner: Tensor
+    squared: Tensor
+    observed_squared: Tensor
+
+    def clipped(self, bound: float | Tensor) -> Products:
+        """Those of each lane's gradient clipped to an l2 norm over all parameters.
+
+        Args:
+            bound: of all observations, or (O,).
+        """
+        if isinstance(bound, Tensor) and bound.ndim == 1:
+            bound = bound.repeat_interleave(len(self.squared) // len(bound))
+        tiny = torch.finfo(self.squared.dtype).tiny
+        factor = clip_factor(self.squared.sum(dim=1).clamp(min=tiny).sqrt(), bound)[:, None]
+        return replace(self, inner=self.inner * factor, squared=self.squared * factor.square())
+
+    def negated(self) -> Products:
+        """Those of the update of one local step, which is against the gradient."""
+        return replace(self, inner=-self.inner)
+
+    def per_lane(self, observed: Tensor) -> Tensor:
+        """Each lane's row of (O, ...) values: (L, ...)."""
+        return observed.repeat_interleave(len(self.inner) // len(observed), dim=0)
+
+
+def cosine(products: Products, weights: Tensor) -> Tensor:
+    """`matching.Cosine` of each lane: (L,).
+
+    Args:
+        products: of the lanes.
+        weights: (P,), of the parameter tensors.
+    """
+    observed = products.per_lane(products.observed_squared @ weights)
+    return cosine_distance(products.inner @ weights, products.squared @ weights, observed)
+
+
+def layerwise_cosine(products: Products, weights: Tensor) -> Tensor:
+    """`matching.LayerwiseCosine`, likewise."""
+    observed = products.observed_squared
+    present = weights * (observed > 0)
+    shares = present / present.sum(dim=1, keepdim=True).clamp(min=torch.finfo(present.dtype).tiny)
+    distances = cosine_distance(products.inner, products.squared, products.per_lane(observed))
+    return (products.per_lane(shares) * distances).sum(dim=1)
+
+
+def euclidean(products: Products, weights: Tensor) -> Tensor:
+    """`matching.Euclidean`, likewise.
+
+    As a difference of squared norms it is exact to their rounding alone: a distance below 1e-7 of the
+    observed squared norm is noise in single precision, and may be negative.
+    """
+    observed = products.per_lane(products.observed_squared @ weights)
+    return products.squared @ weights - 2 * (products.inner @ weights) + observed
+
+
+class GradientProducts:
+    """Computes `Products` of candidates with the observed gradients of one victim.
+
+    Where a layer allows it, the gradient of its parameters is never formed (see `factored_layers`). That is
+    decided by the kinds of modules and then checked: on random inputs all products are compared with those
+    of gradients from autograd. A parameter that differs (since it is shared, or a module is called twice or
+    has a way of its own) gets an ordinary gradient in the same pass. Such gradients have no lane of their
+    own, so that lanes are then taken one after another. A victim that gains nothing is left to autograd.
+
+    Attributes:
+        victim: the engine's own copy. Whoever adds hooks to it sees each forward pass: one of all lanes
+            where `together`, else one a lane.
+        names: of the parameters, in the model's order.
+        together: whether lanes share a forward pass.
+
+    Args:
+        victim: in the mode in which its gradient is taken; stays as it is.
+        observed: one or more observed gradients, by parameter.
+        batch: (B, C, H, W), of the images of a lane.
+        lanes: how many there will be at once, as a rule: what is planned for.
+        columns: per observation, by the name of a weight matrix: False for each column that the client is
+            known to have zeroed.
+    """
+
+    def __init__(
+        self,
+        victim: nn.Module,
+        observed: Sequence[Mapping[str, Tensor]],
+        batch: tuple[int, int, int, int],
+        lanes: int,
+        columns: Sequence[Mapping[str, Tensor]] = (),
+    ) -> None:
+        self.names = [name for name, _ in victim.named_parameters()]
+        self.batch = batch
+        gradients = Observed.of(self.names, observed, columns)
+        plan = checked_plan(victim, gradients, batch, lanes)
+        self.together = plan.together
+        self._factored = FactoredVictim(
+            copy.deepcopy(victim), gradients, plan.calls, plan.general, lanes if plan.together else 1
+        )
+        self.victim = self._factored.model
+
+    @property
+    def general(self) -> tuple[str, ...]:
+        """The parameters whose gradients come from autograd."""
+        return self._factored.general
+
+    @property
+    def path(self) -> Path:
+        """`factored` where no parameter is in `general`, `general` where all are, else `mixed`."""
+        if not self.general:
+            return "factored"
+        return "general" if len(self.general) == len(self.names) else "mixed"
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Products:
+        """Of the gradients of each lane's mean cross-entropy; differentiable in the inputs, and in
+        probabilities, where gradients are enabled.
+
+        Args:
+            inputs: (L, B, C, H, W), normalised; observation by observation, equally many lanes to each.
+            targets: (L, B) int64, or (L, B, classes) probabilities.
+        """
+        observations = self._factored.observed.count
+        if inputs.shape[1:] != self.batch or len(inputs) % observations:
+            raise ValueError(
+                f"made for {observations} observations and batches of {self.batch}, "
+                f"not for {tuple(inputs.shape)}"
+            )
+        inner, squared = self._factored(inputs, targets, self.together)
+        return Products(inner, squared, self._factored.observed_squared)
+
+    def close(self) -> None:
+        """Take the engine's hooks off its copy of the victim; it cannot be called again."""
+        self._factored.close()

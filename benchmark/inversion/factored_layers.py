@@ -1,0 +1,490 @@
+"""Layers whose share in a matching loss takes no gradient of their weights.
+
+The gradient of a linear or convolution layer's weights is the sum of outer products d_p u_p^T over
+positions (images, pixels, tokens): u_p is what enters the layer at a position (for a convolution, all
+pixels under the kernel), d_p the gradient of the loss at the output there. The inner product with an
+observed gradient O is sum_p d_p^T O u_p, and the squared norm sum_pq (d_p . d_q)(u_p . u_q), the "ghost
+norm" of per-example clipping (Li et al., "Large language models can be strong differentially private
+learners", ICLR 2022, section 4).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.hooks import RemovableHandle
+
+# About what it costs to form an entry of a gradient and to differentiate through it, in the multiplications
+# of a matrix product.
+ENTRY_COST = 50
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Independent candidates, side by side in the first dimension of a batch.
+
+    Attributes:
+        count: of lanes, observation by observation, equally many to each.
+        first: the first lane's observation.
+        observations: of how many, from the first on.
+    """
+
+    count: int
+    first: int
+    observations: int
+
+    def of(self, observed: Tensor) -> Tensor:
+        """The part of an (observations, ...) tensor that these lanes are compared with."""
+        return observed[self.first : self.first + self.observations]
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a layer contributes to the products of its lanes.
+
+    Attributes:
+        vectors: the gradients of parameters so small that they are formed, each (lanes, entries), in the
+            order of the layer's `vectors`.
+        weight: of the weight matrix: (2, lanes), inner products with the observed gradient above squared
+            norms; None where the layer has none.
+    """
+
+    vectors: list[Tensor]
+    weight: Tensor | None = None
+
+
+class FactoredLayer(ABC):
+    """One module of the engine's own copy of a victim.
+
+    It keeps, of each forward pass, what entered the module, and the edge of the autograd graph at which the
+    module's output left. The edge stays the same where a later operation overwrites the output in place.
+
+    Attributes:
+        module: of the types that the subclass names; the parameters here need no gradient.
+        vectors: names in the module of the parameters whose gradients are formed.
+    """
+
+    def __init__(self, module: nn.Module, vectors: tuple[str, ...]) -> None:
+        self.module = module
+        self.vectors = vectors
+        self._entered: Tensor | None = None
+        self._edge: GradientEdge | None = None
+        self._calls = 0
+        self._hook: RemovableHandle | None = None
+
+    def attach(self) -> None:
+        """Watch the module from now on."""
+        self._hook = self.module.register_forward_hook(self._after)
+
+    def detach(self) -> None:
+        """Leave the module alone."""
+        if self._hook is not None:
+            self._hook.remove()
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of the latest forward pass."""
+        self._entered = self._edge = None
+        self._calls = 0
+
+    @property
+    def edge(self) -> GradientEdge | None:
+        """Where the output left in the latest forward pass; None if it does not depend on the inputs.
+
+        Raises:
+            RuntimeError: the module was not called just once, as when the engine was made.
+        """
+        if self._calls != 1:
+            raise RuntimeError(
+                f"a {type(self.module).__name__} of the victim was called {self._calls} times in a forward "
+                "pass, but once on other inputs"
+            )
+        return self._edge
+
+    @abstractmethod
+    def shares(self, delta: Tensor, lanes: Lanes) -> Shares:
+        """What the layer contributes.
+
+        Args:
+            delta: gradient of the sum of the lanes' losses at the edge.
+            lanes: of the latest forward pass.
+        """
+
+    def _after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        self._keep(inputs[0], output)
+
+    def _keep(self, entered: Tensor, output: Tensor) -> None:
+        self._entered = entered
+        self._edge = get_gradient_edge(output) if output.requires_grad else None
+        self._calls += 1
+
+    def _input(self) -> Tensor:
+        assert self._entered is not None, "the module was not called"
+        return self._entered
+
+
+class Norm(FactoredLayer):
+    """The gain and shift of a normalisation whose statistics are no parameters' business: BatchNorm in
+    evaluation mode, LayerNorm, GroupNorm."""
+
+    def shares(self, delta: Tensor, lanes: Lanes) -> Shares:
+        normalised, scale = self._normalised(self._input())
+        gradients = {}
+        if "weight" in self.vectors:
+            gain = self._summed(delta * normalised, lanes)
+            gradients["weight"] = gain if scale is None else gain * scale
+        if "bias" in self.vectors:
+            gradients["bias"] = self._summed(delta, lanes)
+        return Shares([gradients[name] for name in self.vectors])
+
+    def _normalised(self, entered: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The input before gain and shift, but for a factor an entry of the gain, which comes second."""
+        layer = self.module
+        if isinstance(layer, _BatchNorm):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            channels = (-1, *[1] * (entered.ndim - 2))
+            return entered - layer.running_mean.view(channels), (layer.running_var + layer.eps).rsqrt()
+        if isinstance(layer, nn.GroupNorm):
+            return F.group_norm(entered, layer.num_groups, None, None, layer.eps), None
+        assert isinstance(layer, nn.LayerNorm)
+        if self._channels_first(entered):
+            moved = F.layer_norm(entered.movedim(1, -1), layer.normalized_shape, None, None, layer.eps)
+            return moved.movedim(-1, 1), None
+        return F.layer_norm(entered, layer.normalized_shape, None, None, layer.eps), None
+
+    def _summed(self, values: Tensor, lanes: Lanes) -> Tensor:
+        """The sum of a lane's values over all but what a gain has an entry for: (lanes, entries)."""
+        if isinstance(self.module, nn.LayerNorm) and not self._channels_first(values):
+            entries = 1
+            for size in self.module.normalized_shape:
+                entries *= size
+            return values.reshape(lanes.count, -1, entries).sum(dim=1)
+        others = [d + 1 for d in range(values.ndim) if d != 1]
+        return values.view(lanes.count, -1, *values.shape[1:]).sum(dim=others)
+
+    def _channels_first(self, values: Tensor) -> bool:
+        """Whether a LayerNorm normalises over the channels of images, as some libraries' subclasses do."""
+        return type(self.module) is not nn.LayerNorm and values.ndim == 4
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a linear or convolution layer's weight is compared with.
+
+    Attributes:
+        observed: (observations, outputs, inputs), the last axis ordered as the layer's rows.
+        forms: whether the gradient is formed, a lane.
+        work: multiplications of one application of the layer to a lane.
+        mask: (observations, inputs), False where the client zeroed a column; None where it zeroed nothing.
+    """
+
+    observed: Tensor
+    forms: bool
+    work: int
+    mask: Tensor | None = None
+
+
+class WeightLayer(FactoredLayer):
+    """A layer seen as one matrix that is applied at every position; itself a linear layer, over vectors or
+    over tokens.
+
+    Args:
+        module: see `FactoredLayer`.
+        vectors: likewise; the bias or nothing.
+        weights: None where the bias alone is factored.
+    """
+
+    def __init__(self, module: nn.Module, vectors: tuple[str, ...], weights: Weights | None) -> None:
+        super().__init__(module, vectors)
+        self.weights = weights
+
+    def shares(self, delta: Tensor, lanes: Lanes) -> Shares:
+        d = self._deltas(delta, lanes)
+        vectors = [d.sum(dim=1) for _ in self.vectors]
+        return Shares(vectors, None if self.weights is None else self._products(d, lanes))
+
+    def _products(self, d: Tensor, lanes: Lanes) -> Tensor:
+        """Of the weight, see `Shares`."""
+        assert self.weights is not None
+        u = self._input().reshape(lanes.count, d.shape[1], -1)
+        if self.weights.mask is not None:
+            kept = lanes.of(self.weights.mask)[:, None]
+            u = (u.view(lanes.observations, -1, u.shape[2]) * kept).view(u.shape)
+        return matrix_products(u, d, lanes.of(self.weights.observed), self.weights.forms)
+
+    def _deltas(self, delta: Tensor, lanes: Lanes) -> Tensor:
+        """The gradient at the output: (lanes, positions, outputs)."""
+        return delta.reshape(lanes.count, -1, delta.shape[-1])
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a convolution, without the taps that no position ever sees anything but padding with.
+
+    Their weights have no gradient. On a map of one pixel a 3x3 kernel has one tap that counts.
+
+    Attributes:
+        first: the first tap that counts.
+        taps: how many count.
+        before: padding, negative where pixels are left out.
+        after: likewise, at the other end.
+        stride: in pixels.
+        dilation: in pixels.
+        outputs: positions.
+    """
+
+    first: int
+    taps: int
+    before: int
+    after: int
+    stride: int
+    dilation: int
+    outputs: int
+
+    @classmethod
+    def of(cls, layer: nn.Conv2d, axis: int, size: int) -> Axis:
+        """The axis, 0 or 1, of a layer that sees images of a size along it."""
+        taps, stride, dilation = layer.kernel_size[axis], layer.stride[axis], layer.dilation[axis]
+        reach = dilation * (taps - 1)
+        if layer.padding == "same":
+            before, after = reach // 2, reach - reach // 2
+        elif isinstance(layer.padding, str):
+            before = after = 0
+        else:
+            before = after = layer.padding[axis]
+        outputs = (size + before + after - reach - 1) // stride + 1
+        alive = [
+            tap
+            for tap in range(taps)
+            if any(0 <= position * stride - before + tap * dilation < size for position in range(outputs))
+        ]
+        first, last = (alive[0], alive[-1]) if alive else (0, taps - 1)
+        before -= first * dilation
+        after = (outputs - 1) * stride + (last - first) * dilation + 1 - size - before
+        return cls(first, last - first + 1, before, after, stride, dilation, outputs)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A convolution's kernel on images of one size: what is under it at each position.
+
+    Attributes:
+        rows: the vertical axis.
+        columns: the horizontal axis.
+    """
+
+    rows: Axis
+    columns: Axis
+
+    @classmethod
+    def of(cls, layer: nn.Conv2d, images: torch.Size) -> Window:
+        """That of a layer that sees (N, C, H, W) images."""
+        return cls(Axis.of(layer, 0, images[2]), Axis.of(layer, 1, images[3]))
+
+    @property
+    def is_pixel(self) -> bool:
+        """Whether a position is a pixel and sees nothing else."""
+        return all(a.taps == a.stride == 1 and a.before == a.after == 0 for a in (self.rows, self.columns))
+
+    @property
+    def positions(self) -> int:
+        """How many there are."""
+        return self.rows.outputs * self.columns.outputs
+
+    @property
+    def taps(self) -> int:
+        """How many of the kernel's count."""
+        return self.rows.taps * self.columns.taps
+
+    def kernel(self, weight: Tensor) -> Tensor:
+        """Of (..., inputs, height, width) weights those that count, as (..., taps * inputs) matrices."""
+        r, c = self.rows, self.columns
+        alive = weight[..., r.first : r.first + r.taps, c.first : c.first + c.taps]
+        return alive.movedim(-3, -1).flatten(-3).contiguous()
+
+    def gather(self, images: Tensor) -> Tensor:
+        """What is under the kernel, differentiable any number of times.
+
+        Args:
+            images: (N, height, width, channels).
+
+        Returns:
+            (N * positions, taps * channels).
+        """
+        if self.is_pixel:
+            return images.reshape(-1, images.shape[3])
+        gathered: Tensor = _Gather.apply(images, self)
+        return gathered
+
+    @property
+    def padding(self) -> tuple[int, int, int, int, int, int]:
+        """As `F.pad` has it, for images with their channels last."""
+        return (0, 0, self.columns.before, self.columns.after, self.rows.before, self.rows.after)
+
+
+class _Gather(torch.autograd.Function):
+    """Copies what is under the kernel at each position: a linear map, and `_Scatter` is its adjoint."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, window: Window) -> Tensor:
+        ctx.window, ctx.shape = window, images.shape
+        r, c = window.rows, window.columns
+        padded = F.pad(images, window.padding).contiguous()
+        image, row, column, channel = padded.stride()
+        under = padded.as_strided(
+            (len(images), r.outputs, c.outputs, r.taps, c.taps, images.shape[3]),
+            (image, row * r.stride, column * c.stride, row * r.dilation, column * c.dilation, channel),
+        )
+        return under.reshape(len(images) * window.positions, -1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _Scatter.apply(gradients[0], ctx.window, ctx.shape), None
+
+
+class _Scatter(torch.autograd.Function):
+    """Adds up at each pixel what all positions say of it."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, window: Window, shape: torch.Size) -> Tensor:
+        ctx.window = window
+        r, c = window.rows, window.columns
+        count, height, width, channels = shape
+        under = rows.view(count, r.outputs, c.outputs, r.taps, c.taps, channels)
+        padded = rows.new_zeros(count, height + r.before + r.after, width + c.before + c.after, channels)
+        for i in range(r.taps):
+            for j in range(c.taps):
+                top, left = i * r.dilation, j * c.dilation
+                padded[
+                    :,
+                    top : top + (r.outputs - 1) * r.stride + 1 : r.stride,
+                    left : left + (c.outputs - 1) * c.stride + 1 : c.stride,
+                ] += under[:, :, :, i, j]
+        return F.pad(padded, [-amount for amount in window.padding])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _Gather.apply(gradients[0], ctx.window), None, None
+
+
+class ConvLayer(WeightLayer):
+    """A convolution.
+
+    On a CPU it is computed from the rows that the products need anyway, as a matrix product. That is faster
+    than the convolution on small maps, whose weights are then not rearranged, and in double backward.
+
+    Args:
+        module: see `FactoredLayer`.
+        vectors: see `WeightLayer`.
+        weights: likewise.
+        window: the kernel on the images that enter.
+    """
+
+    module: nn.Conv2d
+
+    def __init__(
+        self, module: nn.Conv2d, vectors: tuple[str, ...], weights: Weights | None, window: Window
+    ) -> None:
+        super().__init__(module, vectors, weights)
+        self.window = window
+        self._kernel: Tensor | None = None
+
+    def attach(self) -> None:
+        if self.weights is not None and self.module.weight.device.type == "cpu":
+            self._kernel = self.window.kernel(self.module.weight.detach())
+            self.module.forward = self._forward  # type: ignore[method-assign, assignment]
+        else:
+            super().attach()
+
+    def detach(self) -> None:
+        if self._kernel is not None:
+            del self.module.forward
+            self._kernel = None
+        super().detach()
+
+    def _forward(self, images: Tensor) -> Tensor:
+        assert self._kernel is not None
+        rows = self.window.gather(images.permute(0, 2, 3, 1))
+        output = self._applied(rows, self._kernel)
+        self._keep(rows, output)
+        shape = (len(images), self.window.rows.outputs, self.window.columns.outputs, output.shape[1])
+        return output.view(shape).permute(0, 3, 1, 2)
+
+    def _applied(self, rows: Tensor, kernel: Tensor) -> Tensor:
+        """The layer's output from its rows: (positions, outputs)."""
+        return F.linear(rows, kernel, self.module.bias)
+
+    def _after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        entered = inputs[0]
+        if self.weights is not None:
+            entered = self.window.gather(entered.permute(0, 2, 3, 1))
+        self._keep(entered, output)
+
+    def _deltas(self, delta: Tensor, lanes: Lanes) -> Tensor:
+        return super()._deltas(delta.permute(0, 2, 3, 1) if delta.ndim == 4 else delta, lanes)
+
+
+class DepthwiseLayer(ConvLayer):
+    """A convolution of each channel by itself, whose gradient is small and formed a lane."""
+
+    def _applied(self, rows: Tensor, kernel: Tensor) -> Tensor:
+        output = (rows.view(-1, kernel.shape[1], kernel.shape[0]) * kernel.t()).sum(dim=1)
+        return output if self.module.bias is None else output + self.module.bias
+
+    def _products(self, d: Tensor, lanes: Lanes) -> Tensor:
+        assert self.weights is not None
+        u = self._input().view(*d.shape[:2], self.window.taps, -1)
+        gradients = (u * d[:, :, None]).sum(dim=1).transpose(1, 2)
+        observed = lanes.of(self.weights.observed).flatten(1)
+        return vector_products(gradients.reshape(lanes.observations, -1, observed.shape[1]), observed)
+
+
+def matrix_products(u: Tensor, d: Tensor, observed: Tensor, forms: bool) -> Tensor:
+    """The inner products of D^T U with an observed gradient, above its squared norms: (2, lanes).
+
+    Args:
+        u: (lanes, positions, inputs).
+        d: (lanes, positions, outputs).
+        observed: (observations, outputs, inputs), each for equally many lanes, one after another.
+        forms: form D^T U.
+    """
+    observations, outputs, inputs = observed.shape
+    if forms:
+        gradients = torch.bmm(d.transpose(1, 2), u).view(observations, -1, outputs * inputs)
+        return vector_products(gradients, observed.flatten(1))
+    rows = u.reshape(observations, -1, inputs)
+    if observations == 1:
+        applied = F.linear(rows[0], observed[0])
+    else:
+        applied = torch.bmm(rows, observed.transpose(1, 2))
+    inner = (d * applied.view(d.shape)).sum(dim=(1, 2))
+    if u.shape[1] == 1:
+        return torch.stack((inner, u.square().sum(dim=(1, 2)) * d.square().sum(dim=(1, 2))))
+    grams = torch.bmm(u, u.transpose(1, 2)) * torch.bmm(d, d.transpose(1, 2))
+    return torch.stack((inner, grams.sum(dim=(1, 2))))
+
+
+def vector_products(gradients: Tensor, observed: Tensor) -> Tensor:
+    """Likewise, of gradients (observations, lanes of each, entries) and what was observed (observations,
+    entries)."""
+    inner = torch.bmm(gradients, observed[:, :, None]).flatten()
+    flat = gradients.flatten(0, 1)
+    return torch.stack((inner, torch.bmm(flat[:, None], flat[:, :, None]).flatten()))
+
+
+def forming_is_cheaper(positions: int, inputs: int, outputs: int) -> bool:
+    """Whether to form the gradient of a weight (outputs, inputs), summed over a lane's positions.
+
+    Not forming it takes products of all pairs of positions; forming it, a handful of passes over its
+    entries.
+    By sizes and not by the clock, so that the same inversion gives the same bytes.
+    """
+    return positions**2 * (inputs + outputs) > ENTRY_COST * inputs * outputs

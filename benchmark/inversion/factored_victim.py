@@ -1,0 +1,343 @@
+"""A victim prepared so that the products of its gradients come without most of the gradients."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gifd_bench.benchmark.inversion.factored_layers import (
+    ConvLayer,
+    DepthwiseLayer,
+    FactoredLayer,
+    Lanes,
+    Norm,
+    WeightLayer,
+    Weights,
+    Window,
+    forming_is_cheaper,
+)
+from gifd_bench.benchmark.inversion.matching import dots
+
+# The most entries that the rows of one layer may have, all lanes together: 256 MiB in single precision.
+ROWS_LIMIT = 2**26
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Gradients that were observed of one victim.
+
+    Attributes:
+        gradients: (O, ...) by parameter, in the model's order.
+        columns: (O, inputs), by the name of a weight matrix: False where the client is known to have zeroed
+            a column.
+    """
+
+    gradients: dict[str, Tensor]
+    columns: dict[str, Tensor]
+
+    @classmethod
+    def of(
+        cls,
+        names: Iterable[str],
+        gradients: Sequence[Mapping[str, Tensor]],
+        columns: Sequence[Mapping[str, Tensor]] = (),
+    ) -> Observed:
+        """Of observations one by one."""
+        masked = columns[0] if columns else ()
+        return cls(
+            {name: torch.stack([each[name].detach() for each in gradients]) for name in names},
+            {name: torch.stack([each[name] for each in columns]) for name in masked},
+        )
+
+    @property
+    def count(self) -> int:
+        """How many observations there are."""
+        return len(next(iter(self.gradients.values())))
+
+    def ends(self) -> Observed:
+        """The first and the last, or the only one."""
+        chosen = [0, -1] if self.count > 1 else [0]
+        return Observed(
+            {name: value[chosen] for name, value in self.gradients.items()},
+            {name: value[chosen] for name, value in self.columns.items()},
+        )
+
+    def to(self, dtype: torch.dtype) -> Observed:
+        """Likewise in another precision."""
+        return Observed({name: value.to(dtype) for name, value in self.gradients.items()}, self.columns)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A module that is called just once in a forward pass, with one tensor.
+
+    Attributes:
+        entered: shape of the input, of one lane.
+        left: shape of the output.
+    """
+
+    entered: torch.Size
+    left: torch.Size
+
+
+def calls(victim: nn.Module, inputs: Tensor) -> dict[str, Call]:
+    """Such modules, by name, of those that hold parameters of their own.
+
+    Args:
+        victim: takes a forward pass.
+        inputs: of one lane: (B, C, H, W).
+    """
+    seen: dict[str, list[tuple[object, ...]]] = {}
+    hooks = []
+    for name, module in victim.named_modules():
+        if next(module.parameters(recurse=False), None) is not None:
+            seen[name] = []
+            hooks.append(
+                module.register_forward_hook(
+                    lambda _, entered, left, calls=seen[name]: calls.append((*entered, left))
+                )
+            )
+    # With a graph: without one, attention modules take a shortcut past the modules in them.
+    with torch.enable_grad():
+        victim(inputs.clone().requires_grad_())
+    for hook in hooks:
+        hook.remove()
+    found = {}
+    for name, its_calls in seen.items():
+        match its_calls:
+            case [(Tensor() as entered, Tensor() as left)]:
+                found[name] = Call(entered.shape, left.shape)
+    return found
+
+
+class FactoredVictim:
+    """Computes products, with ordinary gradients where nothing better is known.
+
+    Attributes:
+        model: the victim.
+        general: the parameters that get an ordinary gradient; with any, only one lane is taken at once.
+
+    Args:
+        victim: is changed.
+        observed: of it.
+        calls: of it, see `calls`.
+        general: parameters that must get an ordinary gradient.
+        lanes: how many there will be at once.
+    """
+
+    def __init__(
+        self,
+        victim: nn.Module,
+        observed: Observed,
+        calls: Mapping[str, Call],
+        general: frozenset[str],
+        lanes: int,
+    ) -> None:
+        self.model = victim
+        self.observed = observed
+        parameters = dict(victim.named_parameters())
+        modules = dict(victim.named_modules())
+        factored = _sole(victim) - general
+        self._layers: list[FactoredLayer] = []
+        self._vectors: list[str] = []
+        weights: list[str] = []
+        for name, call in calls.items():
+            prefix = f"{name}." if name else ""
+            own = tuple(
+                k for k, _ in modules[name].named_parameters(recurse=False) if prefix + k in factored
+            )
+            layer = _layer(modules[name], prefix, own, call, observed, lanes)
+            if layer is not None:
+                layer.attach()
+                self._layers.append(layer)
+                self._vectors += [prefix + kind for kind in layer.vectors]
+                if isinstance(layer, WeightLayer) and layer.weights is not None:
+                    weights.append(f"{prefix}weight")
+        found = [*self._vectors, *weights]
+        self.general = tuple(name for name in parameters if name not in found)
+        for name, parameter in parameters.items():
+            parameter.requires_grad_(name in self.general)
+        self._general = [parameters[name] for name in self.general]
+        gradients = observed.gradients
+        # Where each parameter's products are among those of vectors, weights and ordinary gradients.
+        places = {name: i for i, name in enumerate([*found, *self.general])}
+        order = [places[name] for name in parameters]
+        device = next(iter(parameters.values())).device
+        self._order = None if order == sorted(order) else torch.tensor(order, device=device)
+        self._sizes = [gradients[name][0].numel() for name in self._vectors]
+        self._observed_vectors = (
+            torch.cat([gradients[name].flatten(1) for name in self._vectors], dim=1)
+            if self._vectors
+            else None
+        )
+        # Sums are pairwise: a norm of 1e8 entries added up one by one is off by a percent.
+        self.observed_squared = torch.stack(
+            [value.flatten(1).square().sum(dim=1) for value in gradients.values()], dim=1
+        )
+
+    def __call__(self, inputs: Tensor, targets: Tensor, together: bool) -> tuple[Tensor, Tensor]:
+        """Inner products and squared norms of the lanes: two of (lanes, parameters).
+
+        Args:
+            inputs: (lanes, B, C, H, W), observation by observation, equally many to each.
+            targets: (lanes, B), or (lanes, B, classes) probabilities.
+            together: in one forward pass; only where `general` is empty.
+        """
+        count = len(inputs)
+        if together:
+            return self._products(inputs, targets, Lanes(count, 0, self.observed.count))
+        each = count // self.observed.count
+        parts = [
+            self._products(inputs[i : i + 1], targets[i : i + 1], Lanes(1, i // each, 1))
+            for i in range(count)
+        ]
+        inner, squared = (torch.cat(part) for part in zip(*parts, strict=True))
+        return inner, squared
+
+    @property
+    def mostly_forms(self) -> bool:
+        """Whether most of the work is in layers whose gradients are formed in any case, none of them
+        depthwise, whose double backward is far slower."""
+        if any(isinstance(layer, DepthwiseLayer) for layer in self._layers):
+            return False
+        weights = [layer.weights for layer in self._layers if isinstance(layer, WeightLayer)]
+        work = [(each.work, each.forms) for each in weights if each is not None]
+        return 2 * sum(amount for amount, forms in work if forms) > sum(amount for amount, _ in work)
+
+    def close(self) -> None:
+        """Leave the model as it was, but for which parameters need gradients."""
+        for layer in self._layers:
+            layer.detach()
+
+    def _products(self, inputs: Tensor, targets: Tensor, lanes: Lanes) -> tuple[Tensor, Tensor]:
+        """Of lanes that share a forward pass."""
+        differentiable = torch.is_grad_enabled() and (inputs.requires_grad or targets.requires_grad)
+        with torch.enable_grad():
+            images = inputs.flatten(0, 1)
+            if not images.requires_grad:
+                # Else the first layers' outputs have no place in a graph.
+                images = images.detach().requires_grad_()
+            for layer in self._layers:
+                layer.forget()
+            # Summed over lanes, which do not touch each other, and the mean over the images of each.
+            # Fused attention has no double backward.
+            with sdpa_kernel(SDPBackend.MATH):
+                logits = self.model(images)
+            loss = F.cross_entropy(logits, targets.flatten(0, 1), reduction="sum")
+            edges = [layer.edge for layer in self._layers]
+            reached = [edge for edge in edges if edge is not None]
+            gradients = torch.autograd.grad(
+                loss / inputs.shape[1],
+                [*reached, *self._general],  # type: ignore[arg-type]  # Edges and tensors may be mixed.
+                create_graph=differentiable,
+                allow_unused=True,
+            )
+        deltas, ordinary = gradients[: len(reached)], gradients[len(reached) :]
+        with torch.set_grad_enabled(differentiable):
+            by_edge = iter(deltas)
+            parts = self._factored([None if edge is None else next(by_edge) for edge in edges], lanes)
+            if self.general:
+                parts.append(self._ordinary(ordinary, lanes))
+            products = torch.cat(parts, dim=2)
+            inner, squared = products if self._order is None else products.index_select(2, self._order)
+        for layer in self._layers:
+            layer.forget()
+        return inner, squared
+
+    def _factored(self, deltas: Sequence[Tensor | None], lanes: Lanes) -> list[Tensor]:
+        """Products of the vectors and of the weights, (2, lanes, parameters)."""
+        vectors: list[Tensor] = []
+        weights: list[Tensor] = []
+        for layer, delta in zip(self._layers, deltas, strict=True):
+            if delta is None:
+                sizes = self._sizes[len(vectors) : len(vectors) + len(layer.vectors)]
+                vectors += [self.observed_squared.new_zeros(lanes.count, size) for size in sizes]
+                if isinstance(layer, WeightLayer) and layer.weights is not None:
+                    weights.append(self.observed_squared.new_zeros(2, lanes.count))
+                continue
+            shares = layer.shares(delta, lanes)
+            vectors += shares.vectors
+            if shares.weight is not None:
+                weights.append(shares.weight)
+        parts = []
+        if self._observed_vectors is not None:
+            joined = torch.cat(vectors, dim=1)
+            observed = lanes.of(self._observed_vectors)[:, None]
+            inner = (joined.view(lanes.observations, -1, joined.shape[1]) * observed).view(joined.shape)
+            both = torch.stack((inner, joined.square()))
+            by_vector = torch.split(both, self._sizes, dim=2)
+            parts.append(torch.stack([part.sum(dim=2) for part in by_vector], dim=2))
+        if weights:
+            parts.append(torch.stack(weights, dim=2))
+        return parts
+
+    def _ordinary(self, gradients: Sequence[Tensor | None], lanes: Lanes) -> Tensor:
+        """Likewise of gradients that were formed, of one lane: (2, 1, parameters)."""
+        found = []
+        for name, parameter, gradient in zip(self.general, self._general, gradients, strict=True):
+            flat = torch.zeros_like(parameter) if gradient is None else gradient
+            mask = self.observed.columns.get(name)
+            found.append((flat if mask is None else flat * mask[lanes.first]).flatten())
+        observed = [self.observed.gradients[name][lanes.first].flatten() for name in self.general]
+        return torch.stack((dots(found, observed), dots(found, found)))[:, None]
+
+
+def _sole(victim: nn.Module) -> frozenset[str]:
+    """The parameters that belong to one module only."""
+    every = list(victim.named_parameters(remove_duplicate=False))
+    holders = Counter(id(parameter) for _, parameter in every)
+    return frozenset(name for name, parameter in every if holders[id(parameter)] == 1)
+
+
+def _layer(
+    module: nn.Module, prefix: str, own: tuple[str, ...], call: Call, observed: Observed, lanes: int
+) -> FactoredLayer | None:
+    """How the products of a module's own parameters are factored; None where they are not."""
+    if not own or not set(own) <= {"weight", "bias"}:
+        return None
+    if isinstance(module, _BatchNorm):
+        return None if module.training or module.running_mean is None else Norm(module, own)
+    if isinstance(module, nn.LayerNorm | nn.GroupNorm):
+        return Norm(module, own)
+    vectors = tuple(kind for kind in own if kind == "bias")
+    if isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
+        weights = _linear_weights(module, f"{prefix}weight", call, observed) if "weight" in own else None
+        return WeightLayer(module, vectors, weights)
+    if isinstance(module, nn.Conv2d) and _is_plain(module):
+        window = Window.of(module, call.entered)
+        depthwise = module.groups > 1
+        positions, inputs = window.positions * call.entered[0], window.taps * module.in_channels
+        if lanes * positions * inputs > ROWS_LIMIT or f"{prefix}weight" in observed.columns:
+            return None
+        weights = None
+        if "weight" in own:
+            kernels = window.kernel(observed.gradients[f"{prefix}weight"])
+            forms = depthwise or forming_is_cheaper(positions, inputs, module.out_channels)
+            weights = Weights(kernels, forms, positions * kernels[0].numel())
+        return (DepthwiseLayer if depthwise else ConvLayer)(module, vectors, weights, window)
+    return None
+
+
+def _linear_weights(module: nn.Linear, name: str, call: Call, observed: Observed) -> Weights:
+    positions = call.entered.numel() // module.in_features
+    forms = forming_is_cheaper(positions, module.in_features, module.out_features)
+    work = positions * module.in_features * module.out_features
+    return Weights(observed.gradients[name], forms, work, observed.columns.get(name))
+
+
+def _is_plain(layer: nn.Conv2d) -> bool:
+    """Whether a convolution is PyTorch's own, and every output sees all channels or just one."""
+    return (
+        type(layer).forward is nn.Conv2d.forward
+        and type(layer)._conv_forward is nn.Conv2d._conv_forward
+        and "forward" not in vars(layer)
+        and layer.padding_mode == "zeros"
+        and (layer.groups == 1 or layer.groups == layer.in_channels == layer.out_channels)
+    )

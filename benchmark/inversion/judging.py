@@ -1,0 +1,69 @@
+"""Judging candidates: by what path their updates are matched with the observed one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gifd_bench.benchmark.inversion.choices import Path, Stop
+from gifd_bench.benchmark.inversion.factored_matching import FactoredMatching
+from gifd_bench.benchmark.inversion.matching import MatchingLoss
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.inversion.stopping import STOP_RULES, Judgement
+
+
+class Judge:
+    """Judges candidates, many at once: lanes, which have nothing to do with each other.
+
+    Where the loss needs only inner products and norms of gradients, it has them without the gradients of
+    most weights (see `factored_matching`); elsewhere each lane's update is computed in turn. Which of the
+    two is decided by kinds and sizes alone, so that it is the same each time.
+
+    Attributes:
+        floor: see `StopRule`.
+        path: `factored`, `general`, or `mixed` where it differs from parameter to parameter.
+        victim: sees each forward pass of candidates, one of all lanes or one a lane.
+
+    Args:
+        client: computes updates.
+        loss: the matching loss, which no other judge shares.
+        stop: what the answer is chosen by.
+        lanes: how many there will be at once.
+        to_the_last_digit: whether the search goes on where differences of updates are below the rounding of
+            their norms.
+    """
+
+    def __init__(
+        self, client: SimulatedClient, loss: MatchingLoss, stop: Stop, lanes: int, to_the_last_digit: bool
+    ) -> None:
+        self._client = client
+        self._rule = STOP_RULES[stop](loss, client.observed, client.imitation.noise_std)
+        self.floor = self._rule.floor
+        self.path: Path = "general"
+        self.victim: nn.Module = client.victim
+        self._factored: FactoredMatching | None = None
+        if (
+            self._rule.sees_whole_updates
+            and not to_the_last_digit
+            and FactoredMatching.serves(client, loss)
+        ):
+            factored = FactoredMatching(client, loss, client.observation.model.image_size, lanes)
+            if factored.path != "general":
+                self._factored, self.path, self.victim = factored, factored.path, factored.victim
+
+    def __call__(self, images: Tensor, targets: Tensor) -> Judgement:
+        """Judge the candidates of L lanes.
+
+        Args:
+            images: (L, B, 3, H, W) in [0, 1].
+            targets: (L, B) int64, or (L, B, classes) probabilities.
+        """
+        if self._factored is not None:
+            matching = self._factored(images, targets)
+            return Judgement(matching, matching.detach(), matching.detach())
+        each = [self._rule.judge(self._client.update(*lane)) for lane in zip(images, targets, strict=True)]
+        return Judgement(
+            torch.stack([judgement.objective for judgement in each]),
+            torch.stack([judgement.criterion for judgement in each]),
+            torch.stack([judgement.matching_loss for judgement in each]),
+        )
