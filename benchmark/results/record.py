@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -33,7 +33,8 @@ def read_record(kind: type[R], path: Path) -> R:
     """
     content = read_json(path)
     try:
-        validated: R = _adapter(kind).validate_python(content)
+        adapter: TypeAdapter[R] = _adapter(cast("type[Any]", kind))
+        validated = adapter.validate_python(content)
         return validated
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
