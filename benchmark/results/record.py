@@ -42,10 +42,14 @@ def read_record(kind: type[R], path: Path) -> R:
         raise FileError(f"{path}: damaged (nested too deeply)") from error
 
 
-@lru_cache(maxsize=32)
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    """Building one takes longer than reading a file with it."""
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+# Building one takes longer than reading a file with it.
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 @dataclass(frozen=True)
