@@ -31,7 +31,6 @@ from gifd_bench.benchmark.tracking.guarded import Guarded
 from gifd_bench.common.errors import StorageError, one_line
 from gifd_bench.common.threads import operation_threads
 from gifd_bench.priors.base import Prior
-from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import load_observation
 from gifd_bench.tasks.task import Task
@@ -134,7 +133,7 @@ class Runner:
             start: position in the matrix of the cell to begin with; those before it come last.
 
         Raises:
-            BenchmarkError, TaskError, PriorError: the user's files or settings are at fault.
+            UserError: the user's files or settings are at fault.
             InversionInterrupted: asked to stop; running again goes on.
         """
         self._metrics = {metric.label: metric.build() for metric in matrix.metrics}
@@ -213,11 +212,12 @@ class Runner:
             scores = score(reconstruction, truth, observation, self._metrics)
             folder.write_done(reconstruction, scores, checkpoint.spent())
             self.tracker.finish(reconstruction, scores, truth)
-        except (InversionInterrupted, KeyboardInterrupt, StorageError, TaskError):
-            # A damaged observation, or images that are not there, are the user's to mend.
+        except (InversionInterrupted, KeyboardInterrupt, StorageError):
             folder.note("is interrupted")
             raise
-        except Exception as error:  # A failure is a row: whatever an attack raises is recorded.
+        except Exception as error:
+            # A failure is a row: whatever an attack raises, and a damaged image or observation, costs the
+            # cells that need it and no others.
             reason = f"{type(error).__name__}: {one_line(error)}"
             folder.write_failed(reason, traceback.format_exc(), checkpoint.spent())
         finally:
