@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,15 +24,31 @@ from tests.benchmark.helpers import reconstructions, run, tiny_matrix, write_con
 from tests.benchmark.launch.cluster import cluster, missing, wait_until
 
 SETTINGS = WorkerSettings(checkpoint_seconds=0.1)
-CHANGES = {"attacks": {"ig": {"iterations": 8}, "gifd": {"iterations": 2}}}
+# A victim that is trained, noise on what it sends, an attack on pixels and one with a prior; wide enough
+# that the libraries would share out the work among threads if they were let.
+TASK = {
+    "dataset": {"use": "photos", "size": 32},
+    "model": {"use": "convnet", "width": 16},
+    "weights": "trained",
+    "training": {"epochs": 1, "batch_size": 5},
+    "batch_size": 2,
+}
+CHANGES = {"tasks": {"photos": TASK}, "attacks": {"ig": {"iterations": 8}, "gifd": {"iterations": 2}}}
 
 
 @pytest.fixture
-def matrix(tmp_path: Path) -> Matrix:
+def matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Matrix:
+    monkeypatch.setenv("GIFD_BENCH_CACHE", str(tmp_path / "cache"))
     return tiny_matrix(tmp_path, **CHANGES)
 
 
+def forget_victims(tmp_path: Path) -> None:
+    """Every way of running trains the victim anew."""
+    shutil.rmtree(tmp_path / "cache", ignore_errors=True)
+
+
 def in_one_process(matrix: Matrix, path: Path) -> dict[str, bytes]:
+    forget_victims(path.parent)
     folder = RunFolder(path)
     folder.open_for(matrix)
     assert run_cells(folder, matrix, SETTINGS)
@@ -42,12 +60,24 @@ def test_one_job_two_jobs_and_an_interruption(matrix: Matrix, tmp_path: Path) ->
     assert len(expected) == 4
     two = RunFolder(tmp_path / "two")
     two.open_for(matrix)
+    forget_victims(tmp_path)
     assert LocalLauncher(2, SETTINGS).run(two, lambda _: None, lambda: False)
     assert reconstructions(two.path) == expected
+    forget_victims(tmp_path)
     asked = iter([False] * 10)
     with pytest.raises(InversionInterrupted):
         run(matrix, tmp_path / "broken", stop=lambda: next(asked, True))
     assert in_one_process(matrix, tmp_path / "broken") == expected
+
+
+def test_an_environment_that_says_two_threads(matrix: Matrix, tmp_path: Path) -> None:
+    expected = in_one_process(matrix, tmp_path / "one")
+    plain = RunFolder(tmp_path / "plain")
+    plain.open_for(matrix)
+    forget_victims(tmp_path)
+    command = [sys.executable, "-m", "gifd_bench.benchmark.launch.worker", str(plain.path)]
+    subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "2"}, check=True)
+    assert reconstructions(plain.path) == expected
 
 
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
