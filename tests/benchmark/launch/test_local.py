@@ -93,7 +93,8 @@ def test_a_cell_that_kills_whoever_runs_it_fails_after_a_few(tmp_path: Path) -> 
     out = opened(tmp_path / "out", tmp_path, defenses={"none": None}, attacks={"ig": {"iterations": 2}})
     ((_, cell),) = out.cells()
     script = (
-        "import os, sys; from pathlib import Path; from gifd_bench.benchmark.results.cell_folder import CellFolder\n"
+        "import os, sys; from pathlib import Path\n"
+        "from gifd_bench.benchmark.results.cell_folder import CellFolder\n"
         "from gifd_bench.benchmark.results.claims import claimed\n"
         "with claimed(CellFolder(Path(sys.argv[1]))): os.kill(os.getpid(), 9)"
     )
