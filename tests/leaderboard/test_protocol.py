@@ -19,7 +19,7 @@ from tests.leaderboard.helpers import ABOUT, PROTOCOL, assert_one_line, write_pr
 MATRICES = {
     "photos-v1": ("photos", {"none"}),
     "cifar10-v1": ("defenses", {"none"}),
-    "cifar10-defended-v1": ("defenses", {"noise", "clipping", "sparsification", "soteria"}),
+    "cifar10-defended-v2": ("defenses", {"noise", "clipping", "sparsification", "soteria"}),
     "imagenet64-v1": ("imagenet", {"none"}),
     "ffhq64-v1": ("ffhq", {"none"}),
     "ood-v1": ("ood", {"none"}),
@@ -107,7 +107,7 @@ def test_what_is_no_protocol_is_one_line(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["photos", "../protocols/photos-v1", "photos-v1.yaml", "", "x\n"])
 def test_a_protocol_that_there_is_not_is_one_line_with_those_that_there_are(name: str) -> None:
-    with pytest.raises(LeaderboardError, match="there are: cifar10-defended-v1, "):
+    with pytest.raises(LeaderboardError, match="there are: cifar10-defended-v2, "):
         find_protocol(name)
 
 

@@ -28,7 +28,7 @@ def test_build_writes_all_tracks_and_prints_where(
     assert build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'board' / 'index.html'}\n"
     text = (tmp_path / "board" / "index.html").read_text()
-    for track in ("photos-v1", "cifar10-v1", "cifar10-defended-v1"):
+    for track in ("photos-v1", "cifar10-v1", "cifar10-defended-v2"):
         assert f'href="{track}.html"' in text
     assert "the private images" in text
 
