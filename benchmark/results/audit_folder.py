@@ -7,42 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.results.answer_folder import AnswerFolder
 from gifd_bench.benchmark.results.output_folder import is_new
-from gifd_bench.benchmark.results.reconstruction_files import write_reconstruction
 from gifd_bench.benchmark.results.record import AuditRecord, read_record, write_record
 from gifd_bench.common.files import make_folder, read_json, write_json
 
 
 @dataclass(frozen=True)
-class AuditFolder:
+class AuditFolder(AnswerFolder):
     """What was asked (`config.json`), where it goes on, and, once it has ended, the answer."""
-
-    path: Path
 
     @property
     def config(self) -> Path:
         """The resolved configuration."""
         return self.path / "config.json"
-
-    @property
-    def result(self) -> Path:
-        """The answer in numbers; written last."""
-        return self.path / "result.json"
-
-    @property
-    def reconstruction(self) -> Path:
-        """The reconstruction without loss; written before the result."""
-        return self.path / "reconstruction.safetensors"
-
-    @property
-    def picture(self) -> Path:
-        """The reconstruction, to look at."""
-        return self.path / "reconstruction.png"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where an interrupted inversion goes on."""
-        return self.path / "checkpoint.ckpt"
 
     def open_for(self, config: dict[str, Any]) -> None:
         """Make the folder, or make sure that it holds this very attack.
@@ -61,7 +39,7 @@ class AuditFolder:
 
     def write(self, reconstruction: Reconstruction, class_names: tuple[str, ...], seconds: float) -> None:
         """The attack has ended."""
-        write_reconstruction(self.reconstruction, self.picture, reconstruction)
+        self.write_reconstruction(reconstruction)
         labels = tuple(reconstruction.labels.tolist())
         record = AuditRecord(
             labels,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.answer_folder import AnswerFolder
 from gifd_bench.benchmark.results.circumstances import commit, machine
 from gifd_bench.benchmark.results.record import CellRecord, Circumstances, Ended, StageRecord
 from gifd_bench.common.files import make_folder, read_tensors, write_json
@@ -24,35 +25,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CellFolder:
+class CellFolder(AnswerFolder):
     """Everything about one cell. `result.json` is written last: with it the cell has ended."""
-
-    path: Path
 
     @property
     def config(self) -> Path:
         """The cell's resolved configuration."""
         return self.path / "cell.json"
-
-    @property
-    def result(self) -> Path:
-        """Status, scores and circumstances."""
-        return self.path / "result.json"
-
-    @property
-    def reconstruction(self) -> Path:
-        """The reconstruction, lossless."""
-        return self.path / "reconstruction.safetensors"
-
-    @property
-    def picture(self) -> Path:
-        """The reconstruction, to look at."""
-        return self.path / "reconstruction.png"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where an interrupted inversion goes on; gone when the cell has ended."""
-        return self.path / "checkpoint.ckpt"
 
     @property
     def lock(self) -> Path:
@@ -116,12 +95,6 @@ class CellFolder:
         while (aside := self.path / f"result.{number}.json").exists():
             number += 1
         self.result.replace(aside)
-
-    def write_reconstruction(self, reconstruction: Reconstruction) -> None:
-        """Keep what the attack found, before anything is scored."""
-        from gifd_bench.benchmark.results.reconstruction_files import write_reconstruction
-
-        write_reconstruction(self.reconstruction, self.picture, reconstruction)
 
     def write_done(self, reconstruction: Reconstruction, scores: Scores, seconds: float) -> None:
         """The cell has ended well.

@@ -33,8 +33,7 @@ def read_record(kind: type[R], path: Path) -> R:
     """
     content = read_json(path)
     try:
-        validated: R = _adapter(kind).validate_python(content)
-        return validated
+        return _adapter(kind).validate_python(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "its content"
@@ -43,10 +42,14 @@ def read_record(kind: type[R], path: Path) -> R:
         raise FileError(f"{path}: damaged (nested too deeply)") from error
 
 
-@lru_cache(maxsize=32)
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _adapter(kind: type[R]) -> TypeAdapter[R]:
     """Building one takes longer than reading a file with it."""
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+_ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
 @dataclass(frozen=True)
