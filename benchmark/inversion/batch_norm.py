@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from gifd_bench.benchmark.inversion.search import as_lanes
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers
 
@@ -43,7 +44,6 @@ class BatchNormPenalty:
         }
         settings = client.settings
         whole = settings.local is None and settings.clients == 1
-        # In a tuple of one's own: this is no module, and nobody searches what it passes images through.
         self._own_victim = None if whole else copy.deepcopy(client.victim)
         self._entered: dict[str, list[Tensor]] = {}
         for name, layer in batch_norm_layers(victim if self._own_victim is None else self._own_victim):
@@ -51,8 +51,8 @@ class BatchNormPenalty:
             layer.register_forward_pre_hook(partial(self._see, name))
 
     def __call__(self, images: Tensor) -> Tensor:
-        """The penalty of each lane's (L, B, 3, H, W) images in [0, 1], whose updates were the latest to be
-        computed: (L,)."""
+        """The penalty of each lane's (L, B, 3, H, W) images in [0, 1], whose updates were computed just
+        once since the last call: (L,)."""
         lanes = len(images)
         if self._own_victim is not None:
             for lane in images:
@@ -70,12 +70,10 @@ def _lane_moments(entered: Sequence[Tensor], lanes: int) -> Moments:
     """Moments of what entered a layer, lane by lane: (L, C) each.
 
     Args:
-        entered: the latest calls; the lanes in one of them, or each lane in one of its own.
+        entered: in one call for all lanes, or in one a lane.
         lanes: how many there are.
     """
-    latest = entered[-1:] if len(entered[-1]) % lanes == 0 and len(entered) < lanes else entered[-lanes:]
-    parts = [part.view(lanes // len(latest), -1, *part.shape[1:]) for part in latest]
-    features = torch.cat(parts)
+    features = as_lanes(torch.cat(list(entered)), lanes)
     others = [d for d in range(features.ndim) if d not in (0, 2)]
     return Moments(features.mean(dim=others), features.var(dim=others, unbiased=False))
 

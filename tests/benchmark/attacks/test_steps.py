@@ -143,3 +143,13 @@ def test_the_prior_is_conditioned_on_a_class_that_it_knows(tiny_prior: ResNetPri
     assert set(record.searched[0]) == {"z"}
     expected = tiny_prior.generator.embedding.weight[0]
     torch.testing.assert_close(record.held[0]["embedding"][0], expected)
+
+
+def test_some_restarts_at_once_and_the_others_after_them(observation: Observation) -> None:
+    some, every = (IG(iterations=3, restarts=3, restarts_at_once=count) for count in (2, None))
+    record, result = recorded(some, observation)
+    assert [len(lanes["inputs"]) for lanes in record.all_lanes] == [2, 2, 2, 1, 1, 1]
+    _, expected = recorded(every, observation)
+    torch.testing.assert_close(result.curve, expected.curve, rtol=1e-4, atol=0)
+    assert result.gradient_evaluations == expected.gradient_evaluations == 3 * (3 + 1)
+    assert result.curve.shape == (9,)

@@ -137,7 +137,8 @@ def test_nothing_that_is_logged_while_attacking_knows_the_truth(tmp_path: Path) 
 
 def test_curves_say_where_the_attack_is(tmp_path: Path) -> None:
     tracker = Recorder()
-    matrix = one_attack(tmp_path, gifd={"iterations": [2, 1, 1, 1, 1], "learning_rate": 0.5, "restarts": 2})
+    options = {"iterations": [2, 1, 1, 1, 1], "learning_rate": 0.5, "restarts": 2, "restarts_at_once": 1}
+    matrix = one_attack(tmp_path, gifd=options)
     run(matrix, tmp_path / "out", tracker=tracker)
     (row,) = rows_of(RunFolder(tmp_path / "out"))
     iterations = [iteration for iteration, _ in tracker.logged()]
