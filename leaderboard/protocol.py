@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.files import read_yaml
 from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.scoring.registry import COLUMNS as METRICS
+from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.text import Line, Slug, Strict, first_error
 
@@ -112,7 +112,7 @@ def read_protocol(path: Path) -> Protocol:
         rounds = _rounds(file)
     except ValidationError as error:
         raise LeaderboardError(f"{path}: {first_error(error)}") from error
-    except BenchmarkError as error:
+    except UserError as error:
         raise LeaderboardError(f"{path}: {error}") from error
     unknown = sorted(set(file.metrics) - set(METRICS))
     if unknown:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
 
 # What a folder of weights may show; whatever else lies there stays out of sight.
@@ -30,7 +30,7 @@ def move_weights(config: Mapping[str, Any], place: Path) -> tuple[dict[str, Any]
     try:
         prior = Component.from_config("prior", config)
         arguments = prior.arguments()
-    except (BenchmarkError, KeyError, TypeError) as error:
+    except (UserError, KeyError, TypeError) as error:
         raise RerunFailed(f"the prior's configuration is wrong: {error}") from error
     options, files = dict(prior.options), dict[Path, Path]()
     for option, value in arguments.items():

@@ -10,10 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
-from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.metrics import psnr
+from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
@@ -129,7 +129,7 @@ def _prior(use: Use, weights: Path | None) -> dict[str, Any]:
     prior = Component.from_config("prior", use.model_dump())
     try:
         arguments = prior.arguments()
-    except (BenchmarkError, TypeError) as error:
+    except (UserError, TypeError) as error:
         raise LeaderboardError(f"the prior's configuration is wrong: {shown(error)}") from error
     options = dict(prior.options)
     for option, value in arguments.items():

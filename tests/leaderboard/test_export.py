@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard import cli
 from gifd_bench.leaderboard import export as export_module
 from gifd_bench.leaderboard.errors import LeaderboardError
@@ -126,7 +126,7 @@ def test_a_blind_set_is_verified_by_its_keeper_alone(small: Protocol, tmp_path: 
     with pytest.raises(LeaderboardError, match="verified by its keeper: give --truths"):
         reference_of(small, tmp_path / "blind", None)
     assert reference_of(small, tmp_path / "blind", tmp_path / "kept").truths.keys() == small.rounds.keys()
-    with pytest.raises(BenchmarkError, match=r"000\.safetensors"):
+    with pytest.raises(UserError, match=r"000\.safetensors"):
         reference_of(small, tmp_path / "blind", tmp_path)
 
 
@@ -180,7 +180,7 @@ def test_a_set_must_be_the_published_one(
 ) -> None:
     index = published(small, tmp_path / "first", change)
     for module in ("export", "reference"):
-        monkeypatch.setattr(f"leaderboard.{module}.published_index", lambda _: index)
+        monkeypatch.setattr(f"gifd_bench.leaderboard.{module}.published_index", lambda _: index)
     if said is None:
         # As made on another machine.
         assert export(small, tmp_path / "second", None)
@@ -212,7 +212,7 @@ def test_a_set_of_another_protocol_is_refused(small: Protocol, tmp_path: Path) -
 def test_a_set_without_a_sound_index_is_refused(text: str | None, said: str, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "index.json").write_text(text)
-    with pytest.raises(BenchmarkError, match=said):
+    with pytest.raises(UserError, match=said):
         ObservationSet(tmp_path).index  # noqa: B018
 
 

@@ -30,7 +30,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     site = venv / "lib" / "python3.11" / "site-packages"
     make(site / "skimage" / "data" / "astronaut.png")
     make(site / "sklearn" / "datasets" / "images" / "china.jpg")
-    make(site / "leaderboard" / "entries" / "other.yaml")
+    make(site / "gifd_bench" / "leaderboard" / "entries" / "other.yaml")
     make(site / "data" / "private.png")
     make(venv / "pyvenv.cfg")
     make(tmp_path / "repository" / "truth.safetensors")
@@ -63,7 +63,7 @@ def test_photographs_other_submissions_data_and_packages_of_another_python_are_s
     machine: Path,
 ) -> None:
     site = machine / "repository" / "venv" / "lib" / "python3.11" / "site-packages"
-    hidden = ["skimage/data", "sklearn/datasets/images", "leaderboard", "data"]
+    hidden = ["skimage/data", "sklearn/datasets/images", "gifd_bench", "data"]
     assert set(python_view(PLACE).empty) == {
         machine / "python" / "lib" / "python3.11" / "site-packages",
         *(site / name for name in hidden),
@@ -72,8 +72,12 @@ def test_photographs_other_submissions_data_and_packages_of_another_python_are_s
 
 def test_packages_are_shown_one_by_one_and_the_leaderboard_is_not_among_them() -> None:
     shown = {path: file for path, file in python_view(PLACE).files.items() if path.is_relative_to(PLACE)}
-    assert {path.name for path in shown} == {"benchmark", "tasks", "priors", "configs"}
-    assert all((file / "__init__.py").is_file() for file in shown.values())
+    rooms = {"benchmark", "common", "configs", "priors", "tasks"}
+    place = PLACE / "gifd_bench"
+    assert set(shown) == {place / "__init__.py", *(place / room for room in rooms)}
+    assert all((shown[place / room] / "__init__.py").is_file() for room in rooms)
+    # An editable install links to these files: in the sandbox a link would lead nowhere.
+    assert not any(file.is_symlink() for file in shown.values())
 
 
 def test_an_outer_folder_comes_before_what_lies_in_it_and_what_is_hidden_comes_last() -> None:
