@@ -39,8 +39,8 @@ class Raises(IG):
 
 class Nan(IG):
     """Returns NaN."""
-    def render(self):
-        return super().render() * float("nan")
+    def render(self, search):
+        return super().render(search) * float("nan")
 
 class Greedy(IG):
     """Takes memory."""

@@ -68,7 +68,7 @@ def test_the_options_are_made_once_for_all_cells_that_share_them(monkeypatch: py
         return options(name, arguments)
 
     monkeypatch.setattr(module.ATTACKS, "options", counted)
-    module._options.cache_clear()
+    module._OPTIONS.clear()
     matrix = load_matrix("demo", ["--targets=5", "--excludes=[{attacks: [latent, gifd]}]"])
     assert [unmet(c) for c in matrix.cells()] == [None] * 10
     assert made == ["ig"]
