@@ -4,24 +4,78 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytorch_lightning as pl
+from pydantic import ConfigDict
 
 from gifd_bench.benchmark.audit import Auditor
 from gifd_bench.benchmark.display import Display
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.results.audit_folder import AuditFolder
 from gifd_bench.benchmark.results.output_folder import is_new
-from gifd_bench.common.files import make_folder, read_json, write_json
+from gifd_bench.benchmark.results.record import STRICT, read_record, write_record
+from gifd_bench.common.errors import FileError
+from gifd_bench.common.files import make_folder
 from gifd_bench.common.hashing import stream
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.fingerprint import is_same
 from gifd_bench.leaderboard.observation_set import ObservationSet
 
-FORMAT = "gifd-bench/challenge/1"
+FORMAT: Literal["gifd-bench/challenge/1"] = "gifd-bench/challenge/1"
+
+
+@dataclass(frozen=True)
+class ChallengeRecord:
+    """What was asked: the content of `challenge.json`.
+
+    Attributes:
+        protocol: its key.
+        observations: SHA-256 of each observation's file.
+        fingerprints: of each observation; see `gifd_bench.leaderboard.fingerprint`.
+        attack, prior: as `Component.config` gives them; `None` for an attack without a prior.
+        seed: of the challenge, from which each observation has one of its own.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    protocol: str
+    observations: dict[str, str]
+    fingerprints: dict[str, tuple[float, ...]]
+    attack: dict[str, Any]
+    prior: dict[str, Any] | None
+    seed: int
+    format: Literal["gifd-bench/challenge/1"] = FORMAT
+
+    @classmethod
+    def of(cls, observations: ObservationSet, auditor: Auditor, seed: int) -> ChallengeRecord:
+        """That of an attack on a set."""
+        index = observations.index
+        return cls(
+            protocol=index.protocol,
+            observations={name: item.sha256 for name, item in index.observations.items()},
+            fingerprints={name: tuple(item.fingerprint) for name, item in index.observations.items()},
+            attack=auditor.attack.config(),
+            prior=auditor.prior.config() if auditor.prior else None,
+            seed=seed,
+        )
+
+    def auditor(self) -> Auditor:
+        """The attack, as it was asked for.
+
+        Raises:
+            KeyError, TypeError: `attack` or `prior` is no component.
+        """
+        return Auditor(
+            Component.from_config("attack", self.attack),
+            Component.from_config("prior", self.prior) if self.prior else None,
+        )
+
+    def attack_seed(self, number: int) -> int:
+        """Of the attack on the observation that has this place in the set."""
+        return stream(self.seed, "attack", number)
 
 
 @dataclass(frozen=True)
@@ -39,44 +93,42 @@ class ChallengeFolder:
         """The answer to one observation."""
         return AuditFolder(self.path / name)
 
-    def open_for(self, observations: ObservationSet, auditor: Auditor, seed: int) -> None:
+    def read(self) -> ChallengeRecord:
+        """What was asked.
+
+        Raises:
+            FileError: the record is not there, is damaged or is of another version.
+        """
+        return read_record(ChallengeRecord, self.record)
+
+    def open_for(self, asked: ChallengeRecord) -> None:
         """Make the folder, or make sure that it holds this very challenge.
 
         Raises:
-            BenchmarkError: it holds something else; nothing is written.
+            UserError: it holds something else; nothing is written.
         """
-        wanted = {
-            "format": FORMAT,
-            "protocol": observations.index.protocol,
-            "observations": {name: item.sha256 for name, item in observations.index.observations.items()},
-            "fingerprints": {
-                name: item.fingerprint for name, item in observations.index.observations.items()
-            },
-            "attack": auditor.attack.config(),
-            "prior": auditor.prior.config() if auditor.prior else None,
-            "seed": seed,
-        }
-        if is_new(self.path, self.record, self._read, wanted, "a challenge", "another challenge"):
+
+        def read() -> object:
+            return asdict(self.read())
+
+        if is_new(self.path, self.record, read, asdict(asked), "a challenge", "another challenge"):
             make_folder(self.path)
-            write_json(self.record, wanted)
+            write_record(asked, self.record)
 
     def check_attacked(self, observations: ObservationSet) -> None:
         """Whether it is this set that was attacked.
 
         Raises:
-            LeaderboardError: it is another, or the record is damaged.
+            LeaderboardError: it is another.
+            FileError: the record is damaged.
         """
-        content, index = self._read(), observations.index
-        try:
-            protocol, attacked = content["protocol"], content["fingerprints"]
-            # As another export of the same observations, here or elsewhere, will do.
-            same = attacked.keys() == index.observations.keys() and all(
-                is_same(attacked[name], item.fingerprint) for name, item in index.observations.items()
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise LeaderboardError(f"{self.record}: damaged ({error!r})") from error
-        if protocol != index.protocol:
-            raise LeaderboardError(f"{self.path}: answers {protocol}, not {index.protocol}")
+        asked, index = self.read(), observations.index
+        # Another export of the same observations, here or elsewhere, will do as well.
+        same = asked.fingerprints.keys() == index.observations.keys() and all(
+            is_same(asked.fingerprints[name], item.fingerprint) for name, item in index.observations.items()
+        )
+        if asked.protocol != index.protocol:
+            raise LeaderboardError(f"{self.path}: answers {asked.protocol}, not {index.protocol}")
         if not same:
             raise LeaderboardError(
                 f"{self.path}: not the observations of {observations.path} were attacked; "
@@ -87,20 +139,12 @@ class ChallengeFolder:
         """The attack that answered.
 
         Raises:
-            LeaderboardError: the record is damaged.
+            FileError: the record is damaged.
         """
-        content = self._read()
         try:
-            prior = content["prior"]
-            return Auditor(
-                Component.from_config("attack", content["attack"]),
-                Component.from_config("prior", prior) if prior else None,
-            )
+            return self.read().auditor()
         except (KeyError, TypeError) as error:
-            raise LeaderboardError(f"{self.record}: damaged ({error!r})") from error
-
-    def _read(self) -> Any:
-        return read_json(self.record)
+            raise FileError(f"{self.record}: damaged ({error!r})") from error
 
 
 def run_challenge(
@@ -116,7 +160,8 @@ def run_challenge(
     Raises:
         InversionInterrupted: asked to stop; running again goes on.
     """
-    folder.open_for(observations, auditor, seed)
+    asked = ChallengeRecord.of(observations, auditor, seed)
+    folder.open_for(asked)
     prior = auditor.build_prior()
     for number, name in enumerate(observations.index.observations):
         answer = folder.answer(name)
@@ -124,6 +169,6 @@ def run_challenge(
             continue
         pl.seed_everything(0, verbose=False)
         observation = observations.load(name)
-        its_seed = stream(seed, "attack", number)
-        auditor.run(observations.file(name), observation, prior, its_seed, answer, display, stop)
+        file, own_seed = observations.file(name), asked.attack_seed(number)
+        auditor.run(file, observation, prior, own_seed, answer, display, stop)
         gc.collect()  # As the benchmark's runner does after every cell.

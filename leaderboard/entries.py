@@ -61,7 +61,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Entries:
-    """A folder with PROTOCOL/ATTACK/VERSION_DATE/, such as the `entries` of this package."""
+    """A folder with PROTOCOL/ATTACK/VERSION_DATE/, such as `entries` beside this module in a checkout."""
 
     path: Path
 
@@ -115,5 +115,16 @@ def _folders(path: Path) -> list[Path]:
 
 
 def bundled_entries() -> Path:
-    """The folder of the entries that come with this package."""
-    return Path(__file__).resolve().parent / "entries"
+    """The folder of the entries in the checkout that this package is imported from.
+
+    An editable install links to the files of the checkout, and the links are followed.
+
+    Raises:
+        LeaderboardError: there is none, because the package was installed without its checkout.
+    """
+    folder = Path(__file__).resolve().parent / "entries"
+    if not folder.is_dir():
+        raise LeaderboardError(
+            "entries come with the checkout, not with the package: give --entries FOLDER"
+        )
+    return folder

@@ -46,7 +46,7 @@ class TruthFolder:
         """The truth of an observation.
 
         Raises:
-            BenchmarkError: it is not here.
+            FileError: it is not here, or is damaged.
         """
         tensors = read_tensors(self._file(name))
         return Truth(tensors["images"], tensors["labels"])
@@ -63,7 +63,7 @@ def export(
     Args:
         protocol: which rounds.
         output: a folder that is not there yet, or empty.
-        truths: where the keeper's truths go, likewise; null throws them away.
+        truths: where the keeper's truths go, likewise; `None` throws them away.
         secret: makes the set blind: a number that the keeper keeps, by which the images are drawn at
             random and the observations shuffled.
 
@@ -134,7 +134,7 @@ def _index(protocol: Protocol, items: dict[str, Item], blind: bool) -> Index:
 
 
 def published_index(protocol: Protocol) -> Index | None:
-    """The index that a bundled protocol was published with; null where it has not been exported yet."""
+    """The index that a bundled protocol was published with; `None` where it has not been exported yet."""
     path = Path(__file__).parent / "protocols" / f"{protocol.key}.index.json"
     return Index.model_validate(read_json(path)) if path.is_file() else None
 

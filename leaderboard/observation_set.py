@@ -31,7 +31,7 @@ class Item(Strict):
         task, defense: their labels, for tables.
         images, size: how many images are asked for, and their height and width in pixels.
         classes: that the victim tells apart; labels are below.
-        round: hash of the round's configuration, by which runs know it; null in a blind set.
+        round: hash of the round's configuration, by which runs know it; `None` in a blind set.
     """
 
     sha256: Sha256

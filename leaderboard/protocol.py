@@ -41,7 +41,7 @@ class ProtocolFile(Strict):
         name, version: together the protocol's key, such as `photos-v1`; whatever changes an observation,
             the budget or the metrics makes a new version.
         title, description: for the board.
-        budget: see there.
+        budget: what an attack may spend.
         metrics: that entries are ranked by, the first one first.
         tasks, defenses, targets, seeds: the axes of a matrix, as `gifd-bench run` reads them.
     """

@@ -32,8 +32,8 @@ def reference_of(protocol: Protocol, observations: Path | None, truths: Path | N
     """The reference of a protocol.
 
     Args:
-        protocol: see there.
-        observations: an exported set; null makes one, once, in the user's cache.
+        protocol: whose observations and private images are wanted.
+        observations: an exported set; `None` makes one, once, in the user's cache.
         truths: the keeper's, of a blind set.
 
     Raises:
@@ -80,7 +80,7 @@ def truths_of(protocol: Protocol) -> dict[str, Truth]:
 
 
 def truths_at_hand(protocol: Protocol) -> dict[str, Truth] | None:
-    """The same, or null where a dataset is not here."""
+    """The same, or `None` where a dataset is not here."""
     try:
         return truths_of(protocol)
     except TaskError:

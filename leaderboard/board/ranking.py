@@ -39,12 +39,12 @@ class Row:
     """An entry in the table of its track.
 
     Attributes:
-        rank: null unless the status is `RANKED`.
+        rank: `None` unless the status is `RANKED`.
         shared: whether another entry has the same rank.
-        intervals: metric to mean and interval over the private images; null where an answer lacks the
+        intervals: metric to mean and interval over the private images; `None` where an answer lacks the
             metric.
         parts: axis (`defense` or `task`) to label to the same, for the axes with several labels.
-        gradient_evaluations, seconds: means over the observations; null where one is not known.
+        gradient_evaluations, seconds: means over the observations; `None` where one is not known.
     """
 
     entry: Entry
@@ -247,7 +247,7 @@ def _interval(
 
 
 def _values(scores: Mapping[str, Score], names: Iterable[str], metric: str) -> list[float] | None:
-    """One value an image, observation by observation; null where one has none."""
+    """One value an image, observation by observation; `None` where one has none."""
     found = [scores[name].metrics.get(metric) for name in names]
     return None if None in found else [value for values in found for value in values or ()]
 

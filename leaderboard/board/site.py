@@ -35,7 +35,7 @@ class DrawnTrack:
     """A track and its pictures.
 
     Attributes:
-        truth: null where the private images are not at hand.
+        truth: `None` where the private images are not at hand.
         sprites: of every entry, by its key.
         places: observation and number of the image in it, of every square of a picture.
     """
@@ -176,7 +176,7 @@ def _environment() -> Environment:
 
 
 def _web_address(text: str) -> str | None:
-    """An address that may be followed; null for anything but http and https."""
+    """An address that may be followed; `None` for anything but http and https."""
     return text if urlsplit(text).scheme in ("http", "https") else None
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
+from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_add_to
 from gifd_bench.leaderboard.commands.verify import EXIT, show
 from gifd_bench.leaderboard.commands.verify_options import add_verify_options, verified
-from gifd_bench.leaderboard.entries import Entries, bundled_entries
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.verification.report import Standing
 
@@ -22,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add_verify_options(command)
-    command.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
+    add_entries_option(command)
     command.add_argument("--looked-at", action="store_true", help="a person looked at what is flagged")
     return command
 
@@ -30,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: list[str]) -> int:
     """Run the command; the exit status is that of `verify`."""
     options = parser().parse_args(arguments)
+    entries = entries_to_add_to(options.entries)
     submission = SubmissionFolder(options.submission)
     console = Console()
     protocol, verification = verified(submission, console, options, options.observations, options.truths)
@@ -41,6 +41,6 @@ def run(arguments: list[str]) -> int:
         return EXIT[verification.standing]
     if options.looked_at:
         verification = verification.cleared({check.name for check in verification.problems()})
-    entry = Entries(options.entries).add(submission, verification)
+    entry = entries.add(submission, verification)
     console.print(f"accepted: {entry.path}", markup=False, soft_wrap=True)
     return 0

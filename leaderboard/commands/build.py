@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 from gifd_bench.leaderboard.board.bundled import build_board
-from gifd_bench.leaderboard.entries import Entries, bundled_entries
-from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_read
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,29 +28,5 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: list[str]) -> int:
     """Run the command."""
     options = parser().parse_args(arguments)
-    sys.stdout.write(f"{build_board(entries_at(options.entries), options.output)}\n")
+    sys.stdout.write(f"{build_board(entries_to_read(options.entries), options.output)}\n")
     return 0
-
-
-def add_entries_option(parser: argparse.ArgumentParser) -> None:
-    """`--entries`."""
-    parser.add_argument(
-        "--entries",
-        type=Path,
-        default=None,
-        help="folder of accepted entries (default: those that come with this package)",
-    )
-
-
-def entries_at(path: Path | None) -> Entries:
-    """The entries that a command line asks for.
-
-    Raises:
-        LeaderboardError: there is no such folder.
-    """
-    if path is None:
-        # Not there until the first entry is accepted.
-        return Entries(bundled_entries())
-    if not path.is_dir():
-        raise LeaderboardError(f"{path}: no such folder of entries; give one with --entries")
-    return Entries(path)

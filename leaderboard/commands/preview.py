@@ -13,9 +13,10 @@ from rich.console import Console
 from gifd_bench.common.errors import UserError
 from gifd_bench.common.files import write_text
 from gifd_bench.leaderboard.board.bundled import build_board
+from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_add_to
 from gifd_bench.leaderboard.commands.verify import EXIT, show
 from gifd_bench.leaderboard.commands.verify_options import add_rerun_options, verified
-from gifd_bench.leaderboard.entries import Entries, bundled_entries
+from gifd_bench.leaderboard.entries import Entries
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.text import shown
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     command.add_argument("submissions", type=Path, help="folder with a folder for each submission")
-    command.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
+    add_entries_option(command)
     command.add_argument("--output", type=Path, required=True, help="folder of the board, not there yet")
     add_rerun_options(command)
     return command
@@ -44,12 +45,13 @@ def run(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     if options.output.exists():
         raise LeaderboardError(f"{options.output}: is there already; choose another --output")
+    accepted = entries_to_add_to(options.entries).path
     console = Console()
     statuses, lines = [0], []
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / "entries"
-        if options.entries.is_dir():
-            shutil.copytree(options.entries, copy)
+        if accepted.is_dir():
+            shutil.copytree(accepted, copy)
         entries = Entries(copy)
         for folder in _submissions(options.submissions):
             status, line = _propose(SubmissionFolder(folder), options, entries, console)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
-from gifd_bench.leaderboard.entries import Entries, bundled_entries
+from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_read
 from gifd_bench.leaderboard.protocol import find_protocol
 from gifd_bench.leaderboard.reference import reference_of
 from gifd_bench.leaderboard.verification.rescore import rescored
@@ -22,17 +21,18 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     command.add_argument("protocol", help="see `gifd-bench leaderboard protocols`")
-    command.add_argument("--entries", type=Path, default=bundled_entries(), help="folder of the entries")
+    add_entries_option(command)
     return command
 
 
 def run(arguments: list[str]) -> int:
     """Run the command."""
     options = parser().parse_args(arguments)
+    entries = entries_to_read(options.entries)
     protocol = find_protocol(options.protocol)
     reference = reference_of(protocol, None, None)
     console = Console()
-    for entry in Entries(options.entries).of(protocol.key):
+    for entry in entries.of(protocol.key):
         entry.keep(rescored(entry.submission, protocol, reference, entry.verification))
         console.print(f"{entry.key}: {entry.verification.standing.value}", markup=False)
     return 0

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from gifd_bench.leaderboard.board.bundled import build_board
 from gifd_bench.leaderboard.board.folder import is_board
-from gifd_bench.leaderboard.commands.build import add_entries_option, entries_at
+from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_read
 from gifd_bench.leaderboard.errors import LeaderboardError
 
 # Nobody but this machine.
@@ -61,7 +61,7 @@ def _board(directory: Path | None, entries: Path | None) -> Iterator[Path]:
         yield directory
         return
     with TemporaryDirectory(prefix="gifd-bench-board-") as folder:
-        build_board(entries_at(entries), Path(folder))
+        build_board(entries_to_read(entries), Path(folder))
         yield Path(folder)
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
@@ -32,6 +32,8 @@ TEMPORARY = Path("/tmp")
 READY = b"+"
 # The exit status where the last line of standard error says what the attack did.
 SAID = 70
+# The exit status where a registered attack cannot be made as ordered; the last line says why.
+NOT_MADE = 71
 OPEN_FILES = 64
 SPARE_SECONDS = 5
 
@@ -44,14 +46,14 @@ def main() -> None:
     os.dup2(2, 1)
     observation = _prepare(order)
     os.write(answer_fd, READY)
+    if not order["submitted"]:
+        _check_attack(order["attack"])
     try:
         answer = _as_bytes(_attack(order, observation))
         with os.fdopen(answer_fd, "wb") as file:
             file.write(answer)
     except BaseException as error:
-        sys.stderr.write(f"\nraised {type(error).__name__}: {' '.join(str(error).split())}\n")
-        sys.stderr.flush()
-        os._exit(SAID)
+        _end(SAID, f"raised {type(error).__name__}: {' '.join(str(error).split())}")
     # Without what the attack may have put off to the end of the process.
     os._exit(0)
 
@@ -96,6 +98,24 @@ def _limit(memory_bytes: int, seconds: float) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (value, value))
+
+
+def _check_attack(attack: dict[str, Any]) -> None:
+    """End the process where there is no such registered attack, or it does not take these options."""
+    from gifd_bench.benchmark.matrix.component import Component
+    from gifd_bench.common.errors import UserError, one_line
+
+    try:
+        Component.from_config("attack", attack).build()
+    except UserError as error:
+        _end(NOT_MADE, one_line(error))
+
+
+def _end(status: int, line: str) -> NoReturn:
+    """Say a line and end the process, without what the attack may have put off to its end."""
+    sys.stderr.write(f"\n{line}\n")
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _attack(order: dict[str, Any], observation: Observation) -> Reconstruction:

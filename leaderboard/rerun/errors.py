@@ -9,5 +9,10 @@ class RerunRefused(LeaderboardError):
     """Nothing of the submission has run: there is no sandbox here; the message says what to do."""
 
 
+class RerunImpossible(LeaderboardError):
+    """There is no registered attack of the submission's name and options in this version; nothing was
+    attacked."""
+
+
 class RerunFailed(LeaderboardError):
     """The submitted attack gave no valid answer; the message says in one line what it did."""

@@ -42,7 +42,7 @@ class Order:
     Attributes:
         attack: as `Component.config` gives it; a submitted file is called
             `attack.py` here, so that `use` is then `attack.py:Class`.
-        prior: likewise, or null. Files that its options name are shown to the attack: whoever makes the
+        prior: likewise, or `None`. Files that its options name are shown to the attack: whoever makes the
             order takes their paths from this machine's settings, never from the submission.
         seed: of the attack.
         source: the submitted file, where there is one.

@@ -22,7 +22,7 @@ class Transcript:
     Attributes:
         answer: what it wrote to standard output after the byte that says it is ready.
         said: the end of what it wrote to standard error.
-        started: when that byte came, null where it did not; as `time.monotonic` has it.
+        started: when that byte came, `None` where it did not; as `time.monotonic` has it.
         ended: when the process ended, likewise.
         late: whether it was killed for not being ready, or not done, in time.
         flooded: whether it was killed for the length of its answer.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gifd_bench.leaderboard.rerun import child, seccomp
 from gifd_bench.leaderboard.rerun.answer import Answer, most_bytes, read_answer
-from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunRefused
+from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible, RerunRefused
 from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
 from gifd_bench.leaderboard.rerun.process import STARTUP_SECONDS, Transcript, watch
 from gifd_bench.leaderboard.rerun.sandbox import Sandbox
@@ -40,6 +40,7 @@ def attack_again(observation: Path, order: Order, limits: RerunLimits = RerunLim
 
     Raises:
         RerunRefused: there is no working bubblewrap; nothing of the submission has run.
+        RerunImpossible: the order's attack is none of this version, or does not take its options.
         RerunFailed: the attack gave no valid answer.
         TaskError: the observation is wrong.
     """
@@ -53,6 +54,10 @@ def attack_again(observation: Path, order: Order, limits: RerunLimits = RerunLim
         raise RerunFailed(f"the attack wrote more than an answer has ({most_bytes(target)} bytes)")
     if heard.late:
         raise RerunFailed(f"the attack ran past its {limits.seconds:g} s")
+    if order.source is None and heard.status == child.NOT_MADE:
+        raise RerunImpossible(
+            f"this version of gifd-bench cannot make the attack ({_last_line(heard.said)})"
+        )
     if heard.status != 0:
         raise RerunFailed(f"the attack {_what_it_did(heard)}")
     return read_answer(bytes(heard.answer), target, heard.seconds)

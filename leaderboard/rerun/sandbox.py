@@ -38,8 +38,8 @@ class Sandbox:
 
     Attributes:
         observation: the file that is attacked.
-        order: see there.
-        limits: see there.
+        order: what is run.
+        limits: of time and memory.
         view: what Python needs.
     """
 
@@ -101,6 +101,7 @@ class Sandbox:
                 "attack": dict(self.order.attack),
                 "prior": prior,
                 "seed": self.order.seed,
+                "submitted": self.order.source is not None,
                 "memory_bytes": self.limits.memory_bytes,
                 "seconds": self.limits.seconds,
             }

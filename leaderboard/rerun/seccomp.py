@@ -93,7 +93,7 @@ def program(machine: str | None = None) -> bytes:
     """The filter, as an array of the kernel's `sock_filter`: denied calls fail with EPERM.
 
     Args:
-        machine: as `platform.machine` names it; null for this one.
+        machine: as `platform.machine` names it; `None` for this one.
 
     Raises:
         RerunRefused: the numbers of its system calls are not known here.

@@ -14,7 +14,7 @@ from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.rows import row_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.scoring.registry import COLUMNS
-from gifd_bench.common.files import read_json, read_tensors
+from gifd_bench.common.files import read_tensors
 from gifd_bench.leaderboard.challenge import ChallengeFolder
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.observation_set import ObservationSet
@@ -68,8 +68,8 @@ def attempts_of(run: Path, observations: ObservationSet, label: str | None) -> A
 
 def _of_challenge(folder: ChallengeFolder, observations: ObservationSet) -> Attempts:
     folder.check_attacked(observations)
-    auditor, found = folder.auditor(), {}
-    for name in observations.index.observations:
+    asked, auditor, found = folder.read(), folder.auditor(), {}
+    for number, name in enumerate(asked.observations):
         audit = folder.answer(name)
         if not audit.result.is_file():
             continue
@@ -79,7 +79,7 @@ def _of_challenge(folder: ChallengeFolder, observations: ObservationSet) -> Atte
             labels=tensors["labels"],
             gradient_evaluations=answer.gradient_evaluations,
             seconds=answer.seconds,
-            seed=read_json(audit.config)["seed"],
+            seed=asked.attack_seed(number),
         )
     return _some(Attempts(auditor.attack, auditor.prior, found), folder.path, observations)
 

@@ -53,10 +53,10 @@ class About(Strict):
         date: of the submission.
         authors: of the attack.
         description: in a sentence or two.
-        paper, code: where to read more; null where there is nothing.
+        paper, code: where to read more; `None` where there is nothing.
         licence: of the code, as SPDX names it.
         threat_model: what the attack uses besides the observation file.
-        prior: null for an attack without one.
+        prior: `None` for an attack without one.
         hardware: what the seconds were measured on.
     """
 
@@ -120,7 +120,7 @@ class Rerun(Strict):
 
     Attributes:
         attack: a registered one, or `attack.py:CLASS` in the submission.
-        prior: a registered one, or null.
+        prior: a registered one, or `None`.
     """
 
     attack: Use
@@ -132,8 +132,8 @@ class SubmissionFile(Strict):
 
     Attributes:
         protocol: its key.
-        about: see there.
-        rerun: null where it cannot be run here.
+        about: what the board says of the attack.
+        rerun: `None` where it cannot be run here.
     """
 
     format: Literal["gifd-bench/submission/1"]
@@ -166,8 +166,8 @@ class Result(Strict):
             known where the file was made on another machine; both stand in the set's index.
         gradient_evaluations: spent, over all restarts.
         matching_loss: `cosine` distance of the update to the gradient at these images and labels.
-        seconds: of wall time; null where it was not measured.
-        seed: of the attack's randomness, for a rerun; null where there is none.
+        seconds: of wall time; `None` where it was not measured.
+        seed: of the attack's randomness, for a rerun; `None` where there is none.
         metrics: claimed values, means over the images; compared, never shown.
     """
 

@@ -44,8 +44,8 @@ def write_submission(
         output: a folder that is not there yet.
 
     Raises:
-        LeaderboardError: the folder is there, the attack's own file is not, or an option is none that a
-            submission can hold.
+        LeaderboardError: the folder is there, the attack's own file is not or has changed since it was run,
+            or an option is none that a submission can hold.
     """
     if output.exists():
         raise LeaderboardError(f"{output}: is there already; choose another --output")
@@ -104,6 +104,10 @@ def _own_file(attack: Component) -> tuple[Path | None, Component]:
         return None, attack
     if not Path(path).is_file():
         raise LeaderboardError(f"{path}: the attack's file is not here; submit from where it was run")
+    if attack.code is not None and ATTACKS.code(attack.name) != attack.code:
+        raise LeaderboardError(
+            f"{path}: has changed since it was run; run it again, or submit it as it was"
+        )
     return Path(path), Component(attack.kind, f"{SOURCE}:{name}", name.lower(), attack.options)
 
 

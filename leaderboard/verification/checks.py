@@ -129,7 +129,7 @@ class Judged:
 
     Attributes:
         score: its numbers.
-        suspicion: why a person should look at it, or null.
+        suspicion: why a person should look at it, or `None`.
     """
 
     score: Score

@@ -30,11 +30,11 @@ BLURS = (0.5, 0.8, 1.2, 2.0)
 
 
 def suspicion(images: Tensor, labels: Tensor, truth: Truth, distance: UpdateDistance) -> str | None:
-    """Why a person should look at a reconstruction; null where nothing is odd.
+    """Why a person should look at a reconstruction; `None` where nothing is odd.
 
     Args:
         images, labels: in the order of the truth.
-        truth: see there.
+        truth: the private images and labels.
         distance: of the observation.
     """
     quality = psnr(images, truth.images)

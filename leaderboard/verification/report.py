@@ -62,8 +62,8 @@ class Score(_Kept):
 
     Attributes:
         task, defense: of the observation.
-        metrics: metric name to one value a private image, in the truth's order; null where it could not be
-        had.
+        metrics: metric name to one value a private image, in the truth's order; `None` where it could not
+            be had.
         matching_loss: recomputed; see `gifd_bench.leaderboard.matching`.
         gradient_evaluations, seconds: as claimed, or as a rerun counted them.
     """

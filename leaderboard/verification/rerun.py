@@ -16,7 +16,7 @@ from gifd_bench.benchmark.scoring.metrics import psnr
 from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.reference import Reference
-from gifd_bench.leaderboard.rerun.errors import RerunFailed
+from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible
 from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
 from gifd_bench.leaderboard.rerun.rerun import attack_again
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
@@ -98,6 +98,8 @@ def check_rerun(
         )
         try:
             answer = attack_again(reference.observations.file(name), its, again.limits)
+        except RerunImpossible as error:
+            return check(Verdict.SKIPPED, shown(error))
         except RerunFailed as error:
             return check(Verdict.FAILED, f"{name}: {error}")
         if answer.gradient_evaluations != result.gradient_evaluations:

@@ -18,7 +18,7 @@ def verify(
 
     Args:
         submission: not trusted.
-        protocol: see there.
+        protocol: that it was submitted to.
         reference: the verifier's own observations and truths.
         again: how many observations to attack again.
 

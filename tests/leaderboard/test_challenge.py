@@ -15,6 +15,7 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.common.errors import FileError
 from gifd_bench.common.files import read_tensors
 from gifd_bench.leaderboard import cli
 from gifd_bench.leaderboard.challenge import ChallengeFolder, run_challenge
@@ -151,7 +152,7 @@ def test_a_challenge_counts_for_the_observations_that_it_attacked_alone(
 @pytest.mark.parametrize("content", ["[]", "{}", '{"protocol": 1, "fingerprints": 2}'])
 def test_a_damaged_record_is_one_line(content: str, observations: ObservationSet, tmp_path: Path) -> None:
     (tmp_path / "challenge.json").write_text(content)
-    with pytest.raises(LeaderboardError, match=r"challenge\.json: damaged"):
+    with pytest.raises(FileError, match=r"challenge\.json: damaged"):
         attempts_of(tmp_path, observations, None)
 
 
@@ -266,6 +267,18 @@ def test_an_attack_s_file_that_is_gone_is_one_line(
     made = challenge(observations, tmp_path / "run", attack=f"{source}:Mine")
     source.unlink()
     with pytest.raises(LeaderboardError, match="the attack's file is not here"):
+        _submit(made, small, observations, tmp_path)
+    assert not (tmp_path / "submission").exists()
+
+
+def test_an_attack_s_file_that_has_changed_since_is_one_line(
+    small: Protocol, observations: ObservationSet, tmp_path: Path
+) -> None:
+    source = tmp_path / "some_attack.py"
+    source.write_text(OWN)
+    made = challenge(observations, tmp_path / "run", attack=f"{source}:Mine")
+    source.write_text(f"{OWN}    # Better.\n")
+    with pytest.raises(LeaderboardError, match="has changed since it was run"):
         _submit(made, small, observations, tmp_path)
     assert not (tmp_path / "submission").exists()
 

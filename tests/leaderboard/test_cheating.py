@@ -22,7 +22,7 @@ from gifd_bench.leaderboard.observation_set import ObservationSet
 from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.rerun.answer import Answer
-from gifd_bench.leaderboard.rerun.errors import RerunFailed
+from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible
 from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
 from gifd_bench.leaderboard.submission.schema import SOURCE
 from gifd_bench.leaderboard.verification.closeness import LEAST_PSNR
@@ -396,6 +396,21 @@ def test_what_cannot_be_run_here_stays_self_reported(
     submission.change_file(lambda file: file.update(rerun=None))
     verification = submission.verify(protocol, reference, **again())
     assert check_of(verification, "rerun").verdict is Verdict.SKIPPED
+    assert verification.standing is Standing.SELF_REPORTED
+
+
+def test_what_this_version_cannot_make_stays_self_reported(
+    submission: Tampered, protocol: Protocol, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def attack_again(file: Path, order: Order, limits: RerunLimits) -> Answer:
+        raise RerunImpossible("this version of gifd-bench cannot make the attack (loss: none)")
+
+    monkeypatch.setattr("gifd_bench.leaderboard.verification.rerun.attack_again", attack_again)
+    verification = submission.verify(protocol, reference, **again())
+    check = check_of(verification, "rerun")
+    assert check.verdict is Verdict.SKIPPED
+    assert_one_line(check.detail)
+    assert verification.rerun == 0
     assert verification.standing is Standing.SELF_REPORTED
 
 

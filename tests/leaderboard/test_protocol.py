@@ -10,7 +10,7 @@ import pytest
 from gifd_bench.benchmark.matrix.config import load_matrix
 from gifd_bench.leaderboard import cli
 from gifd_bench.leaderboard.errors import LeaderboardError
-from gifd_bench.leaderboard.export import published_index
+from gifd_bench.leaderboard.export import export, published_index
 from gifd_bench.leaderboard.protocol import LOWER_IS_BETTER, find_protocol, protocol_keys, read_protocol
 from gifd_bench.leaderboard.submission.schema import SubmissionFile
 from tests.leaderboard.helpers import ABOUT, PROTOCOL, assert_one_line, write_protocol
@@ -69,6 +69,22 @@ def test_a_published_index_is_of_its_protocol(key: str) -> None:
     assert {name: item.round for name, item in index.observations.items()} == {
         name: one.observation_id for name, one in protocol.rounds.items()
     }
+
+
+def test_what_tasks_and_defenses_are_called_makes_no_other_rounds(tmp_path: Path) -> None:
+    file = find_protocol("photos-v1").file.model_dump()
+    assert file["defenses"].keys() == {"none"}
+    (task,) = file["tasks"].values()
+    renamed = {**file, "tasks": {"pictures": task}, "defenses": {"off": {"use": "none"}}}
+    protocol = read_protocol(write_protocol(tmp_path, **renamed))
+    assert {one.task.label for one in protocol.rounds.values()} == {"pictures"}
+    index = published_index(protocol)
+    assert index is not None
+    assert {name: item.round for name, item in index.observations.items()} == {
+        name: one.observation_id for name, one in protocol.rounds.items()
+    }
+    # Exporting compares the observations with the published ones.
+    assert export(protocol, tmp_path / "set", None).index.observations["000"].task == "pictures"
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

@@ -15,7 +15,7 @@ from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.leaderboard.rerun.answer import Answer
-from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunRefused
+from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible, RerunRefused
 from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
 from gifd_bench.leaderboard.rerun.rerun import attack_again
 from gifd_bench.priors.generators.resnet import ResNetPrior, save_generator
@@ -171,6 +171,32 @@ def test_a_file_that_is_no_generator_does_not_meet_the_class_that_asked_for_it(
     prior = {"use": "generator_file", "label": "mine", "options": {"weights": str(truth)}}
     with pytest.raises(RerunFailed, match=r"the attack raised PriorError: .*truth\.safetensors"):
         attack_again(observation_file, order_of("forger", "Forger", prior), QUICK)
+
+
+# As entries of version 0.1.0 have them, and what never was.
+OF_ANOTHER_VERSION = {
+    "radii": {"class_path": "benchmark.inversion.radii.PerEntry", "init_args": {"radius": 1.0}}
+}
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize(
+    ("use", "options", "said"),
+    [("gifd", OF_ANOTHER_VERSION, "radii"), ("ig", {"loss": None}, "loss"), ("gone", {}, "no attack")],
+)
+def test_what_another_version_took_cannot_be_run_and_one_line_says_so(
+    use: str, options: dict[str, Any], said: str, observation_file: Path
+) -> None:
+    attack = {"use": use, "label": "a", "options": options}
+    with pytest.raises(RerunImpossible, match=rf"cannot make the attack \(.*{said}") as failed:
+        attack_again(observation_file, Order(attack, None, 3), QUICK)
+    assert "\n" not in str(failed.value)
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_submitted_class_cannot_say_that_it_is_of_another_version(observation_file: Path) -> None:
+    with pytest.raises(RerunFailed, match="ended with status 71"):
+        attack_again(observation_file, order_of("leaver", "Leaver"), QUICK)
 
 
 def test_without_bubblewrap_nothing_runs(observation_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ class Burglar(IG):
             "skimage": lambda: Photos(32).image(0),
             "sklearn": lambda: Photos(32).image(5),
             "walk": find_photographs,
-            "board": lambda: __import__("leaderboard"),
+            "board": lambda: __import__("gifd_bench.leaderboard"),
             "folder": list_folder,
             "connect": lambda: socket.create_connection(("127.0.0.1", self.port), 2),
             "send": lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 9)),
@@ -86,7 +86,8 @@ def ending(act: Callable[[], object]) -> str:
 
 
 def find_photographs() -> None:
-    names = {file for _, _, file in PHOTOGRAPHS} | {"secret.txt"}
+    of_board = {"verification.json", "submission.yaml", "photos-v1.index.json"}
+    names = {file for _, _, file in PHOTOGRAPHS} | {"secret.txt"} | of_board
     for folder, _, files in os.walk("/"):
         if not folder.startswith("/proc") and names & set(files):
             return
@@ -101,7 +102,9 @@ def list_folder() -> None:
 
 def write_anywhere() -> None:
     mounts = [Path(line.split()[1]) for line in Path("/proc/self/mounts").read_text().splitlines()]
-    more = [Path(place) for place in ("/tmp", "/dev/shm", "/sandbox", "/sandbox/packages/benchmark")]
+    more = [
+        Path(place) for place in ("/tmp", "/dev/shm", "/sandbox", "/sandbox/packages/gifd_bench/benchmark")
+    ]
     for place in [path / "x" for path in (*mounts, *more) if path.is_dir()] + [
         path for path in (*mounts, Path("/sandbox/attack.py")) if path.is_file()
     ]:
