@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from types import FrameType
 
 from gifd_bench.benchmark.attacks.base import Attack
-from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.display import Display, Listener, VictimListener
 from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.task import TaskConfig
-from gifd_bench.benchmark.matrix.unmet import options_of, unmet
+from gifd_bench.benchmark.matrix.unmet import unmet
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.claims import DEATHS, claimed
 from gifd_bench.benchmark.results.run_folder import RunFolder
@@ -86,16 +85,6 @@ def _without_imports() -> Iterator[None]:
         gc.unfreeze()
 
 
-def attack_of(component: Component) -> Attack:
-    """A fresh attack; the options of it are parsed once for all cells that share them.
-
-    Raises:
-        UserError: it cannot be built, or its code is no longer the one that was resolved.
-    """
-    component.check_code()
-    return ATTACKS.attack_class(component.name)(options_of(component))
-
-
 class Runner:
     """Runs what is missing in a run folder.
 
@@ -137,13 +126,9 @@ class Runner:
             InversionInterrupted: asked to stop; running again goes on.
         """
         self._metrics = {metric.label: metric.build() for metric in matrix.metrics}
-        cells, begun = list(matrix.cells()), self.run.begun()
-        waiting = [
-            cell
-            for cell in cells[start:] + cells[:start]
-            if cell.id not in begun or not self.run.cell(cell).ended()
-        ]
-        for component in {repr(prior): prior for cell in waiting if (prior := cell.prior)}.values():
+        cells = list(matrix.cells())
+        waiting = self.run.not_ended(cells[start:] + cells[:start])
+        for component in {prior.canonical: prior for cell in waiting if (prior := cell.prior)}.values():
             # Now, so that weights that are damaged are an error before the first cell runs.
             self._prior(component)
         with _without_imports():
@@ -190,7 +175,7 @@ class Runner:
 
         hard_limit = self.limits.seconds if self.limits.ends_process else None
         try:
-            attack = attack_of(cell.attack)
+            attack: Attack = cell.attack.build()
             observation = self._observation(cell)
             with ends_when_hung(hard_limit, hung):
                 reconstruction = invert(

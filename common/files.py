@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+
 from gifd_bench.common.errors import FileError, StorageError, one_line
 
 if TYPE_CHECKING:
@@ -34,16 +36,12 @@ def written_whole(path: Path) -> Iterator[Path]:
             # Renamed before its content is on the disk, a file can be empty after a power cut.
             os.fsync(file.fileno())
         partial.replace(path)
-    except Exception as error:
+    # torch.save raises RuntimeError where the disk is full.
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise StorageError(f"{path}: cannot be written ({one_line(error)})") from error
+    finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
-        if not isinstance(error, _CANNOT_WRITE) and type(error).__name__ != "SafetensorError":
-            raise
-        raise StorageError(f"{path}: cannot be written ({one_line(error)})") from error
-
-
-# torch.save raises RuntimeError where the disk is full.
-_CANNOT_WRITE = (OSError, RuntimeError)
 
 
 def make_folder(path: Path) -> None:
@@ -117,7 +115,7 @@ def read_tensors_and_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, 
     Raises:
         FileError: the file is not there, or is damaged.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     try:
         with safe_open(path, framework="pt") as file:

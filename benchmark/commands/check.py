@@ -10,12 +10,9 @@ from rich.console import Console
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES
-from gifd_bench.benchmark.matrix.component import NOUNS, Component, below
+from gifd_bench.benchmark.matrix.component import REGISTRIES, Component, below, registries_of
 from gifd_bench.benchmark.matrix.resolve import Resolver
 from gifd_bench.common.errors import ExitStatus, one_line
-from gifd_bench.common.registry import is_path, unknown
-
-NOUN_NAMES = [*NOUNS, LABEL_RULES.noun]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--as",
         dest="noun",
-        choices=NOUN_NAMES,
+        choices=list(REGISTRIES),
         help="what it is, where that is not plain from its class",
     )
     return command
@@ -69,14 +66,11 @@ def run(arguments: list[str]) -> int:
 
 
 def _noun_of(name: str) -> str:
-    if is_path(name):
+    nouns = [registry.noun for registry in registries_of(name)]
+    if not nouns:
         from gifd_bench.benchmark.contract.nouns import noun_of
 
         return noun_of(name)
-    nouns = [registry.noun for registry in (*NOUNS.values(), LABEL_RULES) if name in registry]
-    if not nouns:
-        known = sorted({known for registry in (*NOUNS.values(), LABEL_RULES) for known in registry})
-        raise BenchmarkError(unknown("entry", name, known))
     if len(nouns) > 1:
         raise BenchmarkError(f"'{name}' is the name of {' and '.join(nouns)}: say which with --as")
     return nouns[0]

@@ -12,15 +12,11 @@ from typing import Any, Literal, get_args, get_origin
 from rich.console import Console
 from rich.table import Table
 
-from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES
-from gifd_bench.benchmark.matrix.component import NOUNS, meanings_of, type_of
+from gifd_bench.benchmark.matrix.component import NOUNS, REGISTRIES, meanings_of, registries_of, type_of
 from gifd_bench.benchmark.matrix.files import bundled_configs, find_config, read_yaml
-from gifd_bench.common.errors import UserError
-from gifd_bench.common.registry import Registry, is_path, unknown
+from gifd_bench.common.registry import Registry
 from gifd_bench.tasks.models.registry import INPUTS, MODELS
 
-EVERYTHING = {**NOUNS, LABEL_RULES.noun: LABEL_RULES}
 CONFIG = "config"
 
 
@@ -44,8 +40,8 @@ def run(arguments: list[str]) -> int:
     """Run the command."""
     name = parser().parse_args(arguments).name
     if name is None:
-        _show([*EVERYTHING, CONFIG])
-    elif (noun := name.removesuffix("s").replace("_", " ")) in (*EVERYTHING, CONFIG):
+        _show([*REGISTRIES, CONFIG])
+    elif (noun := name.removesuffix("s").replace("_", " ")) in (*REGISTRIES, CONFIG):
         _show([noun])
     else:
         _show_options(name)
@@ -62,7 +58,7 @@ def _show(nouns: list[str]) -> None:
             for name in bundled_configs():
                 table.add_row(CONFIG, name, str(read_yaml(find_config(name)).get("description", "")))
             continue
-        registry = EVERYTHING[noun]
+        registry = REGISTRIES[noun]
         for name in sorted(registry.bundled):
             table.add_row(noun, name, registry.describe(name))
         for name, path in sorted(registry.installed().items()):
@@ -72,14 +68,8 @@ def _show(nouns: list[str]) -> None:
 
 def _show_options(name: str) -> None:
     """The options of everything of that name."""
-    named = [registry for registry in EVERYTHING.values() if name in registry]
-    if not named and is_path(name):
-        named = [_noun_of(name)]
-    if not named:
-        known = [known for registry in EVERYTHING.values() for known in registry.names()]
-        raise BenchmarkError(unknown("entry", name, sorted(set(known))))
     console = Console()
-    for registry in named:
+    for registry in registries_of(name) or [_from_outside(name)]:
         console.print(f"{registry.noun} {name}: {registry.describe(name)}", markup=False, soft_wrap=True)
         if registry.noun in NOUNS:
             console.print(_options(registry, name))
@@ -114,11 +104,9 @@ def _default_text(parameter: inspect.Parameter) -> str:
     return json.dumps(asdict(default) if is_dataclass(default) else default, default=str)  # type: ignore[arg-type]
 
 
-def _noun_of(path: str) -> Registry[object]:
-    """The noun that a class or function from outside is of."""
+def _from_outside(path: str) -> Registry[Any]:
+    """The registry of the noun that a class or function from outside is of."""
+    # Only now: base classes import torch.
     from gifd_bench.benchmark.contract.nouns import noun_of
 
-    try:
-        return EVERYTHING[noun_of(path)]
-    except UserError as error:
-        raise BenchmarkError(str(error)) from error
+    return REGISTRIES[noun_of(path)]

@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
     console = Console()
     # Here first, so that a tracker whose package is missing is one line.
     tracker = Guarded(TRACKERS[options.tracker]())
-    pending = [cell for cell in matrix.cells() if not folder.cell(cell).ended()]
+    pending = folder.not_ended(matrix.cells())
     _check_needs(matrix, pending, folder)
     if not pending and folder.report.is_file():
         console.print(f"{folder.path}: every cell has ended already", markup=False, soft_wrap=True)

@@ -156,12 +156,9 @@ def largest_array() -> int:
 
 def _waiting(run: RunFolder) -> list[int]:
     """Positions in the matrix of the cells that have not ended."""
-    begun = run.begun()
-    return [
-        position
-        for position, (cell, folder) in enumerate(run.cells())
-        if cell.id not in begun or not folder.ended()
-    ]
+    cells = [cell for cell, _ in run.cells()]
+    waiting = {cell.id for cell in run.not_ended(cells)}
+    return [position for position, cell in enumerate(cells) if cell.id in waiting]
 
 
 def run_job(job: SlurmJob) -> int:

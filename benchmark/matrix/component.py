@@ -19,10 +19,11 @@ from jsonargparse import ArgumentParser, Namespace
 
 from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES
 from gifd_bench.benchmark.scoring.registry import METRICS
 from gifd_bench.common.errors import one_line
 from gifd_bench.common.hashing import canonical
-from gifd_bench.common.registry import Code, Registry
+from gifd_bench.common.registry import Code, Registry, is_path, unknown
 from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.datasets.registry import DATASETS
 from gifd_bench.tasks.defenses.registry import DEFENSES
@@ -31,6 +32,21 @@ from gifd_bench.tasks.models.registry import INPUTS, MODELS
 NOUNS: dict[str, Registry[Any]] = {
     noun.noun: noun for noun in (DATASETS, MODELS, DEFENSES, PRIORS, ATTACKS, METRICS)
 }
+# With what is chosen by name as well, but has no options.
+REGISTRIES: dict[str, Registry[Any]] = {**NOUNS, LABEL_RULES.noun: LABEL_RULES}
+
+
+def registries_of(name: str) -> list[Registry[Any]]:
+    """The registries that have a name; of a path none need have it.
+
+    Raises:
+        BenchmarkError: it is no path, and none has it; the message names the nearest.
+    """
+    found = [registry for registry in REGISTRIES.values() if name in registry]
+    if not found and not is_path(name):
+        known = sorted({known for registry in REGISTRIES.values() for known in registry})
+        raise BenchmarkError(unknown("entry", name, known))
+    return found
 
 
 @dataclass(frozen=True)
@@ -87,18 +103,13 @@ class Component:
         """The identity as text."""
         return canonical(self.identity())
 
-    @property
-    def kind_of_code(self) -> str:
-        """The registered name, or the name of a class from outside: what its random numbers depend on."""
-        return self.name if self.code is None else self.code.name
-
     def arguments(self) -> dict[str, Any]:
         """The options as the values that the noun's registry takes.
 
         Raises:
             BenchmarkError: it does not take them.
         """
-        parser, parsed = self._parse(self.options)
+        parser, parsed = self._parsed
         found = vars(parser.instantiate(parsed)).get("it")
         return vars(found) if found else {}
 
@@ -108,19 +119,11 @@ class Component:
         Raises:
             UserError: it cannot be built, or its code is no longer the one that was resolved.
         """
-        self.check_code()
-        return NOUNS[self.kind].make(self.name, self.arguments())
-
-    def check_code(self) -> None:
-        """Make sure that code from outside is still the code that was resolved.
-
-        Raises:
-            UserError: it is another, or is gone.
-        """
         if self.code is not None and NOUNS[self.kind].code(self.name) != self.code:
             raise BenchmarkError(
                 f"{self.name}: its code has changed since this run was begun; choose another --output"
             )
+        return NOUNS[self.kind].make(self.name, self.arguments())
 
     def with_options(self, changes: Mapping[str, Any]) -> Component:
         """The same with some options changed, these resolved and checked.
@@ -130,6 +133,11 @@ class Component:
         """
         parser, parsed = self._parse({**self.options, **changes})
         return replace(self, options=plain(parser, parsed).get("it") or {})
+
+    @cached_property
+    def _parsed(self) -> tuple[ArgumentParser, Namespace]:
+        """Its own options: cells share their components, and parsing takes longer than building."""
+        return self._parse(self.options)
 
     def _parse(self, options: Mapping[str, Any]) -> tuple[ArgumentParser, Namespace]:
         parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)

@@ -22,16 +22,32 @@ def is_new(folder: Path, record: Path, read: Callable[[], Any], wanted: Any, kin
     Raises:
         BenchmarkError: it holds something else; nothing is written.
     """
+    if not has_record(folder, record, kind):
+        return True
+    difference = first_difference(read(), wanted)
+    if difference:
+        raise BenchmarkError(f"{folder}: holds {other} ({difference}); choose another --output")
+    return False
+
+
+def has_record(folder: Path, record: Path, kind: str) -> bool:
+    """Whether an output folder says what it holds; else it is absent or empty.
+
+    Args:
+        folder: may not be there yet.
+        record: the file in it that says what it holds.
+        kind: what such a folder holds, for the errors.
+
+    Raises:
+        BenchmarkError: it is no folder, or holds something and does not say what.
+    """
     if folder.exists() and not folder.is_dir():
         raise BenchmarkError(f"{folder}: not a folder; choose another --output")
     if record.is_file():
-        difference = first_difference(read(), wanted)
-        if difference:
-            raise BenchmarkError(f"{folder}: holds {other} ({difference}); choose another --output")
-        return False
+        return True
     if folder.is_dir() and any(folder.iterdir()):
         raise BenchmarkError(f"{folder}: not empty and not {kind}; choose another --output")
-    return True
+    return False
 
 
 def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.results.cell_folder import CellFolder
-from gifd_bench.benchmark.results.output_folder import first_difference, without_code
+from gifd_bench.benchmark.results.output_folder import first_difference, has_record, without_code
 from gifd_bench.common.errors import one_line
 from gifd_bench.common.files import make_folder, read_json, read_tensors, write_json, write_tensors
 
@@ -52,9 +52,9 @@ class RunFolder:
     def open_for(self, matrix: Matrix, threads: int | None = None) -> int:
         """Make the folder, or make sure that it holds a run of these very cells.
 
-        Labels may be others than when the run was begun: they are for display, and become the new ones.
-            Code
-        from outside may have changed, too: cells of the new code are other cells, which have not run yet.
+        Labels may be others than when the run was begun: they are for display, and become the new ones. The
+        code of components from outside may have changed, too: cells of the new code are other cells, which
+        have not run yet.
 
         Args:
             matrix: what is to be run.
@@ -67,11 +67,7 @@ class RunFolder:
         Raises:
             UserError: it holds something else, or was begun with other threads; nothing is written.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise BenchmarkError(f"{self.path}: not a folder; choose another --output")
-        if not self.matrix.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
-                raise BenchmarkError(f"{self.path}: not empty and not a run; choose another --output")
+        if not has_record(self.path, self.matrix, "a run"):
             for name in ("cells", "observations", "truths"):
                 make_folder(self.path / name)
             self._write_matrix(matrix, threads or 1)
@@ -115,6 +111,11 @@ class RunFolder:
             return frozenset(os.listdir(self.path / "cells"))  # noqa: PTH208, names are what is wanted
         except FileNotFoundError:
             return frozenset()
+
+    def not_ended(self, cells: Iterable[Cell]) -> list[Cell]:
+        """Those of the matrix's cells that have no result yet, in their order."""
+        begun = self.begun()
+        return [cell for cell in cells if cell.id not in begun or not self.cell(cell).ended()]
 
     def retire_failed(self) -> None:
         """Put the results of failed cells aside, so that they run again."""
