@@ -58,8 +58,8 @@ def means_as_latex(rows: Sequence[Row]) -> str:
         texts = [*(label.translate(LATEX_SPECIALS) for label in labels), *numbers, *_counts(summary)]
         lines.append(" & ".join(texts) + r" \\")
     comments = [
-        f"% needs the package booktabs; in brackets: {LEVEL:.0%} bootstrap interval over the images",
-        "% bold: the best of a task and defense, of the attacks that lack no cell",
+        f"% needs the package booktabs; in brackets: {LEVEL:.0%} confidence interval over the images",
+        "% bold: the best of a task and defense, and what a paired test cannot tell from it",
     ]
     columns = "lll" + "r" * (len(metrics) + len(COUNTS))
     return "\n".join(

@@ -18,7 +18,7 @@ from gifd_bench.benchmark.report.reconstructions import read_curve
 from gifd_bench.benchmark.report.summary import shown_metrics, summaries_of
 from gifd_bench.benchmark.results.rows import STATUSES, Row
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.statistics.interval import LEVEL, RESAMPLES
+from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, LEVEL
 from gifd_bench.common.files import make_folder, write_text
 
 ASSETS = "report"
@@ -82,14 +82,14 @@ def write_report(run: RunFolder, rows: list[Row]) -> None:
         metrics=metrics,
         summaries=summaries,
         tasks=list(dict.fromkeys(row.task for row in rows)),
-        comparisons=comparison_tables(rows, [m for m in metrics if m.name in COMPARED]),
+        comparisons=comparison_tables(summaries, [m for m in metrics if m.name in COMPARED]),
         plots=Plots(summaries, lambda row: read_curve(run.cell(row.cell).reconstruction)).all(metrics),
         sections=Gallery(run, assets / "images", f"{ASSETS}/images").sections(rows),
         failures=_failures(rows),
         rows=rows,
         notes=sorted({row.reason for row in rows if row.status == "done" and row.reason}),
         level=f"{LEVEL:.0%}",
-        resamples=f"{RESAMPLES:,}",
+        fewest=FEWEST_UNITS,
     )
     write_text(run.report, page)
 

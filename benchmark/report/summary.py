@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from gifd_bench.benchmark.results.groups import Group, groups_of
 from gifd_bench.benchmark.results.rows import STATUSES, Row
-from gifd_bench.benchmark.statistics.interval import Interval, mean_interval
+from gifd_bench.benchmark.statistics.interval import Interval
+from gifd_bench.benchmark.statistics.paired import Difference, Scores, against_best, mean_of
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,31 @@ METRICS = (
 
 
 @dataclass(frozen=True)
+class AgainstBest:
+    """An attack held against the best one of its task and defense.
+
+    Attributes:
+        best: name of the best attack.
+        difference: the best's scores less this attack's.
+    """
+
+    best: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
 class Summary:
     """The means of a group.
 
     Attributes:
-        intervals: metric name to mean and interval over the images; null where a cell that is done
+        intervals: metric name to mean and interval over the images; `None` where a cell that is done
             lacks the metric, or none is done.
-        gradient_evaluations, seconds: means over the cells that are done, or null.
-        best: metrics in which it is ahead of another complete group of the same task and defense, and
-            behind none.
+        gradient_evaluations, seconds: means over the cells that are done, or `None`.
+        best: metrics in which it has the best mean of the complete groups of its task and defense, or
+            cannot be told from the one that has, by the paired test. Where all means are equal none is
+            best.
+        against: metric name to the comparison with the best group of the same task and defense; without the
+            metrics in which it is the best one itself, or has no scores.
     """
 
     group: Group
@@ -58,6 +75,7 @@ class Summary:
     gradient_evaluations: float | None
     seconds: float | None
     best: frozenset[str] = field(default=frozenset())
+    against: Mapping[str, AgainstBest] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -92,15 +110,17 @@ def _summary(group: Group) -> Summary:
 
 
 def _interval(group: Group, metric: str) -> Interval | None:
-    if group.mean(metric) is None:
-        return None
-    values: list[float] = []
-    units: list[tuple[int, int]] = []
-    for row in group.done:
-        scores = row.per_image.get(metric) or ()
-        values += scores
-        units += [(row.target, k) for k in range(len(scores))]
-    return mean_interval(values, units)
+    return None if group.mean(metric) is None else mean_of(scores_of(group, metric))
+
+
+def scores_of(group: Group, metric: str) -> Scores:
+    """Every score of a group: by private image, which is the target and the position in its batch, and
+    seed."""
+    return {
+        ((row.target, k), row.seed): value
+        for row in group.done
+        for k, value in enumerate(row.per_image.get(metric) or ())
+    }
 
 
 def _blocks(summaries: Sequence[Summary]) -> list[list[Summary]]:
@@ -113,16 +133,30 @@ def _blocks(summaries: Sequence[Summary]) -> list[list[Summary]]:
 
 
 def _with_best(block: Sequence[Summary]) -> list[Summary]:
-    """Mark the best of each metric. A mean that lacks cells takes no part: an attack that failed on the
-    hard images would win by it."""
+    """Mark the best of each metric, and compare every other with it. A mean that lacks cells is compared
+    but never best: an attack that failed on the hard images would win by it."""
     best: dict[int, set[str]] = {k: set() for k in range(len(block))}
+    against: dict[int, dict[str, AgainstBest]] = {k: {} for k in range(len(block))}
     for metric in METRICS:
-        means = {
-            k: metric.sign * interval.mean
-            for k, summary in enumerate(block)
-            if summary.complete and (interval := summary.intervals[metric.name]) is not None
-        }
-        if len(set(means.values())) > 1:
-            for k in (k for k, mean in means.items() if mean == max(means.values())):
-                best[k].add(metric.name)
-    return [replace(summary, best=frozenset(best[k])) for k, summary in enumerate(block)]
+        scores = {k: scores_of(s.group, metric.name) for k, s in enumerate(block)}
+        places = [k for k, found in scores.items() if found]
+        if len(places) < 2:
+            continue
+        full = [block[k].complete and block[k].intervals[metric.name] is not None for k in places]
+        result = against_best([scores[k] for k in places], metric.sign, full)
+        name = block[places[result.best]].group.attack
+        for place, difference in result.differences.items():
+            against[places[place]][metric.name] = AgainstBest(name, difference)
+        means = {_mean(block[k], metric) for k, eligible in zip(places, full, strict=True) if eligible}
+        if len(means) > 1:
+            for place in result.shared:
+                if full[place]:
+                    best[places[place]].add(metric.name)
+    return [
+        replace(summary, best=frozenset(best[k]), against=against[k]) for k, summary in enumerate(block)
+    ]
+
+
+def _mean(summary: Summary, metric: Metric) -> float | None:
+    interval = summary.intervals[metric.name]
+    return None if interval is None else interval.mean

@@ -1,10 +1,10 @@
 """Who is ahead of whom on a track, and who cannot be told apart.
 
-The rule: entries are walked down by their mean of the protocol's first metric. The first leads a group;
-every next one joins the group of the leader above it while the 95 % interval of its difference to that
-leader, paired over the private images, contains 0, and else leads a group of its own. A group shares one
-rank: 1 + the number of entries in the groups before it (1, 1, 3). All entries of a track answer the same
-observations, so that pairs exist; two intervals that overlap say less than the interval of the difference.
+The best mean of the protocol's first metric has rank 1, and shares it with every entry that a paired test
+cannot tell from it; the best of the remaining entries has the next rank, and so on
+(`gifd_bench.benchmark.statistics.paired.shared_ranks`). A rank is 1 + the number of entries before its
+group (1, 1, 3). All entries of a track answer the same observations, so that pairs exist; two intervals
+that overlap say less than a test of the differences.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from statistics import fmean
 
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.report.summary import Metric
-from gifd_bench.benchmark.statistics.interval import Interval, mean_interval
+from gifd_bench.benchmark.statistics.interval import Interval
+from gifd_bench.benchmark.statistics.paired import Scores, mean_of, shared_ranks
 from gifd_bench.leaderboard.board.metrics import shown_as
 from gifd_bench.leaderboard.entries import Entry
 from gifd_bench.leaderboard.protocol import Protocol
@@ -115,38 +116,17 @@ def track_of(protocol: Protocol, entries: Iterable[Entry]) -> Track:
 
     found.sort(key=place)
     ranked = [row for row in found if row.status is Status.RANKED]
-    every_unit = [unit for name in protocol.rounds for unit in units[name]]
-    values = [_values(row.entry.verification.scores, protocol.rounds, first) or [] for row in ranked]
-    ranks = shared_ranks(values, every_unit, sign)
+    methods = [
+        _scores(row.entry.verification.scores, protocol.rounds, first, units) or {} for row in ranked
+    ]
+    ranks = shared_ranks(methods, sign)
     with_rank = [
         replace(row, rank=rank, shared=ranks.count(rank) > 1)
         for row, rank in zip(ranked, ranks, strict=True)
     ]
+    # Of those that share a rank the better mean comes first, as it did before.
+    with_rank.sort(key=lambda row: row.rank or 0)
     return Track(protocol, (*with_rank, *found[len(ranked) :]), axes)
-
-
-def shared_ranks(values: Sequence[Sequence[float]], units: Sequence[Hashable], sign: int) -> list[int]:
-    """The ranks that the rule of this module gives.
-
-    Args:
-        values: of each entry, aligned with `units`.
-        units: the private image that each value is of.
-        sign: 1 where more is better, -1 where less is.
-
-    Returns:
-        A rank for each entry, in the order given. With a single image nothing can be told apart: all are
-        first.
-    """
-    order = sorted(range(len(values)), key=lambda k: -sign * fmean(values[k]))
-    ranks = [0] * len(values)
-    leader: int | None = None
-    for position, k in enumerate(order):
-        if leader is None or _differ(values[leader], values[k], units):
-            leader = k
-            ranks[k] = position + 1
-        else:
-            ranks[k] = ranks[leader]
-    return ranks
 
 
 def units_of(protocol: Protocol) -> dict[str, list[Hashable]]:
@@ -159,13 +139,6 @@ def _images_of(one: Round) -> list[Hashable]:
     settings = one.task.settings
     batch = repr(one.task.dataset), repr(settings.selection), settings.images, one.target
     return [(*batch, k) for k in range(settings.images)]
-
-
-def _differ(first: Sequence[float], second: Sequence[float], units: Sequence[Hashable]) -> bool:
-    difference = mean_interval([a - b for a, b in zip(first, second, strict=True)], units)
-    if difference.low is None or difference.high is None:
-        return False
-    return not difference.low <= 0 <= difference.high
 
 
 def _axes(protocol: Protocol) -> dict[str, tuple[str, ...]]:
@@ -240,16 +213,24 @@ def _interval(
     metric: str,
     units: Mapping[str, Sequence[Hashable]],
 ) -> Interval | None:
-    values = _values(scores, names, metric)
-    if not values:
-        return None
-    return mean_interval(values, [unit for name in names for unit in units[name]])
+    found = _scores(scores, names, metric, units)
+    return mean_of(found) if found else None
 
 
-def _values(scores: Mapping[str, Score], names: Iterable[str], metric: str) -> list[float] | None:
-    """One value an image, observation by observation; `None` where one has none."""
-    found = [scores[name].metrics.get(metric) for name in names]
-    return None if None in found else [value for values in found for value in values or ()]
+def _scores(
+    scores: Mapping[str, Score], names: Iterable[str], metric: str, units: Mapping[str, Sequence[Hashable]]
+) -> Scores | None:
+    """Every score, by private image and observation; `None` where an observation has none."""
+    found: dict[tuple[Hashable, Hashable], float] = {}
+    for name in names:
+        values = scores[name].metrics.get(metric)
+        if values is None:
+            return None
+        found |= {
+            (unit, (name, k)): value
+            for k, (unit, value) in enumerate(zip(units[name], values, strict=True))
+        }
+    return found
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

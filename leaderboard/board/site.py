@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
-from gifd_bench.benchmark.statistics.interval import LEVEL, RESAMPLES
+from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, LEVEL
 from gifd_bench.leaderboard.board.facts import differences, facts_of, rerun_of, setting_of
 from gifd_bench.leaderboard.board.folder import ASSETS, ATTACKS, BoardFolder
 from gifd_bench.leaderboard.board.ranking import Row, Status, Track, track_of
@@ -170,7 +170,7 @@ def _environment() -> Environment:
         rerun_of=rerun_of,
         leaders=LEADERS,
         level=f"{LEVEL:.0%}",
-        resamples=f"{RESAMPLES:,}",
+        fewest=FEWEST_UNITS,
     )
     return environment
 

@@ -84,20 +84,34 @@ def test_a_metric_that_a_cell_lacks_has_no_mean(tmp_path: Path) -> None:
     for summary in summaries_of(rows):
         assert summary.intervals["lpips_alex"] is None
         assert summary.intervals["psnr"] is not None
-    for table in comparison_tables(rows, METRICS[2:3]):
+    for table in comparison_tables(summaries_of(rows), METRICS[2:3]):
         assert [c.unpaired for c in table.comparisons] == [1, 1]
 
 
 def test_attacks_are_compared_on_the_same_images(rows: list[Row]) -> None:
-    tables = comparison_tables(rows, shown_metrics(rows)[:1])
+    tables = comparison_tables(summaries_of(rows), shown_metrics(rows)[:1])
     assert [(t.task, t.metric.name, t.tests) for t in tables] == [("photos", "psnr", 2)]
     for comparison in tables[0].comparisons:
-        assert (comparison.first, comparison.second) == ("ig", "gifd (cifar10)")
-        assert comparison.difference is not None
-        assert comparison.difference.mean == pytest.approx(-fmean(3 + target for target in TARGETS))
-        assert comparison.p == pytest.approx(2 / 2**8)
-        assert comparison.adjusted == pytest.approx(2 * 2 / 2**8)
+        assert (comparison.best, comparison.other) == ("gifd (cifar10)", "ig")
+        found = comparison.difference
+        assert found.interval is not None
+        assert found.interval.mean == pytest.approx(fmean(3 + target for target in TARGETS))
+        assert found.p == found.adjusted == pytest.approx(2 / 2**8)
         assert comparison.unpaired == 0
+
+
+def test_attacks_that_the_test_cannot_tell_apart_share_the_best(tmp_path: Path) -> None:
+    ahead = [3.0, -1.0, 2.0, -2.0, 1.0, 4.0, -3.0, 2.5]
+
+    def outcome(cell: Cell) -> Answer:
+        attack, psnr = cell.attack.label, 20.0 + cell.target
+        return Answer((psnr + {"ig": 0.0, "gifd": ahead[cell.target], "latent": -5.0}[attack],))
+
+    attacks = {"ig": {}, "latent": {}, "gifd": {}}
+    matrix = tiny_matrix(tmp_path, targets=TARGETS, attacks=attacks, defenses={"none": None})
+    summaries = by_name(summaries_of(finished_rows(matrix, tmp_path / "out", outcome)))
+    best = {attack: "psnr" in s.best for (_, attack), s in summaries.items()}
+    assert best == {"ig": True, "gifd (cifar10)": True, "latent (cifar10)": False}
 
 
 def test_seeds_of_an_image_are_one_pair_and_cells_without_a_partner_are_counted(tmp_path: Path) -> None:
@@ -105,10 +119,10 @@ def test_seeds_of_an_image_are_one_pair_and_cells_without_a_partner_are_counted(
         return FAILED if (cell.attack.label, cell.target, cell.seed) == ("ig", 7, 0) else better_gifd(cell)
 
     rows = finished_rows(tiny_matrix(tmp_path, targets=TARGETS, seeds=[0, 1]), tmp_path / "out", outcome)
-    comparison = comparison_tables(rows, METRICS[:1])[0].comparisons[0]
-    assert comparison.difference is not None
-    assert comparison.difference.n == 8
-    assert comparison.difference.mean == pytest.approx(-fmean(3 + target for target in TARGETS))
+    comparison = comparison_tables(summaries_of(rows), METRICS[:1])[0].comparisons[0]
+    assert comparison.difference.interval is not None
+    assert comparison.difference.interval.n == 8
+    assert comparison.difference.interval.mean == pytest.approx(fmean(3 + target for target in TARGETS))
     assert comparison.unpaired == 1
 
 

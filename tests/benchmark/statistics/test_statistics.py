@@ -2,77 +2,178 @@
 
 from __future__ import annotations
 
+import math
 import random
+from collections.abc import Callable, Sequence
+from statistics import fmean, stdev
+from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import wilcoxon
+from scipy.stats import t, wilcoxon
 
-from gifd_bench.benchmark.statistics.interval import mean_interval
-from gifd_bench.benchmark.statistics.paired import FEWEST_PAIRS, holm, signed_rank
+from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, mean_interval
+from gifd_bench.benchmark.statistics.paired import (
+    FEWEST_PAIRS,
+    Scores,
+    against_best,
+    difference,
+    holm,
+    shared_ranks,
+    signed_rank,
+)
 
 NUMBERS = st.floats(-100, 100, allow_nan=False)
 
 
-def slow_interval(units: list[list[float]], draws: int = 4000) -> tuple[float, float]:
-    """Percentile bootstrap of the pooled mean, unit by unit."""
+def slow_interval(units: list[list[float]], draws: int = 8000) -> tuple[float, float]:
+    """Hull of the t and the bootstrap-t interval of the mean of units of equal size, in plain Python."""
     generator = random.Random(1)
-    means = []
+    means = [fmean(unit) for unit in units]
+    n, centre, error = len(means), fmean(means), stdev(means) / math.sqrt(len(means))
+    studentized = []
     for _ in range(draws):
-        values = [v for _ in units for v in units[generator.randrange(len(units))]]
-        means.append(sum(values) / len(values))
-    means.sort()
-    return means[int(0.025 * draws)], means[int(0.975 * draws)]
+        drawn = [means[generator.randrange(n)] for _ in range(n)]
+        own = stdev(drawn) / math.sqrt(n)
+        off = fmean(drawn) - centre
+        studentized.append(off / own if own > 0 else math.copysign(math.inf, off))
+    studentized.sort()
+    outside = 0.05 * min(1.0, math.sqrt(n / 36))
+    lowest = studentized[int(outside / 2 * draws)]
+    highest = studentized[int((1 - outside / 2) * draws)]
+    student = float(t.ppf(0.975, n - 1))
+    return centre - max(student, highest) * error, centre + max(student, -lowest) * error
 
 
-def test_an_interval_agrees_with_a_bootstrap_in_plain_python() -> None:
-    values = [random.Random(0).gauss(20, 3) for _ in range(12)]
+@pytest.mark.parametrize("n", [7, 12, 50])
+def test_an_interval_agrees_with_a_bootstrap_t_in_plain_python(n: int) -> None:
+    generator = random.Random(n)
+    values = [generator.expovariate(0.2) for _ in range(n)]
     interval = mean_interval(values)
     low, high = slow_interval([[value] for value in values])
-    assert interval.mean == pytest.approx(sum(values) / 12)
-    assert interval.n == 12
-    assert (interval.low, interval.high) == (pytest.approx(low, abs=0.15), pytest.approx(high, abs=0.15))
+    assert interval.mean == pytest.approx(fmean(values))
+    assert interval.n == n
+    width = high - low
+    assert interval.low == pytest.approx(low, abs=0.1 * width)
+    assert interval.high == pytest.approx(high, abs=0.1 * width)
 
 
 def test_the_values_of_one_image_are_resampled_together() -> None:
-    """Five seeds of four images are no twenty images: the interval is as wide as that of four."""
-    images = [10.0, 20.0, 30.0, 40.0]
+    """Five seeds of eight images are no forty images: the interval is as wide as that of eight."""
+    images = [10.0, 20.0, 30.0, 40.0, 15.0, 25.0, 35.0, 12.0]
     values = [image + 0.1 * seed for image in images for seed in range(5)]
-    units = [k for k in range(4) for _ in range(5)]
+    units = [k for k in range(8) for _ in range(5)]
     interval = mean_interval(values, units)
-    assert interval.n == 4
-    low, high = slow_interval([values[5 * k : 5 * k + 5] for k in range(4)])
-    assert (interval.low, interval.high) == (pytest.approx(low, abs=1), pytest.approx(high, abs=1))
+    assert interval.n == 8
+    low, high = slow_interval([values[5 * k : 5 * k + 5] for k in range(8)])
+    assert (interval.low, interval.high) == (pytest.approx(low, abs=1.5), pytest.approx(high, abs=1.5))
     alone = mean_interval(values)
     assert alone.low is not None
     assert interval.low is not None
     assert alone.low > interval.low + 3
 
 
+def normal(generator: Any, size: tuple[int, int]) -> Any:
+    return generator.normal(size=size)
+
+
+def exponential(generator: Any, size: tuple[int, int]) -> Any:
+    return generator.exponential(size=size) - 1
+
+
+def chi_square(generator: Any, size: tuple[int, int]) -> Any:
+    return generator.chisquare(1, size=size) - 1
+
+
+def left_skewed(generator: Any, size: tuple[int, int]) -> Any:
+    """As SSIM is near its upper end."""
+    return 5 / 7 - generator.beta(5, 2, size=size)
+
+
+def log_normal(generator: Any, size: tuple[int, int]) -> Any:
+    return generator.lognormal(size=size) - math.exp(0.5)
+
+
+@pytest.mark.parametrize("draw", [normal, exponential, chi_square, left_skewed, log_normal])
+@pytest.mark.parametrize("n", [6, 12, 48])
+def test_an_interval_covers_the_true_mean_as_often_as_it_says(
+    n: int, draw: Callable[[Any, tuple[int, int]], Any]
+) -> None:
+    """At least 93 % of 2,000 samples, for the true mean 0 of each distribution."""
+    samples = draw(np.random.default_rng(n), (2000, n))
+    intervals = [mean_interval(list(sample)) for sample in samples]
+    covered = sum((i.low or 0.0) <= 0 <= (i.high or 0.0) for i in intervals) / len(intervals)
+    assert 0.93 <= covered <= 0.995
+
+
+@pytest.mark.parametrize("n", [6, 12, 48])
+def test_the_interval_of_a_share_covers_it(n: int) -> None:
+    for share in (0.1, 0.5, 0.9):
+        samples = np.random.default_rng(n).random((1000, n)) < share
+        intervals = [mean_interval([float(value) for value in sample]) for sample in samples]
+        covered = sum((i.low or 0.0) <= share <= (i.high or 0.0) for i in intervals) / len(intervals)
+        assert covered >= 0.88
+
+
+def test_there_is_no_interval_over_fewer_than_six_images() -> None:
+    values = [20.0, 22.0, 21.0, 25.0, 19.0]
+    for n in range(1, FEWEST_UNITS):
+        interval = mean_interval(values[:n])
+        assert (interval.low, interval.high, interval.n) == (None, None, n)
+        assert interval.mean == pytest.approx(fmean(values[:n]))
+    assert mean_interval([*values, 23.0]).low is not None
+
+
+def test_all_labels_right_does_not_make_it_certain() -> None:
+    interval = mean_interval([1.0] * 12)
+    assert (interval.mean, interval.high) == (1.0, 1.0)
+    assert interval.low == pytest.approx(0.7575, abs=1e-3)  # Wilson's, from tables
+
+
 def test_images_with_different_numbers_of_seeds_count_by_their_scores() -> None:
     assert mean_interval([1.0, 1.0, 4.0], ["a", "a", "b"]).mean == 2.0
 
 
-@given(st.lists(NUMBERS, min_size=2, max_size=20))
-def test_an_interval_lies_within_the_values_and_is_the_same_every_time(values: list[float]) -> None:
+@given(
+    st.lists(NUMBERS, min_size=FEWEST_UNITS, max_size=20),
+    st.floats(-50, 50),
+    st.floats(0.5, 4),
+)
+def test_an_interval_holds_its_mean_and_moves_and_stretches_with_the_values(
+    values: list[float], offset: float, scale: float
+) -> None:
+    # Away from 0 and 1, which are shares.
+    values = [200.0 + value for value in values]
     interval = mean_interval(values)
     assert interval == mean_interval(values)
     assert interval.low is not None
     assert interval.high is not None
-    slack = 1e-9
-    assert min(values) - slack <= interval.low <= interval.high <= max(values) + slack
+    assert interval.low <= interval.mean <= interval.high
+    moved = mean_interval([offset + scale * value for value in values])
+    slack = 1e-6 * (1 + abs(interval.low) + abs(interval.high)) * scale
+    assert moved.low == pytest.approx(offset + scale * interval.low, abs=slack)
+    assert moved.high == pytest.approx(offset + scale * interval.high, abs=slack)
 
 
 def test_one_image_has_a_mean_and_no_interval() -> None:
     interval = mean_interval([3.0])
     assert (interval.mean, interval.low, interval.high, interval.n) == (3.0, None, None, 1)
-    assert mean_interval([3.0, 5.0], ["same", "same"]).low is None
+    assert mean_interval([3.0, 5.0] * 4, ["same", "same"] * 4).low is None
+
+
+def test_one_value_apart_from_equal_ones_has_an_interval_of_a_sensible_width() -> None:
+    """Most resamples of these have no spread at all."""
+    interval = mean_interval([20.0] * 7 + [28.0])
+    assert interval.low is not None
+    assert interval.high is not None
+    assert 17 < interval.low < 21 < interval.high < 36
 
 
 def test_equal_values_have_an_interval_of_no_width() -> None:
-    interval = mean_interval([1.0] * 8)
-    assert (interval.low, interval.high) == (1.0, 1.0)
+    interval = mean_interval([3.25] * 8)
+    assert (interval.low, interval.high) == (3.25, 3.25)
 
 
 @pytest.mark.parametrize("values", [[], [float("nan")], [1.0, float("inf")]])
@@ -133,3 +234,88 @@ def test_differences_of_zero_are_dropped() -> None:
 def test_where_no_test_can_be_made_the_note_says_why(differences: list[float], note: str) -> None:
     test = signed_rank(differences)
     assert (test.p, test.note) == (None, note)
+
+
+def scores(values: Sequence[float]) -> Scores:
+    return {(image, 0): value for image, value in enumerate(values)}
+
+
+BEST = [30.0, 25.0, 35.0, 28.0, 24.0, 31.0, 27.0, 33.0]
+# Whom the test cannot tell from it: as often ahead as behind.
+NEAR = [b + d for b, d in zip(BEST, (-3, 1, 1, -2, 2, -1, 1, -1.5), strict=True)]
+
+
+def test_a_small_difference_that_is_the_same_on_every_image_is_told_apart() -> None:
+    """The two intervals overlap widely; the differences all have one sign."""
+    assert shared_ranks([scores(BEST), scores([value - 0.1 for value in BEST])], 1) == [1, 2]
+
+
+def test_whoever_cannot_be_told_from_the_best_shares_its_rank() -> None:
+    worse = [value - 5 for value in BEST]
+    assert shared_ranks([scores(worse), scores(NEAR), scores(BEST)], 1) == [3, 1, 1]
+    found = against_best([scores(worse), scores(NEAR), scores(BEST)], 1)
+    assert (found.best, found.shared) == (2, {1, 2})
+    assert found.differences[0].adjusted == pytest.approx(2 * 2 / 2**8)
+
+
+def test_many_comparisons_need_more_evidence() -> None:
+    """Six images of one sign are enough for one comparison, p = 0.031, and not for two."""
+    best, worse = BEST[:6], [value - 1 for value in BEST[:6]]
+    assert shared_ranks([scores(best), scores(worse)], 1) == [1, 2]
+    assert shared_ranks([scores(best), scores(worse), scores(worse)], 1) == [1, 1, 1]
+
+
+def test_where_less_is_better_the_least_is_first() -> None:
+    least = [0.01 * (k + 1) for k in range(8)]
+    more = [[value + d * 0.2 for value in least] for d in (1, 2)]
+    assert shared_ranks([scores(more[1]), scores(least), scores(more[0])], -1) == [3, 1, 2]
+
+
+def test_with_few_images_nothing_is_told_apart() -> None:
+    assert shared_ranks([scores([1.0, 1.5]), scores([30.0, 31.0])], 1) == [1, 1]
+    assert shared_ranks([], 1) == []
+
+
+def test_seeds_of_an_image_are_one_pair() -> None:
+    first = {(image, seed): 10.0 + image + seed for image in range(4) for seed in range(5)}
+    second = {key: value - 1 for key, value in first.items() if key != (0, 3)}
+    found = difference(first, second)
+    assert found.interval is not None
+    assert (found.interval.n, found.interval.mean) == (4, pytest.approx(1.0))
+    assert found.note == "too few: 4 of at least 6 differing images"
+
+
+def test_one_that_may_not_be_best_is_compared_with_the_one_that_is() -> None:
+    found = against_best([scores(BEST), scores([value + 9 for value in BEST])], 1, [True, False])
+    assert found.best == 0
+    assert found.differences[1].interval is not None
+    assert found.differences[1].interval.mean == pytest.approx(-9)
+
+
+METHODS = st.lists(st.lists(st.integers(0, 40), min_size=7, max_size=7), min_size=1, max_size=5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(METHODS)
+def test_ranks_follow_the_rule(values: list[list[int]]) -> None:
+    methods = [scores([float(v) for v in own]) for own in values]
+    ranks = shared_ranks(methods, 1)
+    assert min(ranks) == 1
+    for rank in ranks:
+        assert rank == 1 + sum(other < rank for other in ranks)
+    # The rule once more, written out for the first rank: the best mean, and whom Holm's test leaves.
+    means = [fmean(own) for own in values]
+    best = max(range(len(values)), key=means.__getitem__)
+    left = {best}
+    tested: dict[int, float] = {}
+    for k in set(range(len(values))) - {best}:
+        differences = [a - b for a, b in zip(values[best], values[k], strict=True) if a != b]
+        if len(differences) < FEWEST_PAIRS:
+            left.add(k)
+        else:
+            tested[k] = wilcoxon(differences).pvalue
+    pending = sorted(tested, key=tested.__getitem__)
+    while pending and tested[pending[0]] * len(pending) < 0.05:
+        pending.pop(0)
+    assert {k for k, rank in enumerate(ranks) if rank == 1} == left | set(pending)
+    assert shared_ranks([{key: -v for key, v in m.items()} for m in methods], -1) == ranks

@@ -27,8 +27,8 @@ from gifd_bench.tasks.truth import Truth
 PROTOCOL = """
 name: small
 version: 1
-title: Six images
-description: Three photographs under two defenses.
+title: Sixteen images
+description: Eight photographs under two defenses.
 budget: {gradient_evaluations: 100}
 metrics: [psnr, ssim, lpips_vgg]
 tasks:
@@ -36,7 +36,7 @@ tasks:
 defenses:
   none:
   noise: {use: gaussian_noise, std: 0.1}
-targets: [0, 1, 2]
+targets: [0, 1, 2, 3, 4, 5, 6, 7]
 seeds: [0]
 """
 
@@ -149,11 +149,10 @@ def small_board(entries: Path, protocol: Protocol) -> Entries:
     """Nine entries of seven attacks: ranked and not, with and without priors, two not to be told apart."""
     flag = Check(name="matching_loss", verdict=Verdict.FLAGGED, detail="higher than that of another image")
     prior = {"name": "BigGAN", "training_data": "ImageNet"}
-    near = [30.0, 25.0, 35.0, 28.0, 24.0, 30.0]
+    near = [30.0, 25.0, 35.0, 28.0, 24.0, 31.0, 27.0, 33.0] * 2
+    apart = (-3, 1, 1, -2, 2, -1, 1, -1.5) * 2
     write_entry(entries, protocol, near, attack="first", rerun=3, prior=prior, evaluations=100)
-    write_entry(
-        entries, protocol, [v + d for v, d in zip(near, (-3, 1, 1) * 2, strict=True)], attack="also-first"
-    )
+    write_entry(entries, protocol, [v + d for v, d in zip(near, apart, strict=True)], attack="also-first")
     write_entry(entries, protocol, 22.0, attack="third", evaluations=40, metrics={"lpips_vgg": 0.3})
     write_entry(entries, protocol, 9.0, attack="last", rerun=6, evaluations=10, seconds=None)
     write_entry(entries, protocol, 40.0, attack="third", version="0.9", date="2025-12-01")
