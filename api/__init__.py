@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from gifd_bench.tasks.defenses.base import Defense as Defense
     from gifd_bench.tasks.defenses.base import Imitation as Imitation
     from gifd_bench.tasks.defenses.base import PrivateBatch as PrivateBatch
+    from gifd_bench.tasks.losses import Loss as Loss
     from gifd_bench.tasks.models.spec import ModelSpec as ModelSpec
     from gifd_bench.tasks.observation import KnownDefense as KnownDefense
     from gifd_bench.tasks.observation import Observation as Observation
@@ -59,6 +60,7 @@ _MODULES = {
     "FedAvg": "tasks.client",
     "Imitation": "tasks.defenses.base",
     "KnownDefense": "tasks.observation",
+    "Loss": "tasks.losses",
     "Lane": "benchmark.inversion.search",
     "Metric": "benchmark.scoring.base",
     "MetricMissing": "benchmark.scoring.base",

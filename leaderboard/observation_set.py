@@ -115,7 +115,7 @@ def item_of(path: Path, observation: Observation, one: Round, blind: bool) -> It
         task=one.task.label,
         defense=one.defense.label,
         images=observation.batch_size,
-        size=observation.model.image_size,
+        size=max(observation.model.image_shape[1:]),
         classes=observation.model.num_classes,
         round=None if blind else one.observation_id,
     )

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from gifd_bench.tasks.losses import LossFunction
+from gifd_bench.tasks.models.second_derivatives import twice_differentiable
+
+
+def trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """The parameters that are not frozen, by name, in the model's order."""
+    return ((name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad)
 
 
 def loss_gradient(
-    model: nn.Module, inputs: Tensor, labels: Tensor, create_graph: bool = False
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    create_graph: bool = False,
+    loss: LossFunction = F.cross_entropy,
 ) -> tuple[Tensor, ...]:
-    """Gradient of the mean cross-entropy in the model's parameters, in their own order.
+    """Gradient of the loss in the model's parameters that are not frozen, in their own order; zero where
+    the loss does not depend on one.
 
     Args:
         model: the victim.
-        inputs: (B, 3, H, W), normalised.
-        labels: (B,) int64.
+        inputs: (B, C, H, W), normalised.
+        labels: (B,) int64, or what else the loss takes.
         create_graph: keep the graph, so that the gradient can itself be differentiated.
+        loss: of logits and labels; by default the mean cross-entropy.
     """
-    # The fused attention of transformers has no second derivative on the CPU.
-    with sdpa_kernel(SDPBackend.MATH) if create_graph else nullcontext():
-        loss = F.cross_entropy(model(inputs), labels)
-    return torch.autograd.grad(loss, list(model.parameters()), create_graph=create_graph)
+    with twice_differentiable() if create_graph else nullcontext():
+        value = loss(model(inputs), labels)
+    parameters = [parameter for _, parameter in trainable(model)]
+    found = torch.autograd.grad(value, parameters, create_graph=create_graph, allow_unused=True)
+    return tuple(
+        torch.zeros_like(parameter) if gradient is None else gradient
+        for parameter, gradient in zip(parameters, found, strict=True)
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.batch_norm import Moments, running_moments
 from gifd_bench.tasks.client import ClientSettings
-from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.gradient import trainable
+from gifd_bench.tasks.models.second_derivatives import give_second_derivatives
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.threat_model import ThreatModel
 
@@ -41,8 +42,9 @@ class Observation:
     `save` writes it to a file, and `load` reads one.
 
     Attributes:
-        update: what the server received, by parameter name in the model's order: a gradient of the mean
-            loss or, where `is_difference`, parameters after local training less those before.
+        update: what the server received, by the names of the parameters that were sent, in the model's
+            order: a gradient of the loss or, where `is_difference`, parameters after local training less
+            those before.
         is_difference: see `update`.
         model: how to rebuild the victim.
         weights: the victim's state dict at the start of the round, which the server sent out.
@@ -51,7 +53,8 @@ class Observation:
         batch_size: how many images the update was computed on, over all clients.
         threat_model: what is granted besides.
         client: the local settings, where they are granted.
-        labels: (batch_size,) int64, where they are granted.
+        labels: (batch_size,) int64, or (batch_size, classes) float32 where images have several, where they
+            are granted.
         batch_statistics: moments of the private batch by BatchNorm layer, where they are granted.
         buffers: the running statistics after the round by name, where clients send them.
         defenses: those that were applied, in order, where they are granted; empty where there was none.
@@ -61,8 +64,8 @@ class Observation:
     is_difference: bool
     model: ModelSpec
     weights: Mapping[str, Tensor]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     class_names: tuple[str, ...]
     batch_size: int
     threat_model: ThreatModel = field(default_factory=ThreatModel)
@@ -87,7 +90,17 @@ class Observation:
 
     @cached_property
     def _victim(self) -> nn.Module:
-        return self.rebuilt_victim() if self._own_victim is None else self._own_victim
+        victim = self.rebuilt_victim() if self._own_victim is None else self._own_victim
+        with suppress(Exception):  # A model that does not take its images is told of where it is used.
+            give_second_derivatives(victim, torch.zeros(1, *self.model.image_shape))
+        return victim
+
+    def trained(self) -> list[str]:
+        """The parameters that the client trains, in the model's order: those that its settings name; else
+        those that were sent or, where it sends a part, all that are not frozen."""
+        if self.client is None or (self.client.trained is None and self.client.sent is None):
+            return list(self.update)
+        return self.client.trains(name for name, _ in trainable(self.victim()))
 
     def rebuilt_victim(self) -> nn.Module:
         """The victim as anybody would build it who has nothing but `model` and `weights`.
@@ -103,15 +116,18 @@ class Observation:
     def gradient(self) -> dict[str, Tensor]:
         """The update as an estimate of the gradient of the mean loss at the weights sent out.
 
-        A difference of parameters is divided by -(learning rate x local steps) where these are known, and
-        by -1 where they are not: then only its direction means anything.
+        A difference of parameters is divided by minus the lengths of the local steps (their learning rates,
+        with momentum) where these are known, and by -1 where they are not: then only its direction means
+        anything. A loss that is summed over images is divided by their number.
         """
+        scale, client = 1.0, self.client
+        if client is not None and client.local is not None:
+            scale = client.local.step_lengths(self.batch_size // client.clients)
+        if client is not None and client.loss.reduction == "sum":
+            images = self.batch_size // client.clients
+            scale *= images if client.local is None else min(images, client.local.batch_size)
         if not self.is_difference:
-            return dict(self.update)
-        scale = 1.0
-        if self.client is not None and self.client.local is not None:
-            local = self.client.local
-            scale = local.learning_rate * len(list(local.steps(self.batch_size // self.client.clients)))
+            return {n: value if scale == 1.0 else value / scale for n, value in self.update.items()}
         return {name: -value / scale for name, value in self.update.items()}
 
     def batch_norm_moments(self) -> Mapping[str, Moments] | None:
@@ -151,98 +167,104 @@ class Observation:
     def from_gradients(
         cls,
         model: nn.Module,
-        gradients: Mapping[str, Tensor] | Sequence[Tensor],
+        gradients: Any,
         *,
-        batch_size: int,
+        batch_size: Any,
         spec: ModelSpec | None = None,
-        image_size: int | None = None,
-        mean: tuple[float, float, float] = (0.0, 0.0, 0.0),
-        std: tuple[float, float, float] = (1.0, 1.0, 1.0),
-        class_names: Sequence[str] | None = None,
-        labels: Tensor | None = None,
+        image_size: Any = None,
+        channels: Any = None,
+        mean: Any = None,
+        std: Any = None,
+        class_names: Any = None,
+        labels: Any = None,
         client: ClientSettings | None = None,
         defenses: Sequence[KnownDefense] | None = None,
     ) -> Observation:
         """An observation from one's own federated learning code, to audit what it sends.
 
+        Numbers may be Python's or NumPy's, and sequences lists, tuples, arrays or tensors.
+
         Args:
-            model: with the weights at the start of the round; it takes normalised images (B, 3, S, S) and
-                gives logits (B, classes).
-            gradients: what the client sent, by parameter name or in the order of `model.parameters()`, each
-                of its parameter's shape and dtype: a gradient of the mean loss, or with `client.local` the
-                difference of parameters, after less before.
+            model: with the weights at the start of the round; it takes normalised images (B, C, H, W) and
+                gives logits (B, classes), alone or in a tuple, a mapping or an object with `logits`. It may
+                be wrapped by Opacus, DataParallel, DistributedDataParallel or torch.compile.
+            gradients: what the client sent: a gradient, or with `client.local` the difference of
+                parameters, after less before. Tensors or arrays of any floating-point type, by name (as the
+                model or a wrapper of it calls them) or in order: of the parameters, of those that are
+                trained, or of the whole state dict with its buffers; or one flat vector; or a `.pt`,
+                `.npz` or `.safetensors` file of these. `None`, or a name that is missing, is a parameter
+                that was not sent: it is frozen, or the loss does not depend on it.
             batch_size: how many images the update was computed on, over all clients.
             spec: how to rebuild the model, for whoever reads the observation from a file; for a class of
                 one's own `ModelSpec("my_net.py:Net", num_classes=10, image_size=32)`. Without it the
                 observation keeps a copy of the model: it can be attacked, and not saved.
-            image_size: S, the side of the model's images in pixels; needed where there is no `spec`.
+            image_size: side of the model's images in pixels, or (height, width); needed where there is no
+                `spec`.
+            channels: of the model's images; by default those of `spec` or as many as `mean` has, or else as
+                many as the model's first convolution takes.
             mean: of the normalisation of the model's input, per channel: it sees (image - mean) / std.
             std: likewise. By default there is no normalisation: the model takes images in [0, 1].
             class_names: by label; by default the numbers of the classes. A prior is conditioned on a class
                 that it knows by the same name.
-            labels: (batch_size,) int64, if the attacker is to know them; `None` if they are inferred.
-            client: what the client did; `None` for one gradient in evaluation mode.
+            labels: (batch_size,) whole numbers, or (batch_size, classes) where the client's loss takes
+                several labels of an image, if the attacker is to know them; `None` if they are inferred.
+            client: what the client did; `None` for one gradient, in the mode in which `model` is.
             defenses: those that the attacker knows were applied, in order, with or without parameters;
                 `None` if nothing is known, and empty if it is known that there was none.
 
         Raises:
-            TaskError: the parts do not fit together; the message says which.
+            TaskError: the parts do not fit together, or nothing can be read from them, since the update is
+                zero or not finite, or the model has no second derivative; the message says which.
         """
-        own_victim = None
-        if spec is None:
-            own_victim = copy.deepcopy(model).cpu().eval()
-            spec = _described(own_victim, image_size)
-        if image_size not in (None, spec.image_size):
-            raise TaskError(f"image_size is {image_size}, and that of the spec {spec.image_size}")
-        names = [name for name, _ in model.named_parameters()]
-        if not isinstance(gradients, Mapping):
-            if len(gradients) != len(names):
-                raise TaskError(f"{len(gradients)} gradients given for {len(names)} parameters")
-            gradients = dict(zip(names, gradients, strict=True))
-        odd = gradients.keys() ^ set(names)
-        if odd:
-            raise TaskError(f"gradients and model disagree on parameter '{min(odd)}'")
-        client = client or ClientSettings()
-        granted = defenses is not None and any(known.parameters is not None for known in defenses)
-        observation = cls(
-            update={name: gradients[name].detach().cpu().clone() for name in names},
-            is_difference=client.local is not None,
-            model=spec,
-            weights={name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
-            mean=mean,
-            std=std,
-            class_names=tuple(class_names or map(str, range(spec.num_classes))),
-            batch_size=batch_size,
-            threat_model=ThreatModel(
-                labels="inferred" if labels is None else "known",
-                defense="unknown" if defenses is None else "parameters" if granted else "kind",
-            ),
-            client=client,
-            labels=None if labels is None else labels.detach().cpu().to(torch.int64),
-            defenses=None if defenses is None else tuple(defenses),
-            _own_victim=own_victim,
+        from gifd_bench.tasks.capture.observing import Described, observe_gradients
+
+        described = Described.of(
+            model, spec, batch_size, image_size, channels, mean, std, class_names, labels
         )
-        try:
-            check(observation)
-        except ValueError as error:
-            raise TaskError(f"these gradients make no observation: {error}") from error
-        return observation
+        return observe_gradients(described, gradients, client, defenses)
 
+    @classmethod
+    def from_round(
+        cls,
+        before: Any,
+        after: Any,
+        *,
+        batch_size: Any,
+        model: nn.Module | None = None,
+        spec: ModelSpec | None = None,
+        image_size: Any = None,
+        channels: Any = None,
+        mean: Any = None,
+        std: Any = None,
+        class_names: Any = None,
+        labels: Any = None,
+        client: ClientSettings | None = None,
+        defenses: Sequence[KnownDefense] | None = None,
+    ) -> Observation:
+        """An observation of a round of local training, from the weights that the server sent out and those
+        that it received.
 
-def _described(model: nn.Module, image_size: int | None) -> ModelSpec:
-    """What can be told of a model in evaluation mode; the options that it was built with cannot."""
-    if image_size is None:
-        raise TaskError("give image_size, the side of the model's images in pixels, or a spec of the model")
-    name = f"{type(model).__module__}:{type(model).__qualname__}"
-    try:
-        with torch.no_grad():
-            classes = model(torch.zeros(1, 3, image_size, image_size)).shape[1]
-    except Exception as error:  # It is somebody else's model.
-        detail = f"{type(error).__name__}: {one_line(error)}"
-        raise TaskError(
-            f"model '{name}' gives no logits for an image of {image_size}x{image_size} ({detail})"
-        ) from error
-    return ModelSpec(name, int(classes), image_size)
+        Args:
+            before: the model itself, or its weights, in any form that `from_gradients` takes an update in.
+            after: likewise, after local training; running statistics of BatchNorm among them are kept. A
+                parameter that is missing was not sent.
+            batch_size: see `from_gradients`.
+            model: whose weights `before` are; needed where that is no model and there is no `spec`.
+            spec: see `from_gradients`.
+            image_size, channels, mean, std, class_names, labels: likewise.
+            client: what the client did; `None` if the attacker does not know it, and takes the round for
+                one step of unknown length.
+            defenses: see `from_gradients`.
+
+        Raises:
+            TaskError: see `from_gradients`.
+        """
+        from gifd_bench.tasks.capture.observing import Described, observe_round
+
+        described = Described.before(
+            before, model, spec, batch_size, image_size, channels, mean, std, class_names, labels
+        )
+        return observe_round(described, before, after, client, defenses)
 
 
 def check(observation: Observation) -> None:
@@ -252,8 +274,14 @@ def check(observation: Observation) -> None:
         ValueError: they do not; the message says which.
     """
     spec = observation.model
-    if not (1 <= spec.num_classes <= 1 << 17 and 1 <= spec.image_size <= 1 << 12):
-        raise ValueError(f"{spec.num_classes} classes at {spec.image_size} pixels")
+    channels, height, width = spec.image_shape
+    if not (1 <= spec.num_classes <= 1 << 17 and 1 <= min(height, width) <= max(height, width) <= 1 << 12):
+        raise ValueError(f"{spec.num_classes} classes at {height}x{width} pixels")
+    if not len(observation.mean) == len(observation.std) == channels:
+        raise ValueError(
+            f"{len(observation.mean)} means and {len(observation.std)} stds for images of {channels} "
+            f"channel{'s' * (channels != 1)}"
+        )
     clients = observation.client.clients if observation.client else 1
     if observation.batch_size < 1 or observation.batch_size % clients or min(observation.std) <= 0:
         raise ValueError("batch_size (a multiple of the number of clients) and std must be positive")
@@ -264,17 +292,43 @@ def check(observation: Observation) -> None:
     except RuntimeError as error:
         raise ValueError(f"weights do not fit model '{spec.name}': {one_line(error)}") from error
     parameters = dict(victim.named_parameters())
-    if parameters.keys() != observation.update.keys():
-        odd = min(parameters.keys() ^ observation.update.keys())
-        raise ValueError(f"update and model disagree on parameter '{odd}'")
-    for name, parameter in parameters.items():
-        update = observation.update[name]
+    if not observation.update:
+        raise ValueError("the update holds no parameter")
+    unknown = observation.update.keys() - parameters.keys()
+    if unknown:
+        raise ValueError(f"update and model disagree on parameter '{min(unknown)}'")
+    if list(observation.update) != [name for name in parameters if name in observation.update]:
+        raise ValueError("the update's parameters are not in the model's order")
+    for name, update in observation.update.items():
+        parameter = parameters[name]
         if parameter.shape != update.shape or parameter.dtype != update.dtype:
             raise ValueError(f"update of '{name}' has shape {tuple(update.shape)} and {update.dtype}")
-    labels = observation.labels
+    _check_trained(observation)
+    _check_labels(observation)
+
+
+def _check_trained(observation: Observation) -> None:
+    missing = observation.update.keys() - observation.trained()
+    if missing:
+        raise ValueError(f"parameter '{min(missing)}' was sent, and client.trained does not name it")
+
+
+def _check_labels(observation: Observation) -> None:
+    spec, labels = observation.model, observation.labels
     if (labels is None) != (observation.threat_model.labels == "inferred"):
         raise ValueError("labels and threat model disagree")
-    if labels is not None and (
+    if labels is None:
+        return
+    if labels.ndim == 2 and labels.is_floating_point():
+        if labels.shape != (observation.batch_size, spec.num_classes):
+            raise ValueError(
+                f"labels of shape {tuple(labels.shape)} for {observation.batch_size} images and "
+                f"{spec.num_classes} classes"
+            )
+        if not bool(((labels >= 0) & (labels <= 1)).all()):
+            raise ValueError("labels of several classes are not in [0, 1]")
+        return
+    if (
         labels.shape != (observation.batch_size,)
         or labels.dtype != torch.int64
         or not bool(((labels >= 0) & (labels < spec.num_classes)).all())

@@ -16,10 +16,12 @@ from gifd_bench.tasks.batch_norm import Moments
 from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.losses import LOSSES, Loss
 from gifd_bench.tasks.models.registry import MODELS
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.observation import KnownDefense, Observation, check
 from gifd_bench.tasks.outside import named_by_user, portable
+from gifd_bench.tasks.stated import stated
 from gifd_bench.tasks.threat_model import ThreatModel
 
 FORMAT = "gifd-bench/observation/3"
@@ -50,6 +52,7 @@ def save_observation(observation: Observation, path: Path) -> None:
             "num_classes": observation.model.num_classes,
             "image_size": observation.model.image_size,
             "options": dict(observation.model.options),
+            **({} if observation.model.channels == 3 else {"channels": observation.model.channels}),
         },
         # safetensors sorts names; the model's order is kept here.
         "parameters": list(observation.update),
@@ -58,7 +61,7 @@ def save_observation(observation: Observation, path: Path) -> None:
         "class_names": observation.class_names,
         "batch_size": observation.batch_size,
         "threat_model": asdict(observation.threat_model),
-        "client": asdict(observation.client) if observation.client else None,
+        "client": _client_facts(observation.client) if observation.client else None,
         "defenses": None
         if known is None
         else [{**asdict(defense), "name": portable(defense.name)} for defense in known],
@@ -84,9 +87,9 @@ def load_observation(path: Path, imports: Collection[str] = ()) -> Observation:
 
     Args:
         path: of the file.
-        imports: models and defenses from outside that it may name, by file (`my_net.py:Net`) or import
-            path. A file from somebody else's lab must not choose which code runs here: what is imported is
-            what is named here, where the file and the class of both have the same names.
+        imports: models, losses and defenses from outside that it may name, by file (`my_net.py:Net`) or
+            import path. A file from somebody else's lab must not choose which code runs here: what is
+            imported is what is named here, where the file and the class of both have the same names.
 
     Raises:
         TaskError: no such file, damaged, of another format, not fitting its own model, or naming a model
@@ -128,7 +131,11 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Observation:
         update={name: update[name] for name in facts["parameters"]},
         is_difference=bool(facts["is_difference"]),
         model=ModelSpec(
-            str(model["name"]), int(model["num_classes"]), int(model["image_size"]), dict(model["options"])
+            str(model["name"]),
+            int(model["num_classes"]),
+            _image_size(model["image_size"]),
+            dict(model["options"]),
+            int(model.get("channels", 3)),
         ),
         weights=below("weights/"),
         mean=_channels(facts["mean"]),
@@ -152,21 +159,42 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Observation:
 
 def _allowed(observation: Observation, imports: Collection[str]) -> Observation:
     """The same with the user's own names of what it would import."""
-    spec, known = observation.model, observation.defenses
+    spec, known, client = observation.model, observation.defenses, observation.client
     return replace(
         observation,
         model=replace(spec, name=named_by_user(MODELS, spec.name, imports)),
+        client=client
+        and replace(client, loss=replace(client.loss, use=named_by_user(LOSSES, client.loss.use, imports))),
         defenses=None
         if known is None
         else tuple(replace(one, name=named_by_user(DEFENSES, one.name, imports)) for one in known),
     )
 
 
+def _client_facts(client: ClientSettings) -> dict[str, Any]:
+    facts = stated(client)
+    if "loss" in facts:
+        facts["loss"] = {**facts["loss"], "use": portable(client.loss.use)}
+    return facts
+
+
 def _client(facts: dict[str, Any]) -> ClientSettings:
-    local = facts["local"]
-    return ClientSettings(**{**facts, "local": FedAvg(**local) if local else None})
+    local, loss = facts["local"], facts.get("loss")
+    return ClientSettings(
+        **{
+            **facts,
+            "local": FedAvg(**local) if local else None,
+            "loss": Loss(**loss) if loss else Loss(),
+        }
+    )
 
 
-def _channels(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in values)
-    return red, green, blue
+def _image_size(value: Any) -> int | tuple[int, int]:
+    if isinstance(value, list):
+        height, width = (int(side) for side in value)
+        return height, width
+    return int(value)
+
+
+def _channels(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

@@ -58,7 +58,13 @@ class Task:
     def spec(self) -> ModelSpec:
         """The victim's architecture."""
         dataset = self.dataset
-        return ModelSpec(self.model, len(dataset.class_names), dataset.image_size, self.model_options)
+        return ModelSpec(
+            self.model,
+            len(dataset.class_names),
+            dataset.image_size,
+            self.model_options,
+            channels=len(dataset.mean),
+        )
 
     def truth(self, target: int) -> Truth:
         """The private batch number `target`, the first client's images first."""
@@ -84,7 +90,7 @@ class Task:
         dataset, settings = self.dataset, self.settings
         client, granted = settings.client, settings.threat_model
         victim = self.victim(model_seed)
-        mean, std = (torch.tensor(v).view(3, 1, 1) for v in (dataset.mean, dataset.std))
+        mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (dataset.mean, dataset.std))
         inputs = (truth.images - mean) / std
         try:
             sent = run_round(victim, inputs, truth.labels, client, defense, defense_seed)

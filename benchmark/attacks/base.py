@@ -137,6 +137,12 @@ class Attack(InversionLoop):
         """
         if self.options.needs_prior and prior is None:
             raise BenchmarkError(f"attack {type(self).__name__} needs a prior")
+        channels, height, width = observation.model.image_shape
+        if prior is not None and (channels, height) != (3, width):
+            raise BenchmarkError(
+                f"a prior makes square images of three channels, and this victim takes {channels} of "
+                f"{height}x{width}; use an attack without a prior, such as ig"
+            )
         self._given = _Given(observation, prior)
         stages = self.options.stages(() if prior is None else prior.stages)
         self.course = Course(stages, self.options.restarts, self.options.at_once, seed)
@@ -156,8 +162,15 @@ class Attack(InversionLoop):
 
     @property
     def image_size(self) -> int:
-        """Side of the images under attack, in pixels."""
-        return self.observation.model.image_size
+        """Side of the images under attack, in pixels.
+
+        Raises:
+            BenchmarkError: they are not square.
+        """
+        size = self.observation.model.image_size
+        if not isinstance(size, int):
+            raise BenchmarkError(f"{type(self).__name__} is for square images, not for {size[0]}x{size[1]}")
+        return size
 
     def reconstruction(self) -> Reconstruction:
         """The answer, once the Trainer is done.

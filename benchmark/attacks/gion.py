@@ -29,8 +29,9 @@ class GION(Attack):
     options: GIONOptions
 
     def prepare(self) -> None:
-        width = wide_enough(self.image_size, self.observation.batch_size, self.options.weights_per_pixel)
-        self.architecture = Architecture(self.image_size, width)
+        shape = self.observation.model.image_shape
+        width = wide_enough(shape, self.observation.batch_size, self.options.weights_per_pixel)
+        self.architecture = Architecture(shape, width)
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
         latents = torch.randn(self.observation.batch_size, LATENT, generator=lane.draw("start"))

@@ -17,7 +17,7 @@ class PixelSearch(Attack):
     """
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
-        shape = (self.observation.batch_size, 3, self.image_size, self.image_size)
+        shape = (self.observation.batch_size, *self.observation.model.image_shape)
         return Search({"inputs": torch.randn(shape, generator=lane.draw("start")).to(self.device)})
 
     def render(self, search: Search) -> Tensor:

@@ -28,8 +28,8 @@ def answers_with_images_and_exactly_their_matching_loss(subject: Subject) -> Non
     for batch_size in (1, 3):
         observation = observe(batch_size=batch_size)
         result = subject.run(observation)
-        size = observation.model.image_size
-        _equal("images of shape", tuple(result.images.shape), (batch_size, 3, size, size))
+        shape = (batch_size, *observation.model.image_shape)
+        _equal("images of shape", tuple(result.images.shape), shape)
         _equal("labels of shape", tuple(result.labels.shape), (batch_size,))
         _equal("type of images", result.images.dtype, torch.float32)
         low, high = float(result.images.min()), float(result.images.max())

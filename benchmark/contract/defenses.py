@@ -134,7 +134,7 @@ def takes_part_in_every_round(subject: DefenseSubject) -> None:
     clients = (ClientSettings(), ClientSettings(local=FedAvg(2, 1, 0.05)), ClientSettings(clients=2))
     for client in clients:
         settings = TaskSettings(batch_size=2, client=client, threat_model=ThreatModel(defense="parameters"))
-        task = Task(Photos(VICTIM.image_size), VICTIM.name, VICTIM.options, settings)
+        task = Task(Photos(VICTIM.image_shape[1]), VICTIM.name, VICTIM.options, settings)
         observation = task.observe(task.truth(0), subject.make(), model_seed=0, defense_seed=0)
         if not all(bool(value.isfinite().all()) for value in observation.update.values()):
             raise Broken(f"{client}: the server gets an update that is not finite")
@@ -167,7 +167,7 @@ CHECKS: tuple[Callable[[DefenseSubject], None], ...] = (
 
 
 def _cases() -> Iterator[Case]:
-    photos = Photos(VICTIM.image_size)
+    photos = Photos(VICTIM.image_shape[1])
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (photos.mean, photos.std))
     for images in (1, 3):
         inputs = torch.stack([(photos.image(index) - mean) / std for index in range(images)])

@@ -95,7 +95,7 @@ class GradientProducts:
     Attributes:
         victim: the engine's own copy. Whoever adds hooks to it sees each forward pass: one of all lanes
             where `together`, else one a lane.
-        names: of the parameters, in the model's order.
+        names: of the parameters whose gradients were observed, in the model's order.
         together: whether lanes share a forward pass.
 
     Args:
@@ -115,7 +115,7 @@ class GradientProducts:
         lanes: int,
         columns: Sequence[Mapping[str, Tensor]] = (),
     ) -> None:
-        self.names = [name for name, _ in victim.named_parameters()]
+        self.names = list(observed[0])
         self.batch = batch
         gradients = Observed.of(self.names, observed, columns)
         plan = checked_plan(victim, gradients, batch, lanes)

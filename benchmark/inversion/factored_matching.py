@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gifd_bench.benchmark.inversion.choices import Path
 from gifd_bench.benchmark.inversion.factored import (
@@ -23,6 +22,7 @@ from gifd_bench.tasks.defenses.composition import Imitations
 from gifd_bench.tasks.defenses.masks import Masked
 from gifd_bench.tasks.defenses.noise import Noisy
 from gifd_bench.tasks.defenses.norm import Clipped
+from gifd_bench.tasks.models.second_derivatives import twice_differentiable
 
 # By the very class: a subclass may compute anything.
 _LOSSES: dict[type[MatchingLoss], Callable[[Products, Tensor], Tensor]] = {
@@ -42,11 +42,13 @@ class FactoredMatching:
     Args:
         client: as `serves` asks for.
         loss: prepared for the client's observed update.
-        size: of the images, in pixels.
+        shape: of an image: channels, height and width.
         lanes: how many there will be at once.
     """
 
-    def __init__(self, client: SimulatedClient, loss: MatchingLoss, size: int, lanes: int) -> None:
+    def __init__(
+        self, client: SimulatedClient, loss: MatchingLoss, shape: tuple[int, int, int], lanes: int
+    ) -> None:
         self._client = client
         self._weights = loss.tensor_weights
         self._loss = _LOSSES[type(loss)]
@@ -55,7 +57,7 @@ class FactoredMatching:
         self._products = GradientProducts(
             client.victim,
             [dict(zip(client.names, client.observed, strict=True))],
-            (client.observation.batch_size, 3, size, size),
+            (client.observation.batch_size, *shape),
             lanes,
             [columns] if columns else (),
         )
@@ -69,6 +71,7 @@ class FactoredMatching:
         return (
             type(loss) in _LOSSES
             and client.one_gradient
+            and client.settings.loss.is_plain
             and not any(layer.training for _, layer in batch_norm_layers(client.victim))
             and _is_known(client.imitation)
         )
@@ -80,8 +83,7 @@ class FactoredMatching:
             images: (L, B, 3, H, W) in [0, 1].
             targets: (L, B) int64, or (L, B, classes) probabilities.
         """
-        # The fused attention of transformers has no second derivative on the CPU.
-        with sdpa_kernel(SDPBackend.MATH):
+        with twice_differentiable():
             products = self._products(self._client.normalise(images), targets)
         if self._client.observation.is_difference:
             products = products.negated()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gifd_bench.benchmark.inversion.factored_layers import (
@@ -24,6 +23,7 @@ from gifd_bench.benchmark.inversion.factored_layers import (
     forming_is_cheaper,
 )
 from gifd_bench.benchmark.inversion.matching import dots
+from gifd_bench.tasks.models.second_derivatives import twice_differentiable
 
 # The most entries that the rows of one layer may have, all lanes together: 256 MiB in single precision.
 ROWS_LIMIT = 2**26
@@ -142,9 +142,10 @@ class FactoredVictim:
     ) -> None:
         self.model = victim
         self.observed = observed
-        parameters = dict(victim.named_parameters())
+        every = dict(victim.named_parameters())
+        parameters = {name: every[name] for name in observed.gradients}
         modules = dict(victim.named_modules())
-        factored = _sole(victim) - general
+        factored = (_sole(victim) & parameters.keys()) - general
         self._layers: list[FactoredLayer] = []
         self._vectors: list[str] = []
         weights: list[str] = []
@@ -162,7 +163,7 @@ class FactoredVictim:
                     weights.append(f"{prefix}weight")
         found = [*self._vectors, *weights]
         self.general = tuple(name for name in parameters if name not in found)
-        for name, parameter in parameters.items():
+        for name, parameter in every.items():
             parameter.requires_grad_(name in self.general)
         self._general = [parameters[name] for name in self.general]
         gradients = observed.gradients
@@ -228,7 +229,7 @@ class FactoredVictim:
                 layer.forget()
             # Summed over lanes, which do not touch each other, and the mean over the images of each.
             # Fused attention has no double backward.
-            with sdpa_kernel(SDPBackend.MATH):
+            with twice_differentiable():
                 logits = self.model(images)
             loss = F.cross_entropy(logits, targets.flatten(0, 1), reduction="sum")
             edges = [layer.edge for layer in self._layers]

@@ -47,7 +47,7 @@ class Judge:
             and not to_the_last_digit
             and FactoredMatching.serves(client, loss)
         ):
-            factored = FactoredMatching(client, loss, client.observation.model.image_size, lanes)
+            factored = FactoredMatching(client, loss, client.observation.model.image_shape, lanes)
             if factored.path != "general":
                 self._factored, self.path, self.victim = factored, factored.path, factored.victim
 

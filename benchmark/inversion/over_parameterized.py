@@ -15,7 +15,7 @@ NARROWEST = 32
 
 
 class OverParameterizedNetwork(nn.Module):
-    """Latents (B, 128) to images (B, 3, size, size) in [0, 1], after the release of Zhang et al. (ICCV
+    """Latents (B, 128) to images (B, C, H, W) in [0, 1], after the release of Zhang et al. (ICCV
     2023): a 4x4 transposed convolution, then two 3x3 convolutions at each resolution, each with batch
     normalisation and a leaky ReLU, and nearest upsampling between.
 
@@ -25,16 +25,17 @@ class OverParameterizedNetwork(nn.Module):
     The statistics are always the batch's. There are no buffers: the weights are all there is.
 
     Args:
-        size: side of the images in pixels; other sizes than 4, 8, 16, ... are pooled from the next one.
+        shape: of an image: channels, height and width in pixels; sides other than 4, 8, 16, ... are pooled
+            from the next one.
         width: channels, a multiple of 4.
         seed: of the weights.
     """
 
-    def __init__(self, size: int, width: int, seed: int = 0) -> None:
+    def __init__(self, shape: tuple[int, int, int], width: int, seed: int = 0) -> None:
         super().__init__()
-        self.size = size
+        self.size = shape[1:]
         resolutions = [4]
-        while resolutions[-1] < size:
+        while resolutions[-1] < max(self.size):
             resolutions.append(2 * resolutions[-1])
         channels = [width // min(4, max(1, resolution // 32)) for resolution in resolutions]
         with torch.random.fork_rng(devices=[]):
@@ -44,51 +45,52 @@ class OverParameterizedNetwork(nn.Module):
                 nn.Sequential(*_convolution(inputs, outputs), *_convolution(outputs, outputs))
                 for inputs, outputs in zip([width, *channels], channels, strict=False)
             )
-            self.to_rgb = nn.Conv2d(channels[-1], 3, 1)
+            self.to_rgb = nn.Conv2d(channels[-1], shape[0], 1)
 
     def forward(self, latents: Tensor) -> Tensor:
         feature: Tensor = self.start(latents[:, :, None, None])
         for resolution, block in enumerate(self.blocks):
             feature = block(F.interpolate(feature, scale_factor=2.0) if resolution else feature)
         images: Tensor = (torch.tanh(self.to_rgb(feature)) + 1) / 2
-        if images.shape[-1] == self.size:
+        if images.shape[2:] == self.size:
             return images
-        return F.interpolate(images, size=(self.size, self.size), mode="area")
+        return F.interpolate(images, size=self.size, mode="area")
 
 
 class Architecture:
     """The network without weights of its own.
 
     Args:
-        size, width: see `OverParameterizedNetwork`.
+        shape, width: see `OverParameterizedNetwork`.
     """
 
-    def __init__(self, size: int, width: int) -> None:
-        self.size, self.width = size, width
+    def __init__(self, shape: tuple[int, int, int], width: int) -> None:
+        self.shape, self.width = shape, width
         with torch.device("meta"):
-            self._network = OverParameterizedNetwork(size, width)
+            self._network = OverParameterizedNetwork(shape, width)
 
     def weights(self, seed: int) -> dict[str, Tensor]:
         """Those that a network starts with, by name."""
-        network = OverParameterizedNetwork(self.size, self.width, seed)
+        network = OverParameterizedNetwork(self.shape, self.width, seed)
         return {name: weight.detach() for name, weight in network.named_parameters()}
 
     def images(self, latents: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        """(B, 3, size, size) in [0, 1], of (B, LATENT)."""
+        """(B, C, H, W) in [0, 1], of (B, LATENT)."""
         images: Tensor = functional_call(self._network, dict(weights), (latents,))
         return images
 
 
-def wide_enough(size: int, batch: int, factor: float) -> int:
+def wide_enough(shape: tuple[int, int, int], batch: int, factor: float) -> int:
     """The width, 32 doubled as often as needed, whose network has over `factor` weights for each pixel of
-    the batch (a pixel's three colours count as one, as in the release)."""
+    the batch (a pixel's channels count as one, as in the release)."""
     widths = (NARROWEST << k for k in itertools.count())
-    return next(width for width in widths if _weights(size, width) > factor * batch * size**2)
+    pixels = shape[1] * shape[2]
+    return next(width for width in widths if _weights(shape, width) > factor * batch * pixels)
 
 
-def _weights(size: int, width: int) -> int:
+def _weights(shape: tuple[int, int, int], width: int) -> int:
     with torch.device("meta"):
-        network = OverParameterizedNetwork(size, width)
+        network = OverParameterizedNetwork(shape, width)
     counts: list[int] = [weight.numel() for weight in network.parameters()]
     return sum(counts)
 

@@ -7,12 +7,13 @@ import copy
 import torch
 from torch import Tensor
 from torch.func import functional_call
-from torch.nn import functional as F
 
+from gifd_bench.benchmark.inversion.unrolling import Unrolled
 from gifd_bench.tasks.batch_norm import batch_norm_layers, set_batch_norm_training
 from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.defenses.knowledge import imitate
 from gifd_bench.tasks.gradient import loss_gradient
+from gifd_bench.tasks.models.second_derivatives import twice_differentiable
 from gifd_bench.tasks.observation import Observation
 
 
@@ -28,7 +29,8 @@ class SimulatedClient:
         device: where to compute.
 
     Attributes:
-        observed: the observed update, one tensor a parameter in the model's order.
+        names: of the parameters that were sent, in the model's order.
+        observed: the observed update, one tensor for each of `names`.
         imitation: of the known defenses; `imitation.noise_std` is what they leave to be expected.
     """
 
@@ -40,15 +42,22 @@ class SimulatedClient:
         for _, layer in batch_norm_layers(self.victim):
             # The running statistics stay those that were sent out, however often they are passed by.
             layer.momentum = 0.0
-        self.names = [name for name, _ in self.victim.named_parameters()]
+        self.names = list(observation.update)
+        self._loss = self.settings.loss.function()
+        trained = observation.trained()
+        for name, parameter in self.victim.named_parameters():
+            parameter.requires_grad_(name in trained)
+        # Where in the gradient of what is trained that is which was sent.
+        self._sent = [trained.index(name) for name in self.names]
+        self._trained = trained
         # Copies: a file's tensors lie at odd addresses, where sums may round differently.
         on_device = {name: observation.update[name].to(device, copy=True) for name in self.names}
         self.observed = list(on_device.values())
         self.imitation = imitate(
             on_device, [(known.name, known.parameters) for known in observation.defenses or ()]
         )
-        self.mean = torch.tensor(observation.mean, device=device).view(3, 1, 1)
-        self.std = torch.tensor(observation.std, device=device).view(3, 1, 1)
+        self.mean = torch.tensor(observation.mean, device=device).view(-1, 1, 1)
+        self.std = torch.tensor(observation.std, device=device).view(-1, 1, 1)
 
     def normalise(self, images: Tensor) -> Tensor:
         """What the victim sees of images in [0, 1]."""
@@ -63,48 +72,64 @@ class SimulatedClient:
         where gradients are enabled.
 
         Args:
-            images: (B, 3, H, W) in [0, 1]; the first client's first.
+            images: (B, C, H, W) in [0, 1]; the first client's first.
             labels: (B,) int64, or (B, classes) probabilities.
         """
         create_graph = torch.is_grad_enabled()
         with torch.enable_grad():
             update = self._mean_update(self.normalise(images), labels, create_graph)
-            return self.imitation(update)
+            return self.imitation(tuple(update[i] for i in self._sent))
 
     def _mean_update(self, inputs: Tensor, labels: Tensor, create_graph: bool) -> tuple[Tensor, ...]:
         if self.one_gradient:
-            gradient = loss_gradient(self.victim, inputs, labels, create_graph)
+            gradient = self._gradient(inputs, labels, create_graph)
             return tuple(-g for g in gradient) if self.observation.is_difference else gradient
         clients = self.settings.clients
         updates = [
             self._client_update(its_inputs, its_labels, create_graph)
             for its_inputs, its_labels in zip(inputs.chunk(clients), labels.chunk(clients), strict=True)
         ]
-        return tuple(torch.stack(tensors).mean(dim=0) for tensors in zip(*updates, strict=True))
+        if self.settings.weights is None:
+            return tuple(torch.stack(tensors).mean(dim=0) for tensors in zip(*updates, strict=True))
+        shares = self.settings.shares
+        return tuple(
+            torch.stack([share * tensor for share, tensor in zip(shares, tensors, strict=True)]).sum(dim=0)
+            for tensors in zip(*updates, strict=True)
+        )
 
     @property
     def one_gradient(self) -> bool:
         """Whether the mean of the clients' updates is the gradient of the mean over all images."""
         settings = self.settings
-        return settings.local is None and (settings.clients == 1 or settings.batch_norm == "eval")
+        alike = settings.batch_norm == "eval" and settings.weights is None and settings.loss.is_plain
+        return settings.local is None and (settings.clients == 1 or alike)
 
     def _client_update(self, inputs: Tensor, labels: Tensor, create_graph: bool) -> tuple[Tensor, ...]:
         if self.settings.local is None:
-            return loss_gradient(self.victim, inputs, labels, create_graph)
+            gradient = self._gradient(inputs, labels, create_graph)
+            return tuple(-g for g in gradient) if self.observation.is_difference else gradient
         return self._unrolled(self.settings.local, inputs, labels, create_graph)
+
+    def _gradient(self, inputs: Tensor, labels: Tensor, create_graph: bool) -> tuple[Tensor, ...]:
+        return loss_gradient(self.victim, inputs, labels, create_graph, self._loss)
 
     def _unrolled(
         self, local: FedAvg, inputs: Tensor, labels: Tensor, create_graph: bool
     ) -> tuple[Tensor, ...]:
-        start: tuple[Tensor, ...] = tuple(self.victim.parameters())
-        parameters = start
+        by_name = dict(self.victim.named_parameters())
+        start: tuple[Tensor, ...] = tuple(by_name[name] for name in self._trained)
+        parameters, optimizer = start, Unrolled(local)
         for step in local.steps(len(inputs)):
-            logits = functional_call(
-                self.victim, dict(zip(self.names, parameters, strict=True)), (inputs[step],)
-            )
-            loss = F.cross_entropy(logits, labels[step])
-            gradient = torch.autograd.grad(loss, parameters, create_graph=create_graph)
-            moved = (p - local.learning_rate * g for p, g in zip(parameters, gradient, strict=True))
+            with twice_differentiable():
+                logits = functional_call(
+                    self.victim, dict(zip(self._trained, parameters, strict=True)), (inputs[step],)
+                )
+                loss = self._loss(logits, labels[step])
+            found = torch.autograd.grad(loss, parameters, create_graph=create_graph, allow_unused=True)
+            gradient = [
+                torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)
+            ]
+            moved = optimizer.step(parameters, gradient)
             # Without a graph each step's parameters are new leaves.
-            parameters = tuple(moved if create_graph else (m.detach().requires_grad_() for m in moved))
+            parameters = moved if create_graph else tuple(m.detach().requires_grad_() for m in moved)
         return tuple(p - s for p, s in zip(parameters, start, strict=True))

@@ -55,10 +55,11 @@ class Round:
 
     @property
     def imports(self) -> frozenset[str]:
-        """Names of models and defenses from outside that the matrix's owner has given, and that
+        """Names of models, losses and defenses from outside that the matrix's owner has given, and that
         observations of this round may name too."""
         parts = (self.task.model, *self.defense.parts)
-        return frozenset(part.name for part in parts if part.code is not None)
+        named = {part.name for part in parts if part.code is not None}
+        return frozenset({*named, self.task.settings.client.loss.use})
 
     def play(self, task: Task) -> tuple[Observation, Truth]:
         """What the server sees of this round, and what it must not see.

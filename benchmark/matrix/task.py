@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.common.hashing import canonical
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.stated import stated
 
 if TYPE_CHECKING:
     from pytorch_lightning.callbacks import Callback
@@ -42,7 +43,7 @@ class TaskConfig:
             "label": self.label,
             "dataset": self.dataset.config(),
             "model": self.model.config(),
-            "settings": asdict(self.settings),
+            "settings": stated(self.settings),
         }
 
     @cached_property
@@ -52,7 +53,7 @@ class TaskConfig:
             {
                 "dataset": self.dataset.identity(),
                 "model": self.model.identity(),
-                "settings": asdict(self.settings),
+                "settings": stated(self.settings),
             }
         )
 

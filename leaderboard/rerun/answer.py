@@ -42,7 +42,7 @@ class Answer:
 
 def most_bytes(observation: Observation) -> int:
     """More than a valid answer to an observation takes."""
-    return 4 * observation.batch_size * (3 * observation.model.image_size**2 + 2) + HEADER_BYTES
+    return 4 * observation.batch_size * (math.prod(observation.model.image_shape) + 2) + HEADER_BYTES
 
 
 def read_answer(data: bytes, observation: Observation, seconds: float) -> Answer:
@@ -56,9 +56,9 @@ def read_answer(data: bytes, observation: Observation, seconds: float) -> Answer
     Raises:
         RerunFailed: it is anything else.
     """
-    size, batch = observation.model.image_size, observation.batch_size
+    batch = observation.batch_size
     expected = {
-        "images": (torch.float32, (batch, 3, size, size)),
+        "images": (torch.float32, (batch, *observation.model.image_shape)),
         "labels": (torch.int64, (batch,)),
         "matching_loss": (torch.float64, ()),
         "gradient_evaluations": (torch.int64, ()),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gifd_bench.tasks.losses import Loss
+
 # torch is imported only by what uses it: the options are read by commands that must start at once.
 if TYPE_CHECKING:
     import torch
@@ -21,13 +23,15 @@ class PrivateBatch:
 
     Attributes:
         model: the victim, with the weights at the start of the round.
-        inputs: (B, 3, H, W), normalised.
-        labels: (B,) int64.
+        inputs: (B, C, H, W), normalised.
+        labels: (B,) int64, or (B, classes) where the loss takes several labels of an image.
+        loss: what the client's training minimizes.
     """
 
     model: nn.Module
     inputs: Tensor
     labels: Tensor
+    loss: Loss = Loss()
 
 
 class Imitation:
@@ -55,7 +59,8 @@ class Defense(ABC):
     """
 
     def gradient(self, batch: PrivateBatch, generator: torch.Generator) -> tuple[Tensor, ...]:
-        """The gradient of one local step on a batch, in the order of the model's parameters.
+        """The gradient of one local step on a batch, in the order of the model's parameters that are not
+        frozen.
 
         Args:
             batch: its model has the weights of this step.
@@ -63,7 +68,7 @@ class Defense(ABC):
         """
         from gifd_bench.tasks.gradient import loss_gradient
 
-        return loss_gradient(batch.model, batch.inputs, batch.labels)
+        return loss_gradient(batch.model, batch.inputs, batch.labels, loss=batch.loss.function())
 
     @abstractmethod
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:

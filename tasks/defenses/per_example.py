@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
-from torch.nn import functional as F
 
 from gifd_bench.tasks.defenses.base import PrivateBatch
 from gifd_bench.tasks.defenses.norm import clip_factor
-from gifd_bench.tasks.gradient import loss_gradient
+from gifd_bench.tasks.gradient import loss_gradient, trainable
 
 # Examples whose gradients are held at once.
 CHUNK = 8
@@ -17,11 +16,11 @@ CHUNK = 8
 
 def clipped_sum(batch: PrivateBatch, bound: float) -> list[Tensor]:
     """The sum over the examples of their gradients, each scaled down to an l2 norm where it is larger."""
-    total = [torch.zeros_like(parameter) for parameter in batch.model.parameters()]
+    total = [torch.zeros_like(parameter) for _, parameter in trainable(batch.model)]
     for inputs, labels in zip(
         torch.split(batch.inputs, CHUNK), torch.split(batch.labels, CHUNK), strict=True
     ):
-        gradients = per_example_gradients(PrivateBatch(batch.model, inputs, labels))
+        gradients = per_example_gradients(PrivateBatch(batch.model, inputs, labels, batch.loss))
         norms = torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1) for g in gradients])
         factors = clip_factor(torch.linalg.vector_norm(norms, dim=0), bound)
         for its_total, g in zip(total, gradients, strict=True):
@@ -30,20 +29,22 @@ def clipped_sum(batch: PrivateBatch, bound: float) -> list[Tensor]:
 
 
 def per_example_gradients(batch: PrivateBatch) -> tuple[Tensor, ...]:
-    """Each example's own gradient: a (B, ...) tensor a parameter, in the order of the model's.
+    """Each example's own gradient: a (B, ...) tensor a parameter that is not frozen, in the model's order.
 
     All at once by `vmap`; one after another for a model that it cannot take (one that branches on values,
     or whose operations have no batching rule).
     """
-    parameters = {name: parameter.detach() for name, parameter in batch.model.named_parameters()}
+    parameters = {name: parameter.detach() for name, parameter in trainable(batch.model)}
+    loss_of = batch.loss.function()
 
     def loss(weights: dict[str, Tensor], example: Tensor, label: Tensor) -> Tensor:
-        return F.cross_entropy(functional_call(batch.model, weights, (example[None],)), label[None])
+        value: Tensor = loss_of(functional_call(batch.model, weights, (example[None],)), label[None])
+        return value
 
     try:
         every = vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")
         return tuple(every(parameters, batch.inputs, batch.labels).values())
     except RuntimeError:
         pairs = zip(torch.split(batch.inputs, 1), torch.split(batch.labels, 1), strict=True)
-        one_by_one = [loss_gradient(batch.model, example, label) for example, label in pairs]
+        one_by_one = [loss_gradient(batch.model, example, label, loss=loss_of) for example, label in pairs]
         return tuple(torch.stack(gradients) for gradients in zip(*one_by_one, strict=True))

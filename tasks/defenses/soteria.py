@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
 from gifd_bench.tasks.defenses.checks import check_fraction
+from gifd_bench.tasks.errors import TaskError
 
 # torch is imported only by what uses it: the options are read by commands that must start at once.
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Soteria(Defense):
         # A copy: the forward pass of a model in training mode changes its buffers.
         inputs = batch.inputs.detach().clone().requires_grad_()
         name, features = representation(copy.deepcopy(batch.model), inputs)
+        if name not in update:
+            raise TaskError(f"soteria: it changes the last layer's weight '{name}', which is not sent")
         zeroed = smallest(feature_scores(features, inputs), part(self.sparsity, features.shape[1]))
         return {**update, name: update[name].index_fill(1, zeroed, 0)}
 

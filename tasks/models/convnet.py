@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gifd_bench.tasks.models.spec import sides
+
 
 class ConvNet(nn.Module):
     """Convolutions and one linear layer; arguments as of the model `convnet`."""
 
-    def __init__(self, num_classes: int, image_size: int, width: int) -> None:
+    def __init__(
+        self, num_classes: int, image_size: int | tuple[int, int], width: int, channels: int = 3
+    ) -> None:
         super().__init__()
-        if width < 1 or image_size < 4 or image_size % 4:
+        height, breadth = sides(image_size)
+        if width < 1 or min(height, breadth) < 4 or height % 4 or breadth % 4:
             raise ValueError(
-                f"convnet needs width >= 1 and a multiple of 4 as size, not {width}, {image_size}"
+                f"convnet needs width >= 1 and a multiple of 4 as size, not {width}, {height}x{breadth}"
             )
         self.features = nn.Sequential(
-            nn.Conv2d(3, width, 3, padding=1),
+            nn.Conv2d(channels, width, 3, padding=1),
             nn.ReLU(),
             nn.Conv2d(width, 2 * width, 3, padding=1, stride=2),
             nn.ReLU(),
@@ -25,7 +30,7 @@ class ConvNet(nn.Module):
             nn.ReLU(),
             nn.Flatten(),
         )
-        self.classifier = nn.Linear(2 * width * (image_size // 4) ** 2, num_classes)
+        self.classifier = nn.Linear(2 * width * (height // 4) * (breadth // 4), num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.features(x))

@@ -101,7 +101,7 @@ def _torchvision(spec: ModelSpec) -> Published:
     tensors = {_OLD_DENSENET.sub(r"\1\2.", name): tensor for name, tensor in state.items()}
     if "encoder.pos_embedding" in tensors:  # A transformer, made for images of another size.
         patch = tensors["conv_proj.weight"].shape[-1]
-        tensors = interpolate_embeddings(spec.image_size, patch, tensors)
+        tensors = interpolate_embeddings(spec.image_shape[1], patch, tensors)
     return Published(tensors, len(weights.meta["categories"]))
 
 
@@ -116,7 +116,13 @@ def _timm(spec: ModelSpec) -> Published:
     try:
         with torch.random.fork_rng(devices=[]):
             # timm knows how its checkpoints fit another image size.
-            trained = create(_architecture(spec), config.num_classes, spec.image_size, pretrained=True)
+            trained = create(
+                _architecture(spec),
+                config.num_classes,
+                spec.image_size,
+                pretrained=True,
+                channels=spec.channels,
+            )
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
         raise _unavailable(spec, where, error) from error
     return Published(trained.state_dict(), config.num_classes)

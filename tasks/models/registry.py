@@ -1,8 +1,10 @@
 """Victim models, by name.
 
-Each is a class or a function, called as `model(num_classes=..., image_size=..., **options)`, without the
-first two where it does not take them, and gives a torch.nn.Module. That takes normalised images
-(B, 3, S, S) and gives logits (B, num_classes); its random weights come from torch's global generator.
+Each is a class or a function, called as `model(num_classes=..., image_size=..., image_channels=...,
+**options)`, without those of the first three that it does not take, and gives a torch.nn.Module. That
+takes normalised images (B, C, H, W) and gives logits (B, num_classes), alone or in a tuple, a mapping or
+an object with `logits`; its random weights come from torch's global generator. `image_size` is a number for
+square images and a pair for others.
 """
 
 from __future__ import annotations
@@ -29,4 +31,4 @@ MODELS: Registry[Callable[..., nn.Module]] = Registry(
 )
 
 # What a task tells a model; these are not options.
-INPUTS = frozenset({"num_classes", "image_size"})
+INPUTS = frozenset({"num_classes", "image_size", "image_channels"})

@@ -8,21 +8,28 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gifd_bench.tasks.models.spec import sides
+
 
 class ResNetCIFAR(nn.Module):
     """Residual blocks and one linear layer; arguments as of the model `resnet_cifar`."""
 
     def __init__(
-        self, num_classes: int, image_size: int, depth: Literal[20, 32, 44, 56], width: int
+        self,
+        num_classes: int,
+        image_size: int | tuple[int, int],
+        depth: Literal[20, 32, 44, 56],
+        width: int,
+        channels: int = 3,
     ) -> None:
         super().__init__()
-        if depth not in (20, 32, 44, 56) or width < 1 or image_size < 4:
+        if depth not in (20, 32, 44, 56) or width < 1 or min(sides(image_size)) < 4:
             raise ValueError(
                 "resnet_cifar needs depth 20, 32, 44 or 56, width >= 1 and size >= 4, "
                 f"not {depth}, {width}, {image_size}"
             )
         self.stem = nn.Sequential(
-            nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+            nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
         blocks = (depth - 2) // 6
         widths = [width] * (blocks + 1) + [2 * width] * blocks + [4 * width] * blocks

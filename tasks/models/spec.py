@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -28,14 +28,25 @@ class ModelSpec:
         name: of a bundled model, or of one from outside: by file (`my_net.py:Net`), by import path
             (`my_net:Net`), or as an installed package calls it.
         num_classes: how many logits an image has.
-        image_size: side of the images in pixels.
+        image_size: side of the images in pixels; (height, width) where they are not square.
         options: of the class or function behind the name, as JSON values.
+        channels: of the images.
     """
 
     name: str
     num_classes: int
-    image_size: int
+    image_size: int | tuple[int, int]
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    channels: int = 3
+
+    def __post_init__(self) -> None:
+        height, width = sides(self.image_size)
+        object.__setattr__(self, "image_size", height if height == width else (height, width))
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        return (self.channels, *sides(self.image_size))
 
     @property
     def imports(self) -> str | None:
@@ -54,7 +65,8 @@ class ModelSpec:
         except UserError as error:
             raise TaskError(str(error)) from error
         name = MODELS.canonical(self.name) if code is None else asdict(code)
-        return [name, self.num_classes, self.image_size, dict(self.options)]
+        told = [name, self.num_classes, self.image_size, dict(self.options)]
+        return told if self.channels == 3 else [*told, self.channels]
 
     def build(self, seed: int = 0) -> nn.Module:
         """The model in evaluation mode, its random weights drawn from `seed` alone.
@@ -64,6 +76,8 @@ class ModelSpec:
         """
         import torch
         from torch import nn
+
+        from gifd_bench.tasks.models.outputs import only_logits
 
         try:
             model = MODELS.find(self.name)
@@ -80,6 +94,7 @@ class ModelSpec:
                 raise TaskError(f"model '{self.name}' cannot be built: {kind}{one_line(error)}") from error
         if not isinstance(built, nn.Module):
             raise TaskError(f"model '{self.name}' is a {type(built).__name__}, not a torch.nn.Module")
+        built.register_forward_hook(only_logits)
         return built.eval()
 
     def _arguments(self, signature: inspect.Signature) -> dict[str, Any]:
@@ -89,5 +104,17 @@ class ModelSpec:
         unknown = self.options.keys() - (takes.keys() - INPUTS)
         if unknown and not open_ended:
             raise TaskError(f"model '{self.name}' takes no option '{min(unknown)}'")
-        given = {"num_classes": self.num_classes, "image_size": self.image_size}
+        given = {
+            "num_classes": self.num_classes,
+            "image_size": self.image_size,
+            "image_channels": self.channels,
+        }
         return {name: value for name, value in given.items() if name in takes} | dict(self.options)
+
+
+def sides(image_size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width, of the side of square images or of the two."""
+    if not isinstance(image_size, Sequence):
+        return image_size, image_size
+    height, width = image_size
+    return height, width

@@ -10,7 +10,13 @@ from torch import nn
 from gifd_bench.tasks.models.names import no_architecture
 
 
-def create(architecture: str, num_classes: int, image_size: int, pretrained: bool = False) -> nn.Module:
+def create(
+    architecture: str,
+    num_classes: int,
+    image_size: int | tuple[int, int],
+    pretrained: bool = False,
+    channels: int = 3,
+) -> nn.Module:
     """The model, with published weights where they are asked for.
 
     Raises:
@@ -22,4 +28,5 @@ def create(architecture: str, num_classes: int, image_size: int, pretrained: boo
     config = timm.get_pretrained_cfg(architecture)
     fixed = config is not None and config.fixed_input_size
     size: dict[str, Any] = {"img_size": image_size} if fixed else {}
-    return timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **size)
+    given: dict[str, Any] = {} if channels == 3 else {"in_chans": channels}
+    return timm.create_model(architecture, pretrained=pretrained, num_classes=num_classes, **size, **given)

@@ -42,6 +42,19 @@ class Pair(Net):
     def forward(self, x):
         return super().forward(x), x
 
+class Named(Net):
+    def forward(self, x):
+        return {"loss": None, "logits": super().forward(x), "features": x}
+
+class Texts(Net):
+    def forward(self, x):
+        return ["cat", "dog"]
+
+class Frozen(Net):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.requires_grad_(False)
+
 def broken(image_size):
     raise KeyError(image_size)
 
@@ -169,10 +182,9 @@ def test_a_model_gets_the_inputs_that_it_takes_and_its_options(net: str) -> None
     ("name", "options", "message"),
     [
         ("{}:Net", {"outputs": 4}, "gives 4 outputs for 5 classes"),
-        ("{}:Net", {"unused": True}, "does not depend on parameter 'unused'"),
-        ("{}:Net", {"frozen": True}, "'linear.bias' is frozen"),
+        ("{}:Frozen", {}, "all of its parameters are frozen"),
         ("{}:Net", {"depth": 3}, "takes no option 'depth'"),
-        ("{}:Pair", {}, r"gives tuple for one image, not \(1, 5\)"),
+        ("{}:Texts", {}, r"gives list for one image, not \(1, 5\)"),
         ("{}:broken", {}, "cannot be built: KeyError: 16"),
         ("{}:text", {}, "is a str, not a torch.nn.Module"),
         ("{}:Nonesuch", {}, "there is no 'Nonesuch'"),
@@ -188,6 +200,28 @@ def test_a_model_of_ones_own_that_does_not_fit_is_one_line(
     with pytest.raises(TaskError, match=message) as error:
         check_model(spec(name.format(net), **options))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("Net", {"unused": True}), ("Net", {"frozen": True}), ("Pair", {}), ("Named", {})],
+)
+def test_a_frozen_or_unused_parameter_and_logits_among_others_are_taken(
+    net: str, name: str, options: dict[str, Any]
+) -> None:
+    check_model(spec(f"{net}:{name}", **options))
+    model = spec(f"{net}:{name}", **options).build()
+    assert model(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("name", ["convnet", "lenet", "resnet_cifar", "timm"])
+@pytest.mark.parametrize(("size", "channels"), [((16, 24), 1), (32, 4)])
+def test_images_of_any_shape(name: str, size: Any, channels: int) -> None:
+    options = {"architecture": "test_resnet"} if name == "timm" else {}
+    one = ModelSpec(name, 5, size, options, channels)
+    check_model(one)
+    assert one.image_shape == (channels, *((size, size) if isinstance(size, int) else size))
+    assert one.identity() != spec(name, 5, 32, **options).identity()
 
 
 @pytest.mark.parametrize(

@@ -219,8 +219,14 @@ def test_an_update_that_does_not_fit_its_model(path: Path) -> None:
     rewrite(path, without, content)
     expect(path, "not those listed")
     listed = [name for name in content["parameters"] if name != "classifier.bias"]
+    # A part of the parameters may be sent, and none that the model does not have.
     rewrite(path, without, {**content, "parameters": listed})
-    expect(path, "disagree on parameter 'classifier.bias'")
+    assert list(load_observation(path).update) == listed
+    odd = {**without, "update/classifier.bais": tensors["update/classifier.bias"]}
+    rewrite(path, odd, {**content, "parameters": [*listed, "classifier.bais"]})
+    expect(path, "disagree on parameter 'classifier.bais'")
+    rewrite(path, without, {**content, "parameters": listed[::-1]})
+    expect(path, "not in the model's order")
     rewrite(path, {**tensors, "update/classifier.bias": torch.zeros(11)}, content)
     expect(path, "has shape (11,)")
 
@@ -348,7 +354,7 @@ class TestFromGradients:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"gradients": [torch.zeros(3)]}, "1 gradients given for 10 parameters"),
+            ({"gradients": [torch.zeros(3)]}, "a flat vector of 3 numbers given, and 2,866 expected"),
             ({"gradients": {"x": torch.zeros(3)}}, "disagree on parameter"),
             ({"spec": ModelSpec("convnet", 10, 16, {"width": 8})}, "weights do not fit model 'convnet'"),
             ({"spec": ModelSpec("convnet", 10, 18, {"width": 4})}, "cannot be built"),

@@ -70,7 +70,7 @@ def counts(observation: Observation) -> Tensor:
     Raises:
         TaskError: the model does not end in a linear layer.
     """
-    layer = find_last_layer(observation, smooth_noise(DUMMIES, observation.model.image_size))
+    layer = find_last_layer(observation, smooth_noise(DUMMIES, observation.model.image_shape))
     batch = observation.batch_size
     reading = read(layer, batch)
     if batch == 1:
@@ -85,17 +85,18 @@ def counts(observation: Observation) -> Tensor:
     return torch.repeat_interleave(torch.arange(len(found.counts)), found.counts)
 
 
-def smooth_noise(count: int, size: int) -> Tensor:
-    """Normalised dummy images (count, 3, size, size), always the same: Gaussian noise of all scales alike,
-    as photographs have it, of mean 0 and standard deviation 1."""
+def smooth_noise(count: int, shape: tuple[int, int, int]) -> Tensor:
+    """Normalised dummy images (count, channels, height, width), always the same: Gaussian noise of all
+    scales alike, as photographs have it, of mean 0 and standard deviation 1."""
     generator = torch.Generator().manual_seed(0)
+    channels, height, width = shape
     octaves = [
         F.interpolate(
-            torch.randn(count, 3, 1 << octave, 1 << octave, generator=generator),
-            size=(size, size),
+            torch.randn(count, channels, 1 << octave, 1 << octave, generator=generator),
+            size=(height, width),
             mode="bilinear",
         )
-        for octave in range(math.ceil(math.log2(size)) + 1)
+        for octave in range(math.ceil(math.log2(max(height, width))) + 1)
     ]
     images = torch.stack(octaves).sum(dim=0)
     return (images - images.mean()) / images.std()

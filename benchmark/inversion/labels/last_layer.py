@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gifd_bench.tasks.batch_norm import set_batch_norm_training
+from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.last_layer import representation
 from gifd_bench.tasks.observation import Observation
 
@@ -40,13 +41,12 @@ def find_last_layer(observation: Observation, inputs: Tensor | None = None) -> L
 
     Args:
         observation: all that the attacker sees.
-        inputs: (N, 3, S, S), normalised; one grey image where there are none.
+        inputs: (N, C, H, W), normalised; one grey image where there are none.
 
     Raises:
-        TaskError: the model does not end in a linear layer.
+        TaskError: the model does not end in a linear layer, or that was not sent.
     """
-    size = observation.model.image_size
-    given = torch.zeros(1, 3, size, size) if inputs is None else inputs
+    given = torch.zeros(1, *observation.model.image_shape) if inputs is None else inputs
     victim = copy.deepcopy(observation.victim())
     client = observation.client
     # One image has no statistics to normalise it by.
@@ -55,11 +55,16 @@ def find_last_layer(observation: Observation, inputs: Tensor | None = None) -> L
         name, features = representation(victim, given)
     owner = name.removesuffix("weight")
     gradient = observation.gradient()
+    if name not in gradient:
+        raise TaskError(
+            f"labels cannot be inferred: the last layer's weight '{name}' was not sent; grant the labels, "
+            "or use an attack that searches them, such as dlg"
+        )
     parameters = dict(victim.named_parameters())
-    biased = f"{owner}bias" in parameters
+    biased = f"{owner}bias" in gradient
     return LastLayer(
         weight=parameters[name].detach().double(),
-        bias=parameters[f"{owner}bias"].detach().double() if biased else None,
+        bias=parameters[f"{owner}bias"].detach().double() if f"{owner}bias" in parameters else None,
         weight_gradient=_finite(gradient[name]),
         bias_gradient=_finite(gradient[f"{owner}bias"]) if biased else None,
         features=features.detach().double(),

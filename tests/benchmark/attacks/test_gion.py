@@ -25,7 +25,7 @@ def test_gion_takes_the_step_of_signed_adam_on_one_network_for_the_batch(batch_s
     assert torch.equal(latents, record.held[1]["latents"])
     # Slowly: the network as it was made, and its first step.
     start = {name: weight[0].detach() for name, weight in start_of(attack, observation).searched.items()}
-    network = OverParameterizedNetwork(32, 32)
+    network = OverParameterizedNetwork((3, 32, 32), 32)
     network.load_state_dict(start)
     images = network(latents)
     assert images.shape == (batch_size, 3, 32, 32)
@@ -54,7 +54,7 @@ def test_a_restart_has_a_network_of_its_own(observation: Observation) -> None:
 
 @pytest.mark.parametrize("size", [8, 28, 32, 64, 100])
 def test_the_network_makes_images_of_any_size(size: int) -> None:
-    network = OverParameterizedNetwork(size, width=8)
+    network = OverParameterizedNetwork((3, size, size), width=8)
     images = network(torch.randn(2, LATENT, generator=torch.Generator().manual_seed(0))).detach()
     assert images.shape == (2, 3, size, size)
     assert 0 <= float(images.min()) < float(images.max()) <= 1
@@ -62,7 +62,7 @@ def test_the_network_makes_images_of_any_size(size: int) -> None:
 
 def test_the_network_is_made_by_its_seed_alone() -> None:
     before = torch.get_rng_state()
-    one, same, other = (OverParameterizedNetwork(8, 8, seed).to_rgb.weight for seed in (0, 0, 1))
+    one, same, other = (OverParameterizedNetwork((3, 8, 8), 8, seed).to_rgb.weight for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert torch.equal(before, torch.get_rng_state())
@@ -73,15 +73,15 @@ def test_the_network_is_made_by_its_seed_alone() -> None:
 )
 def test_the_width_is_the_least_that_over_parameterises(size: int, batch: int, factor: float) -> None:
     def weights(width: int) -> int:
-        return sum(p.numel() for p in OverParameterizedNetwork(size, width).parameters())
+        return sum(p.numel() for p in OverParameterizedNetwork((3, size, size), width).parameters())
 
-    width = wide_enough(size, batch, factor)
+    width = wide_enough((3, size, size), batch, factor)
     assert weights(width) > factor * batch * size**2
     assert width == 32 or weights(width // 2) <= factor * batch * size**2
 
 
 def test_16_images_of_32_pixels_take_the_32_channels_of_the_release() -> None:
-    assert wide_enough(32, 16, 4.0) == 32
+    assert wide_enough((3, 32, 32), 16, 4.0) == 32
 
 
 @pytest.mark.parametrize("wrong", [{"iterations": 0}, {"weights_per_pixel": 0.0}])

@@ -39,9 +39,9 @@ class Good(nn.Module):
         return self.classifier(self.hidden(x.flatten(1)).sigmoid())
 
 
-class Pair(Good):
+class Maze(Good):
     def forward(self, x: Tensor) -> Any:
-        return super().forward(x), x
+        return {"one": super().forward(x), "other": x}
 
 
 class OneLogitMore(Good):
@@ -74,13 +74,17 @@ class Constant(Good):
 class Unused(Good):
     def __init__(self, num_classes: int, image_size: int) -> None:
         super().__init__(num_classes, image_size)
+        self.requires_grad_(False)
         self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x).requires_grad_()
 
 
 class Frozen(Good):
     def __init__(self, num_classes: int, image_size: int) -> None:
         super().__init__(num_classes, image_size)
-        self.hidden.bias.requires_grad_(False)
+        self.requires_grad_(False)
 
 
 class InfiniteSlope(Good):
@@ -126,14 +130,14 @@ class AlwaysTraining(Good):
 @pytest.mark.parametrize(
     ("check", "wrong", "message"),
     [
-        (models.gives_a_logit_for_every_class, Pair, r"a tuple, not a tensor \(1, 5\)"),
+        (models.gives_a_logit_for_every_class, Maze, r"a dict, not a tensor \(1, 5\)"),
         (models.gives_a_logit_for_every_class, OneLogitMore, r"\(1, 6\) .*, not \(1, 5\)"),
         (models.gives_a_logit_for_every_class, NotFinite, "not finite"),
         (models.draws_its_weights_from_the_seed_alone, Unseeded, "the same seed gives other weights"),
         (models.draws_its_weights_from_the_seed_alone, Constant, "another seed gives the same weights"),
-        (models.has_a_gradient_for_every_parameter, Unused, "does not depend on parameter 'unused'"),
-        (models.has_a_gradient_for_every_parameter, Frozen, "'hidden.bias' is frozen"),
-        (models.has_a_gradient_for_every_parameter, InfiniteSlope, "'hidden.weight' is not finite"),
+        (models.has_a_gradient, Unused, "depends on no parameter that is trained"),
+        (models.has_a_gradient, Frozen, "all of its parameters are frozen"),
+        (models.has_a_gradient, InfiniteSlope, "'hidden.weight' is not finite"),
         (models.can_be_differentiated_twice, OnlyOnce, "cannot be differentiated"),
         (models.can_be_differentiated_twice, Deaf, "is zero or not finite"),
         (models.stays_as_it_is_in_evaluation_mode, Counting, "running it changes 'runs'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -164,7 +165,7 @@ def test_a_model_that_ends_in_no_linear_layer_is_an_error(rule: str) -> None:
     model = Headless(4)
     observation = Observation.from_gradients(
         model,
-        [torch.zeros_like(p) for p in model.parameters()],
+        [torch.ones_like(p) for p in model.parameters()],
         spec=ModelSpec("tests.benchmark.inversion.test_labels:Headless", 4, 8),
         batch_size=1,
         mean=(0.5, 0.5, 0.5),
@@ -249,7 +250,9 @@ def test_every_defended_update_has_as_many_labels_as_images(defense: Defense, le
 @pytest.mark.parametrize("value", [0.0, torch.nan, torch.inf])
 @pytest.mark.parametrize("batch_size", [1, 5])
 def test_an_update_that_says_nothing_still_has_labels(value: float, batch_size: int) -> None:
-    found = infer_labels(with_rows(torch.full((4, 6), value), batch_size))
+    saying = with_rows(torch.ones(4, 6), batch_size)
+    nothing = {name: torch.full_like(update, value) for name, update in saying.update.items()}
+    found = infer_labels(replace(saying, update=nothing))
     assert len(found) == batch_size
     assert 0 <= int(found.min()) <= int(found.max()) < 4
 
@@ -269,7 +272,7 @@ def test_inference_leaves_victim_and_random_state_alone_and_repeats_itself() -> 
 
 @pytest.mark.parametrize("size", [8, 32, 33])
 def test_dummy_images_are_normalised_and_smooth(size: int) -> None:
-    images = smooth_noise(8, size)
+    images = smooth_noise(8, (3, size, size))
     assert images.shape == (8, 3, size, size)
     assert float(images.mean()) == pytest.approx(0, abs=1e-5)
     assert float(images.std()) == pytest.approx(1, abs=1e-3)

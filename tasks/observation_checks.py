@@ -1,0 +1,52 @@
+"""Whether an attack could read anything from an observation: tried when it is made."""
+
+from __future__ import annotations
+
+import copy
+
+from gifd_bench.tasks.client import ClientSettings
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.models.check import check_second_derivative
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.training_mode import prepare
+
+
+def check_readable(observation: Observation) -> None:
+    """Check that the update says something, and that the victim's gradient can be differentiated.
+
+    Raises:
+        TaskError: the update is zero or not finite, or the victim does not take its images, or has no
+            second derivative.
+    """
+    check_numbers(observation)
+    client = observation.client or ClientSettings()
+    victim = copy.deepcopy(observation.victim())
+    prepare(victim, ClientSettings(batch_norm=client.batch_norm))
+    sent = observation.update
+    for name, parameter in victim.named_parameters():
+        parameter.requires_grad_(name in sent)
+    # Two images stand for more.
+    images = min(2, max(1, observation.batch_size // client.clients))
+    check_second_derivative(victim, observation.model.image_shape, images, client.loss.function())
+
+
+def check_numbers(observation: Observation) -> None:
+    """Check that the update and the weights are finite, and that the update is not zero.
+
+    Raises:
+        TaskError: they are not; the message names a parameter.
+    """
+    for what, tensors in (("update", observation.update), ("weights", observation.weights)):
+        for name, value in tensors.items():
+            if value.is_floating_point() and not bool(value.isfinite().all()):
+                cure = (
+                    "a mixed-precision step that overflowed? The scaler skips such a step, and so should "
+                    "the capture"
+                    if what == "update"
+                    else "the training has diverged"
+                )
+                raise TaskError(f"the {what} of '{name}' is not finite (NaN or infinity): {cure}")
+    if not any(bool(value.any()) for value in observation.update.values()):
+        raise TaskError(
+            "the update is zero in every parameter: was it read after zero_grad, or before backward?"
+        )
