@@ -157,15 +157,27 @@ class Runner:
                 left -= 1
 
     def _run_cell(self, matrix: str, cell: Cell, folder: CellFolder) -> None:
-        reason = unmet(cell)
-        if reason is not None:
-            folder.begin(cell)
-            folder.write_skipped(reason)
-            self.display.end(cell.title, "skipped")
-            return
-        prior = self._prior(cell.prior) if cell.prior else None
         folder.begin(cell)
         checkpoint = Checkpoint(folder.checkpoint, self.limits.checkpoint_seconds, self.stop)
+        try:
+            reason = unmet(cell)
+            if reason is None:
+                self._attack(matrix, cell, folder, checkpoint)
+            else:
+                folder.write_skipped(reason)
+        except (InversionInterrupted, KeyboardInterrupt, StorageError):
+            folder.note("is interrupted")
+            raise
+        except (Exception, SystemExit) as error:
+            # A failure is a row: whatever an attack raises, and a damaged image or observation, costs the
+            # cells that need it and no others. Code from outside may even ask the process to exit.
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            folder.write_failed(reason, traceback.format_exc(), checkpoint.spent())
+        status = str(folder.status())
+        folder.note(status)
+        self.display.end(cell.title, status)
+
+    def _attack(self, matrix: str, cell: Cell, folder: CellFolder, checkpoint: Checkpoint) -> None:
         folder.note("goes on" if folder.checkpoint.exists() else "begins")
         self.tracker.begin(matrix, cell, folder)
 
@@ -175,6 +187,7 @@ class Runner:
 
         hard_limit = self.limits.seconds if self.limits.ends_process else None
         try:
+            prior = self._prior(cell.prior) if cell.prior else None
             attack: Attack = cell.attack.build()
             observation = self._observation(cell)
             with ends_when_hung(hard_limit, hung):
@@ -197,19 +210,8 @@ class Runner:
             scores = score(reconstruction, truth, observation, self._metrics)
             folder.write_done(reconstruction, scores, checkpoint.spent())
             self.tracker.finish(reconstruction, scores, truth)
-        except (InversionInterrupted, KeyboardInterrupt, StorageError):
-            folder.note("is interrupted")
-            raise
-        except Exception as error:
-            # A failure is a row: whatever an attack raises, and a damaged image or observation, costs the
-            # cells that need it and no others.
-            reason = f"{type(error).__name__}: {one_line(error)}"
-            folder.write_failed(reason, traceback.format_exc(), checkpoint.spent())
         finally:
             self.tracker.close()
-        status = str(folder.status())
-        folder.note(status)
-        self.display.end(cell.title, status)
 
     def _observation(self, cell: Cell) -> Observation:
         """The cell's observation, from its file, which is made first where there is none."""

@@ -91,13 +91,19 @@ def write_tensors(
 
     Raises:
         StorageError: it cannot be written; what was there before is there still.
+        FileError: these tensors are of a kind that the format does not hold.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     # Copies, because safetensors refuses tensors that share storage.
     content = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+    try:
+        # Apart from the writing: a tensor that cannot be kept is no fault of the disk.
+        packed = save(content, metadata=dict(metadata) if metadata is not None else None)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise FileError(f"{path}: these tensors cannot be written as safetensors ({one_line(error)})") from error
     with written_whole(path) as partial:
-        save_file(content, partial, metadata=dict(metadata) if metadata is not None else None)
+        partial.write_bytes(packed)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

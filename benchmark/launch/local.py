@@ -12,6 +12,7 @@ from collections.abc import Callable
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.launch.status import Status, StatusReader
 from gifd_bench.benchmark.launch.worker import WorkerSettings
+from gifd_bench.benchmark.results.claims import DEATHS
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.common.errors import ExitStatus
 
@@ -20,6 +21,9 @@ POLL = 0.5
 LONGEST_POLL = 60.0
 # What the looks may take of a processor's time.
 SHARE = 0.01
+# Workers in a row, for each job, that may die without any cell getting further. A cell that kills whoever
+# runs it is blamed after `DEATHS` of them and ends as failed, so that more than these are not its fault.
+FRUITLESS = DEATHS + 1
 # Bytes of a worker's standard error that are looked at when it has ended.
 TAIL = 4096
 
@@ -91,7 +95,9 @@ class LocalLauncher:
         """
         reader = StatusReader(run)
         workers: list[Worker] = []
-        fruitless = 0
+        fruitless, idle, pause_until = 0, 0, 0.0
+        furthest: dict[str, int] = {}
+        ended_at_last_start = -1
         try:
             while True:
                 began = time.monotonic()
@@ -101,11 +107,17 @@ class LocalLauncher:
                 if stop():
                     return status.ended == status.cells
                 ended_before = status.ended
+                if _got_further(status, furthest):
+                    fruitless = 0
                 for worker in [w for w in workers if w.process.poll() is not None]:
                     workers.remove(worker)
                     said = worker.end()
                     fruitless = 0 if worker.process.returncode == 0 else fruitless + 1
-                    if fruitless > 20 * self.jobs:
+                    # One that found nothing to do leaves the last cells to whoever else runs them: the
+                    # next one is started later and later.
+                    idle = idle + 1 if ended_before == ended_at_last_start else 0
+                    pause_until = time.monotonic() + min(LONGEST_POLL, POLL * (2.0**idle - 1))
+                    if fruitless > FRUITLESS * self.jobs:
                         raise BenchmarkError(
                             "workers die again and again; see log.txt in the cells' folders; the last one "
                             f"said: {said or 'nothing'}"
@@ -113,13 +125,29 @@ class LocalLauncher:
                 left = status.cells - ended_before
                 if not left and not workers:
                     return True
-                while left and len(workers) < min(self.jobs, left):
-                    workers.append(Worker(self.settings.command(run.path), run.threads))
+                if time.monotonic() >= pause_until:
+                    while left and len(workers) < min(self.jobs, left):
+                        workers.append(Worker(self.settings.command(run.path), run.threads))
+                        ended_at_last_start = ended_before
                 # Looking takes no more than a hundredth of the time.
                 _sleep(max(POLL, min(LONGEST_POLL, took / SHARE)), workers, stop)
         finally:
             _end(workers)
             show(reader.read())
+
+
+def _got_further(status: Status, furthest: dict[str, int]) -> bool:
+    """Whether a cell has ended, or was seen at an iteration that no process before had come to.
+
+    Args:
+        status: as it is now.
+        furthest: the highest number seen so far of each running cell, by title, and of ended cells; it is
+            brought up to date.
+    """
+    seen = {running.title: running.iteration for running in status.running} | {"": status.ended}
+    further = {title: n for title, n in seen.items() if n > furthest.get(title, 0)}
+    furthest.update(further)
+    return bool(further)
 
 
 def _sleep(seconds: float, workers: list[Worker], stop: Callable[[], bool]) -> None:

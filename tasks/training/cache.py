@@ -6,13 +6,14 @@ torch and Lightning are imported only where a victim is trained or read: plannin
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gifd_bench.common.cache import cache_folder
-from gifd_bench.common.errors import FileError, one_line
+from gifd_bench.common.errors import FileError, StorageError, one_line
 from gifd_bench.common.files import make_folder, read_tensors_and_metadata, write_tensors
 from gifd_bench.common.hashing import canonical, short_hash
 from gifd_bench.tasks.datasets.base import Dataset
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FORMAT = "gifd-bench/victim/2"
+LOG = logging.getLogger(__name__)
 
 
 def victim_file(
@@ -57,6 +59,9 @@ def trained_victim(
     threads: int = 1,
 ) -> nn.Module:
     """A victim from the cache, trained and put there first where it is not in it.
+
+    A cache that cannot be written to does not cost the training: a warning says so, and the victim is used
+    from memory.
 
     Args:
         spec: of the model.
@@ -96,7 +101,12 @@ def trained_victim(
     if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
         raise TaskError(f"training of model '{spec.name}' diverged; try a smaller learning_rate")
     results = {"images": len(images), "train_accuracy": accuracy(model, images)}
-    _save(path, model, identity, results)
+    try:
+        _save(path, model, identity, results)
+    except StorageError as error:
+        LOG.warning(
+            "the trained victim is used from memory and trained again in the next process: %s", error
+        )
     return model
 
 

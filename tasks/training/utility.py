@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from pytorch_lightning.callbacks import Callback
 
 from gifd_bench.tasks.defenses.base import Defense
 from gifd_bench.tasks.defenses.dp_sgd import DPSGD
@@ -41,6 +44,7 @@ def measure_utility(
     training: VictimTraining,
     seed: int,
     progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> Utility:
     """Train a victim under a defense and judge it; two defenses get the same weights, batches and crops.
 
@@ -52,9 +56,10 @@ def measure_utility(
         training: how it is trained; momentum and weight decay are the server's, after the defense.
         seed: of the random weights.
         progress: show a bar.
+        callbacks: for the Trainer; an exception of theirs ends the training and is raised.
     """
     try:
-        model = train_victim(spec, train, training, seed, defense, progress)
+        model = train_victim(spec, train, training, seed, defense, progress, callbacks)
     except TaskError as error:  # Such as DP-SGD and a BatchNorm layer: the other defenses go on.
         return Utility(None, reason=str(error))
     return Utility(accuracy(model, held_out), *_privacy(defense, training, len(train)))

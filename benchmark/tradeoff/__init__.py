@@ -1,0 +1,1 @@
+"""What each strength of a defense hides, and what it costs in accuracy."""
