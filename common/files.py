@@ -95,13 +95,14 @@ def write_tensors(
     """
     from safetensors.torch import save
 
-    # Copies, because safetensors refuses tensors that share storage.
-    content = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
     try:
+        # Copies, because safetensors refuses tensors that share storage.
+        content = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
         # Apart from the writing: a tensor that cannot be kept is no fault of the disk.
         packed = save(content, metadata=dict(metadata) if metadata is not None else None)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise FileError(f"{path}: these tensors cannot be written as safetensors ({one_line(error)})") from error
+        detail = one_line(error)
+        raise FileError(f"{path}: these tensors cannot be written as safetensors ({detail})") from error
     with written_whole(path) as partial:
         partial.write_bytes(packed)
 
@@ -127,5 +128,20 @@ def read_tensors_and_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, 
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise FileError(f"{path}: not a readable safetensors file ({one_line(error)})") from error
+
+
+def check_tensors(path: Path) -> None:
+    """Make sure that a file is a whole safetensors file; its tensors are not read, and torch is not needed.
+
+    Raises:
+        FileError: the file is not there, or is damaged.
+    """
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="np"):
+            pass
     except (SafetensorError, OSError) as error:
         raise FileError(f"{path}: not a readable safetensors file ({one_line(error)})") from error

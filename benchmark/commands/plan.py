@@ -55,13 +55,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where something is missing."""
+    """Run the command; the exit status is 1 where something is missing or damaged."""
     options, overrides = parser().parse_known_args(arguments)
     matrix = load_matrix(options.config, overrides)
     folder = _existing(options.output, matrix) if options.output else None
     cells = [_planned(cell, folder) for cell in matrix.cells()]
     waiting = [planned.cell for planned in cells if planned.status == TO_RUN]
-    wanted = needs(matrix, waiting, _observed(waiting, folder))
+    wanted = needs(matrix, waiting, _observed(waiting, folder), opened=True)
     loads = workload(waiting, _rates(cells), options.measure)
 
     console = Console()
@@ -189,16 +189,21 @@ def _print_totals(console: Console, loads: Sequence[Load], measured: bool) -> No
 
 def _print_needs(console: Console, wanted: Sequence[Need]) -> int:
     """Print what is not here; the exit status."""
-    missing = [need.text for need in wanted if not need.fetched]
+    missing = [need.text for need in wanted if not need.fetched and not need.damaged]
+    damaged = [need.text for need in wanted if need.damaged]
     fetched = [need.text for need in wanted if need.fetched]
-    for title, texts in (("missing:", missing), ("downloaded when first used:", fetched)):
+    for title, texts in (
+        ("missing:", missing),
+        ("damaged, so that the cells that need it will fail:", damaged),
+        ("downloaded when first used:", fetched),
+    ):
         for line in [title, *(f"  - {text}" for text in texts)] if texts else []:
             _print_line(console, line)
-    if not missing:
+    if not missing and not damaged:
         _print_line(
             console, "everything that it needs is here" if not fetched else "nothing else is missing"
         )
-    return 1 if missing else 0
+    return 1 if missing or damaged else 0
 
 
 def _print_line(console: Console, line: str) -> None:

@@ -14,12 +14,15 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.task import TaskConfig, training_split
 from gifd_bench.benchmark.matrix.unmet import unmet
+from gifd_bench.common.errors import FileError
+from gifd_bench.common.files import check_tensors
 from gifd_bench.priors.registry import PRIORS
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.root import data_root
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.pretrained import is_at_hand
 from gifd_bench.tasks.models.spec import ModelSpec
+from gifd_bench.tasks.selection import Batches
 from gifd_bench.tasks.training.cache import victim_file
 
 
@@ -30,10 +33,12 @@ class Need:
     Attributes:
         text: what it is and what to do about it, in one line.
         fetched: whether it is downloaded when it is first used, as the matrix asks, and is not missing.
+        damaged: whether it is there but cannot be read: the cells that need it will fail, and no others.
     """
 
     text: str
     fetched: bool = False
+    damaged: bool = False
 
 
 def missing(
@@ -43,7 +48,8 @@ def missing(
     threads: int = 1,
 ) -> list[str]:
     """What somebody has to provide before the first cell runs, a line each; see `needs`."""
-    return [need.text for need in needs(matrix, cells, observed, threads) if not need.fetched]
+    found = needs(matrix, cells, observed, threads)
+    return [need.text for need in found if not need.fetched and not need.damaged]
 
 
 def needs(
@@ -51,23 +57,30 @@ def needs(
     cells: Iterable[Cell] | None = None,
     observed: Collection[str] = frozenset(),
     threads: int = 1,
+    opened: bool = False,
 ) -> list[Need]:
     """Everything that is not here and that some cell cannot do without, each once.
 
-    Images are listed, but not read (CIFAR's archive is one file and is); weights are not read.
+    Images are listed, but not read (CIFAR's archive is one file and is), unless they are to be opened.
 
     Args:
         matrix: see there.
         cells: those that are still to run; `None` for all. Without any, nothing is needed.
         observed: ids of the observations that exist already: their cells need no images and no victim.
         threads: that victims are trained with.
+        opened: read every private image of these cells, and the victims' weights files, to find those that
+            are damaged. The images that a victim is trained on are listed only.
     """
     waiting = [cell for cell in (matrix.cells() if cells is None else cells) if unmet(cell) is None]
     rounds: dict[str, list[Cell]] = defaultdict(list)
     for cell in waiting:
         if cell.observation_id not in observed:
             rounds[cell.task.canonical].append(cell)
-    found = [need for cells_of in rounds.values() for need in _of_task(cells_of[0].task, cells_of, threads)]
+    found = [
+        need
+        for cells_of in rounds.values()
+        for need in _of_task(cells_of[0].task, cells_of, threads, opened)
+    ]
     priors = {cell.prior.canonical: cell.prior for cell in waiting if cell.prior}
     found += [need for prior in priors.values() for need in _of_prior(prior)]
     if matrix.needs_gpu and waiting and not has_gpu():
@@ -97,7 +110,7 @@ def offline(component: Component) -> Component:
     return replace(component, options={**component.options, "download": False})
 
 
-def _of_task(task: TaskConfig, cells: Sequence[Cell], threads: int) -> Iterator[Need]:
+def _of_task(task: TaskConfig, cells: Sequence[Cell], threads: int, opened: bool) -> Iterator[Need]:
     dataset = None
     try:
         dataset = _build(task.dataset)
@@ -107,19 +120,31 @@ def _of_task(task: TaskConfig, cells: Sequence[Cell], threads: int) -> Iterator[
         try:
             batches = task.settings.selection.batches(dataset.labels, task.settings.images)
             batches[max(cell.target for cell in cells)]
+            if opened:
+                yield from _damaged_images(dataset, batches, {cell.target for cell in cells})
         except TaskError as error:
             yield Need(f"tasks.{task.label}: {error}")
-    yield from _of_victim(task, dataset, cells, threads)
+    yield from _of_victim(task, dataset, cells, threads, opened)
+
+
+def _damaged_images(dataset: Dataset, batches: Batches, targets: Collection[int]) -> Iterator[Need]:
+    for target in sorted(targets):
+        for index in batches[target]:
+            damage = dataset.damage(index)
+            if damage is not None:
+                yield Need(f"target {target}: {damage}", damaged=True)
 
 
 def _of_victim(
-    task: TaskConfig, dataset: Dataset | None, cells: Sequence[Cell], threads: int
+    task: TaskConfig, dataset: Dataset | None, cells: Sequence[Cell], threads: int, opened: bool
 ) -> Iterator[Need]:
     settings = task.settings
     classes, size = (len(dataset.class_names), dataset.image_size) if dataset is not None else (1, 1)
     spec = ModelSpec(task.model.name, classes, size, task.model.options)
     if settings.weights_file is not None and not Path(settings.weights_file).is_file():
         yield Need(f"tasks.{task.label}: {settings.weights_file}: no such weights file")
+    elif settings.weights_file is not None and opened:
+        yield from _damaged_file(task, Path(settings.weights_file))
     if settings.weights == "pretrained":
         try:
             if not is_at_hand(spec):
@@ -132,11 +157,20 @@ def _of_victim(
         files = [
             victim_file(spec, images.identity(), settings.training, seed, threads=threads) for seed in seeds
         ]
+        if opened:
+            yield from (need for file in files if file.is_file() for need in _damaged_file(task, file))
         if dataset is None or not all(file.is_file() for file in files):
             try:
                 _build(images)
             except TaskError as error:
                 yield _missing_images(images, error)
+
+
+def _damaged_file(task: TaskConfig, file: Path) -> Iterator[Need]:
+    try:
+        check_tensors(file)
+    except FileError as error:
+        yield Need(f"tasks.{task.label}: {error}", damaged=True)
 
 
 def _of_prior(prior: Component) -> Iterator[Need]:

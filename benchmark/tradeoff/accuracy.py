@@ -1,9 +1,8 @@
-"""The accuracy of victims trained under each defense, with several seeds; each training is kept as a file."""
+"""The accuracy of victims trained under each defense, with several seeds; each training is kept."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +14,7 @@ from gifd_bench.benchmark.matrix.defense import DefenseConfig
 from gifd_bench.benchmark.matrix.task import TaskConfig
 from gifd_bench.benchmark.results.record import STRICT, read_record, write_record
 from gifd_bench.benchmark.time_limit import TimeLimit
-from gifd_bench.common.errors import FileError, StorageError, one_line
+from gifd_bench.common.errors import StorageError, one_line
 from gifd_bench.common.files import make_folder
 from gifd_bench.common.hashing import canonical, digest
 from gifd_bench.tasks.models.check import check_model
@@ -34,7 +33,7 @@ class Training:
             none, and then `reason` says why.
         epsilon, delta: of the differential privacy of the whole training, where the defense gives any.
         reason: why there is no accuracy.
-        seconds: of wall time.
+        seconds: of processor time.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -54,7 +53,7 @@ class Trainings:
         task: whose victim is trained, on its dataset's training images.
         training: how.
         held_out: how many held-out images the victim is judged by, drawn at random; `None` for all.
-        seconds: of wall time that one training may take; `None` for no limit.
+        seconds: of processor time that one training may take; `None` for no limit.
     """
 
     def __init__(
@@ -88,10 +87,10 @@ class Trainings:
         found = self.get(defense, seed)
         if found is not None:
             return found
-        began = time.monotonic()
+        began = time.process_time()
         try:
             train, held_out = self._load()
-            limit = TimeLimit(self._seconds, lambda: time.monotonic() - began)
+            limit = TimeLimit(self._seconds, lambda: time.process_time() - began)
             utility = measure_utility(
                 self._spec(train),
                 train,
@@ -108,7 +107,7 @@ class Trainings:
         except Exception as error:  # Whatever a model or a defense raises costs this training alone.
             reason = f"{type(error).__name__}: {one_line(error)}"
             numbers = {"accuracy": None, "epsilon": None, "delta": None, "reason": reason}
-        done = Training(**numbers, seconds=round(time.monotonic() - began, 3))
+        done = Training(**numbers, seconds=round(time.process_time() - began, 3))
         make_folder(self._folder)
         write_record(done, self._file(defense, seed))
         return done

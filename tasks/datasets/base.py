@@ -35,6 +35,13 @@ class Dataset(ABC):
             TaskError: its file is not an image.
         """
 
+    def damage(self, index: int) -> str | None:
+        """Why an image cannot be read, in one line; `None` where it can, or where only `image` would tell.
+
+        Unlike `image` it needs no torch, for commands that must start at once.
+        """
+        return None
+
     def __len__(self) -> int:
         return len(self.labels)
 

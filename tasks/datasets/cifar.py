@@ -13,7 +13,7 @@ import numpy as np
 
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.datasets.base import Dataset
-from gifd_bench.tasks.datasets.image_files import read_image, to_tensor
+from gifd_bench.tasks.datasets.image_files import damage_of, read_image, to_tensor
 from gifd_bench.tasks.datasets.labelled_files import read_class_folders
 from gifd_bench.tasks.datasets.root import data_root, find_folder
 from gifd_bench.tasks.errors import TaskError
@@ -116,6 +116,11 @@ class Cifar(Dataset):
     def image(self, index: int) -> Tensor:
         item = self._images[index]
         return read_image(item, self.image_size) if isinstance(item, Path) else to_tensor(item)
+
+    def damage(self, index: int) -> str | None:
+        # The archive was read whole, and its sums are right.
+        item = self._images[index]
+        return damage_of(item) if isinstance(item, Path) else None
 
     def _read_archive(
         self, base: Path, split: str, download: bool

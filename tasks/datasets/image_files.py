@@ -42,6 +42,27 @@ def read_image(path: Path, size: int) -> Tensor:
     Raises:
         TaskError: not an image, a damaged one, one of more than `MAX_PIXELS`, or one of more than 8 bits.
     """
+    from PIL import Image
+
+    square = centre_square(_read_rgb(path))
+    if square.width != size:
+        pooled = square.width > size
+        filter_ = Image.Resampling.BOX if pooled else Image.Resampling.BICUBIC
+        square = square.resize((size, size), filter_)
+    return to_tensor(np.asarray(square))
+
+
+def damage_of(path: Path) -> str | None:
+    """Why a file is no image that `read_image` reads, in one line; `None` where it is one."""
+    try:
+        _read_rgb(path)
+    except TaskError as error:
+        return str(error)
+    return None
+
+
+def _read_rgb(path: Path) -> Image:
+    """A whole image, upright, in RGB; errors as of `read_image`."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -50,18 +71,12 @@ def read_image(path: Path, size: int) -> Tensor:
                 raise ValueError(f"{image.width}x{image.height} is more than {MAX_PIXELS:,} pixels")
             if image.mode.startswith(("I", "F")):  # Pillow would clip these to white.
                 raise ValueError("more than 8 bits per channel")
-            rgb = ImageOps.exif_transpose(image).convert("RGB")
+            return ImageOps.exif_transpose(image).convert("RGB")
     except UnidentifiedImageError as error:
         raise TaskError(f"{path}: not a {', '.join(FORMATS)} image, or damaged") from error
     except (*DAMAGE, Image.DecompressionBombError) as error:
         detail = one_line(error)
         raise TaskError(f"{path}: not an image that can be read ({detail})") from error
-    square = centre_square(rgb)
-    if square.width != size:
-        pooled = square.width > size
-        filter_ = Image.Resampling.BOX if pooled else Image.Resampling.BICUBIC
-        square = square.resize((size, size), filter_)
-    return to_tensor(np.asarray(square))
 
 
 def centre_square(image: Image) -> Image:

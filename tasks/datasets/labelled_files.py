@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gifd_bench.tasks.datasets.base import Dataset
-from gifd_bench.tasks.datasets.image_files import check_size, list_folders, list_images, read_image
+from gifd_bench.tasks.datasets.image_files import (
+    check_size,
+    damage_of,
+    list_folders,
+    list_images,
+    read_image,
+)
 from gifd_bench.tasks.errors import TaskError
 
 if TYPE_CHECKING:
@@ -48,6 +54,9 @@ class FileDataset(Dataset):
 
     def image(self, index: int) -> Tensor:
         return read_image(self.paths[index], self.image_size)
+
+    def damage(self, index: int) -> str | None:
+        return damage_of(self.paths[index])
 
 
 def read_class_folders(dataset: str, folder: Path, classes: tuple[str, ...] | None = None) -> LabelledFiles:

@@ -10,18 +10,23 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from gifd_bench.benchmark.attacks.ig import IG
+from gifd_bench.benchmark.commands.plan import run as plan
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.results.output_folder import first_difference
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.metrics import SSIM
+from gifd_bench.common.errors import FileError
+from gifd_bench.common.files import write_tensors
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import load_observation
 from gifd_bench.tasks.truth import Truth
-from tests.benchmark.helpers import reconstructions, run, tiny_matrix
+from tests.benchmark.helpers import reconstructions, run, tiny_matrix, write_config
 
 
 def test_every_cell_is_a_row_with_its_numbers(tmp_path: Path) -> None:
@@ -239,3 +244,81 @@ def test_what_a_cell_held_is_freed_when_it_has_ended(
         gc.enable()
     assert len(held) == 4
     assert most == 1
+
+
+def damaged_folder(folder: Path) -> dict[str, Any]:
+    """A task of two images, the first of which is cut off."""
+    for name in "ab":
+        (folder / "set" / name).mkdir(parents=True)
+        Image.effect_noise((64, 64), 50).convert("RGB").save(folder / "set" / name / "1.png")
+    damaged = folder / "set" / "a" / "1.png"
+    damaged.write_bytes(damaged.read_bytes()[:2000])
+    return {
+        "dataset": {"use": "folder", "root": str(folder / "set"), "size": 16},
+        "model": {"use": "convnet", "width": 2},
+    }
+
+
+def test_a_damaged_image_is_foretold_by_the_plan_and_costs_its_own_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {
+        "tasks": {"t": damaged_folder(tmp_path)},
+        "targets": [0, 1],
+        "attacks": {"ig": {"iterations": 2}},
+    }
+    assert plan([str(write_config(tmp_path, **changes))]) == 1
+    printed = capsys.readouterr().out
+    assert "damaged, so that the cells that need it will fail" in printed
+    assert "target 0:" in printed
+    assert "target 1:" not in printed
+    run(tiny_matrix(tmp_path, **changes), tmp_path / "out")
+    rows = rows_of(RunFolder(tmp_path / "out"))
+    assert {(row.target, row.status) for row in rows} == {(0, "failed"), (1, "done")}
+
+
+def test_a_victim_that_cannot_be_kept_is_used_from_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A file in the place of the cache, which not even root can write below.
+    (tmp_path / "home").write_text("no folder")
+    monkeypatch.setenv("GIFD_BENCH_CACHE", str(tmp_path / "home"))
+    task = {
+        "dataset": {"use": "photos", "size": 16},
+        "model": {"use": "convnet", "width": 2},
+        "weights": "trained",
+        "training": {"epochs": 1, "batch_size": 5},
+    }
+    matrix = tiny_matrix(tmp_path, tasks={"photos": task}, attacks={"ig": {"iterations": 2}})
+    assert run(matrix, tmp_path / "out").ended == ["done"] * 2
+    assert "used from memory" in caplog.text
+
+
+def test_code_that_exits_and_tensors_that_no_file_holds_cost_their_own_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave(self: Any, images: Any) -> Any:
+        raise SystemExit(3)
+
+    monkeypatch.setattr(IG, "penalty", leave)
+    assert run(tiny_matrix(tmp_path), tmp_path / "out").ended == ["failed", "done"] * 2
+    with pytest.raises(FileError, match="cannot be written as safetensors"):
+        write_tensors(tmp_path / "it.safetensors", {"a": torch.zeros(2, 2).to_sparse()})
+    assert not (tmp_path / "it.safetensors").exists()
+
+
+def test_a_metric_that_fails_is_a_missing_value_and_the_reconstruction_was_written_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def deep(self: Any, images: Any, truths: Any, observation: Any) -> Any:
+        seen.append(len(list(tmp_path.glob("out/cells/*/reconstruction.safetensors"))) > 0)
+        raise RuntimeError("the image is too small for this backbone")
+
+    monkeypatch.setattr(SSIM, "__call__", deep)
+    assert run(tiny_matrix(tmp_path), tmp_path / "out").ended == ["done"] * 4
+    rows = rows_of(RunFolder(tmp_path / "out"))
+    assert all(row.ssim is None and row.psnr is not None for row in rows)
+    assert all("ssim: RuntimeError: the image is too small" in (row.reason or "") for row in rows)
+    assert seen == [True] * 4

@@ -271,3 +271,38 @@ def test_no_disk_to_write_to_is_one_line_and_damages_nothing(
         assert "cannot be made" in capsys.readouterr().err
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_workers_that_die_without_a_cell_getting_further_are_not_started_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gifd_bench.benchmark.launch.local.POLL", 0.01)
+    started = 0
+
+    class Counted(WorkerSettings):
+        def command(self, folder: Path) -> list[str]:
+            nonlocal started
+            started += 1
+            return [sys.executable, "-S", "-c", "raise SystemExit(1)"]
+
+    with pytest.raises(BenchmarkError, match="die again"):
+        LocalLauncher(2, Counted()).run(opened(tmp_path / "out", tmp_path), lambda _: None, lambda: False)
+    assert started <= 2 * (DEATHS + 2)
+
+
+def test_workers_that_find_nothing_to_do_are_started_later_and_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gifd_bench.benchmark.launch.local.POLL", 0.05)
+    started = 0
+
+    class Counted(WorkerSettings):
+        def command(self, folder: Path) -> list[str]:
+            nonlocal started
+            started += 1
+            return [sys.executable, "-S", "-c", ""]
+
+    deadline = time.monotonic() + 5
+    out = opened(tmp_path / "out", tmp_path)
+    assert not LocalLauncher(1, Counted()).run(out, lambda _: None, lambda: time.monotonic() > deadline)
+    assert 2 <= started <= 9
