@@ -15,6 +15,7 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
 from gifd_bench.benchmark.matrix.files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
+from gifd_bench.benchmark.matrix.sweep import Swept, without_sweeps
 from gifd_bench.benchmark.matrix.task import TaskConfig
 from gifd_bench.benchmark.matrix.where import Override, Where
 from gifd_bench.common.errors import UserError
@@ -122,6 +123,8 @@ def load_matrix(name: str, overrides: Sequence[str] = ()) -> Matrix:
         name: see `find_config`.
         overrides: command-line arguments such as `--attacks.gifd.iterations=300`, or
             `--attacks+=my_package:MyAttack` for one more attack (likewise defenses, priors and metrics).
+            A list for an option that takes no list, `--defenses.noise.std=[0.01, 0.1]`, makes one entry a
+            value; see `without_sweeps`.
 
     Raises:
         BenchmarkError: anything wrong, with the file and the key.
@@ -152,7 +155,10 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
     for key in content:
         if key not in KEYS:
             raise BenchmarkError(unknown("key", str(key), list(KEYS)))
-    resolver = Resolver(overrides)
+    axes = {axis: labelled(content.get(axis), axis) for axis in (*AXES, "metrics")}
+    swept = without_sweeps(axes, {**COMPONENTS, "tasks": "task", "defenses": "defense"}, overrides)
+    entries = swept.entries
+    resolver = Resolver(swept.overrides)
     resolver.parser.add_argument("--name", type=str, default=stem)
     resolver.parser.add_argument("--description", type=str, default="")
     for axis in ("targets", "seeds"):
@@ -160,26 +166,25 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
     resolver.parser.add_argument("--excludes", type=list[Where], default=[])
     resolver.parser.add_argument("--overrides", type=list[Override], default=[])
     resolver.parser.add_argument("--needs_gpu", type=bool, default=False)
-    axes = {axis: labelled(content.get(axis), axis) for axis in (*AXES, "metrics")}
     for key, value in content.items():
         if key not in axes:
             resolver.set(key, value)
-    for label, spec in axes["tasks"].items():
-        resolver.declare_task(f"tasks.{label}", label, spec)
-    for label, spec in axes["defenses"].items():
-        resolver.declare_defense(f"defenses.{label}", label, spec)
+    for entry in entries["tasks"]:
+        resolver.declare_task(f"tasks.{entry.key}", entry.default, entry.spec)
+    for entry in entries["defenses"]:
+        resolver.declare_defense(f"defenses.{entry.key}", entry.default, entry.spec)
     for axis, kind in COMPONENTS.items():
-        for label, spec in axes[axis].items():
-            resolver.declare(kind, f"{axis}.{label}", label, spec)
+        for entry in entries[axis]:
+            resolver.declare(kind, f"{axis}.{entry.key}", entry.default, entry.spec)
     resolver.parse()
     components = {
-        axis: tuple(resolver.component(kind, f"{axis}.{label}", label) for label in axes[axis])
+        axis: tuple(resolver.component(kind, f"{axis}.{one.key}", one.label) for one in entries[axis])
         for axis, kind in COMPONENTS.items()
     }
     matrix = Matrix(
         name=resolver.value("name"),
-        tasks=tuple(resolver.task(f"tasks.{label}", label) for label in axes["tasks"]),
-        defenses=tuple(resolver.defense(f"defenses.{label}", label) for label in axes["defenses"]),
+        tasks=tuple(resolver.task(f"tasks.{one.key}", one.label) for one in entries["tasks"]),
+        defenses=tuple(resolver.defense(f"defenses.{one.key}", one.label) for one in entries["defenses"]),
         priors=components["priors"],
         attacks=components["attacks"],
         metrics=components["metrics"],
@@ -188,11 +193,11 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
         with_prior=frozenset(
             attack.label for attack in components["attacks"] if ATTACKS.find(attack.name).needs_prior
         ),
-        excludes=tuple(_listed(where) for where in resolver.value("excludes")),
+        excludes=tuple(_listed(where, swept) for where in resolver.value("excludes")),
         needs_gpu=resolver.value("needs_gpu"),
     )
     _check(matrix)
-    overridden = replace(matrix, overrides=_overrides(matrix, resolver.value("overrides")))
+    overridden = replace(matrix, overrides=_overrides(matrix, resolver.value("overrides"), swept))
     if next(overridden.cells(), None) is None:
         raise BenchmarkError("excludes: no cell is left")
     return overridden
@@ -203,9 +208,16 @@ def _numbers(value: int | list[int]) -> tuple[int, ...]:
     return tuple(range(value) if isinstance(value, int) else value)
 
 
-def _listed(where: Mapping[str, Any]) -> Where:
-    """With lists alone, as `Where.given` has them, so that it equals what is read back."""
-    return Where(**Where(**where).given)  # type: ignore[arg-type]
+def _listed(where: Mapping[str, Any], swept: Swept) -> Where:
+    """With lists alone, as `Where.given` has them, so that it equals what is read back.
+
+    The label of a sweep stands for all of its entries.
+    """
+    given = {
+        axis: [one for label in wanted for one in swept.labels.get(axis, {}).get(str(label), [label])]
+        for axis, wanted in Where(**where).given.items()
+    }
+    return Where(**given)  # type: ignore[arg-type]
 
 
 def _changed(attack: Component, changes: Iterable[Mapping[str, Any]]) -> Component:
@@ -215,12 +227,12 @@ def _changed(attack: Component, changes: Iterable[Mapping[str, Any]]) -> Compone
     return replace(attack, options=options)
 
 
-def _overrides(matrix: Matrix, specs: Sequence[Mapping[str, Any]]) -> tuple[Override, ...]:
+def _overrides(matrix: Matrix, specs: Sequence[Mapping[str, Any]], swept: Swept) -> tuple[Override, ...]:
     """One override for each attack that one of the file's names, with its options resolved."""
     found = []
     attacks = {attack.label: attack for attack in matrix.attacks}
     for number, spec in enumerate(specs):
-        key, when, options = f"overrides[{number}]", _listed(spec["when"]), spec["set"]
+        key, when, options = f"overrides[{number}]", _listed(spec["when"], swept), spec["set"]
         when.check(f"{key}.when", _labels(matrix))
         if when.attacks is None:
             raise BenchmarkError(f"{key}.when.attacks: say which attacks' options are set")
