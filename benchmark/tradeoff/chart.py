@@ -1,0 +1,110 @@
+"""The trade-off as a chart: what a setting leaks against the accuracy that it leaves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gifd_bench.benchmark.statistics.interval import Interval
+from gifd_bench.benchmark.tradeoff.points import Leak, Point
+from gifd_bench.common.files import written_whole
+
+Read = Callable[[Leak], Interval]
+MARKERS = "osD^vP*X<>"
+SIZE = (9.5, 4.2)
+DPI = 150
+
+
+def write_chart(points: Sequence[Point], path: Path) -> None:
+    """Write the chart of one task; its format is the suffix of the path, such as .svg or .png.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    figure = Figure(figsize=SIZE, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    drawn = [point for point in points if point.accuracy is not None and point.best is not None]
+    _draw(left, drawn, lambda leak: leak.identified)
+    left.set_ylabel("images identified by the best attack")
+    left.set_ylim(-0.05, 1.08)
+    _draw(right, drawn, lambda leak: leak.ssim)
+    right.set_ylabel("SSIM under the best attack")
+    for axes in (left, right):
+        axes.set_xlabel("accuracy of the victim")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.grid(alpha=0.3)
+    left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    with written_whole(path) as partial:
+        figure.savefig(partial, format=path.suffix.removeprefix("."), dpi=DPI)
+
+
+def _draw(axes: Axes, points: Sequence[Point], leak: Read) -> None:
+    kinds = list(dict.fromkeys(point.kind for point in points))
+    for number, kind in enumerate(kinds):
+        mine = [point for point in points if point.kind == kind]
+        for position, point in enumerate(mine):
+            _one(axes, point, leak, number, kind if position == 0 else None)
+    front = pareto(points, leak)
+    axes.step(
+        [point.accuracy.mean for point in front if point.accuracy],
+        [leak(point.best).mean for point in front if point.best],
+        where="post",
+        color="0.5",
+        linewidth=1,
+        linestyle="--",
+        zorder=0,
+        label="nothing better was found" if points else None,
+    )
+
+
+def _one(axes: Axes, point: Point, leak: Read, number: int, label: str | None) -> None:
+    assert point.accuracy is not None
+    assert point.best is not None
+    value: Interval = leak(point.best)
+    axes.errorbar(
+        point.accuracy.mean,
+        value.mean,
+        xerr=_reach(point.accuracy),
+        yerr=_reach(value),
+        fmt=MARKERS[number % len(MARKERS)],
+        color=f"C{number % 10}",
+        elinewidth=0.7,
+        capsize=2,
+        markersize=6,
+        label=label,
+    )
+    if point.strength:
+        text = point.strength.split(", ")[-1].rsplit(" ", 1)[-1]
+        axes.annotate(
+            text, (point.accuracy.mean, value.mean), (5, 5), textcoords="offset points", fontsize=7
+        )
+
+
+def pareto(points: Sequence[Point], leak: Read) -> list[Point]:
+    """The points that no other one beats in accuracy and in what leaks at once, by rising accuracy.
+
+    Args:
+        points: those with an accuracy and a leak count.
+        leak: what is read of a leak; less is better for the defender.
+    """
+    pairs = [(p.accuracy.mean, leak(p.best).mean, p) for p in points if p.accuracy and p.best]
+    front: list[Point] = []
+    lowest = math.inf
+    for _, leaked, point in sorted(pairs, key=lambda pair: (-pair[0], pair[1])):
+        if leaked < lowest:
+            front.append(point)
+            lowest = leaked
+    return front[::-1]
+
+
+def _reach(interval: Interval) -> list[list[float]] | None:
+    """How far an interval reaches below and above its mean, as matplotlib takes it."""
+    if interval.low is None or interval.high is None:
+        return None
+    return [[interval.mean - interval.low], [interval.high - interval.mean]]
