@@ -37,6 +37,13 @@ if TYPE_CHECKING:
     from gifd_bench.priors.base import UNKNOWN_CLASS as UNKNOWN_CLASS
     from gifd_bench.priors.base import Prior as Prior
     from gifd_bench.priors.base import State as State
+    from gifd_bench.tasks.capture.flower import flower_mod as flower_mod
+    from gifd_bench.tasks.capture.flower import from_flower as from_flower
+    from gifd_bench.tasks.capture.frameworks import CaptureCallback as CaptureCallback
+    from gifd_bench.tasks.capture.frameworks import from_nvflare as from_nvflare
+    from gifd_bench.tasks.capture.frameworks import opacus_defense as opacus_defense
+    from gifd_bench.tasks.capture.step import Capture as Capture
+    from gifd_bench.tasks.capture.step import capture as capture
     from gifd_bench.tasks.client import ClientSettings as ClientSettings
     from gifd_bench.tasks.client import FedAvg as FedAvg
     from gifd_bench.tasks.datasets.base import Dataset as Dataset
@@ -54,6 +61,8 @@ if TYPE_CHECKING:
 _MODULES = {
     "Attack": "benchmark.attacks.base",
     "AttackOptions": "benchmark.attacks.options",
+    "Capture": "tasks.capture.step",
+    "CaptureCallback": "tasks.capture.frameworks",
     "ClientSettings": "tasks.client",
     "Dataset": "tasks.datasets.base",
     "Defense": "tasks.defenses.base",
@@ -77,8 +86,13 @@ _MODULES = {
     "Truth": "tasks.truth",
     "UNKNOWN_CLASS": "priors.base",
     "UserError": "common.errors",
+    "capture": "tasks.capture.step",
+    "flower_mod": "tasks.capture.flower",
+    "from_flower": "tasks.capture.flower",
+    "from_nvflare": "tasks.capture.frameworks",
     "infer_labels": "benchmark.inversion.labels.rules",
     "invert": "benchmark.shortcuts",
+    "opacus_defense": "tasks.capture.frameworks",
     "score": "benchmark.scoring.scorer",
 }
 
