@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from gifd_bench.benchmark.scoring.base import MetricMissing as MetricMissing
     from gifd_bench.benchmark.scoring.scorer import Scores as Scores
     from gifd_bench.benchmark.scoring.scorer import score as score
+    from gifd_bench.benchmark.self_check import LayerCheck as LayerCheck
+    from gifd_bench.benchmark.self_check import ObservationCheck as ObservationCheck
+    from gifd_bench.benchmark.self_check import check_observation as check_observation
     from gifd_bench.benchmark.shortcuts import invert as invert
     from gifd_bench.common.errors import UserError as UserError
     from gifd_bench.priors.base import UNKNOWN_CLASS as UNKNOWN_CLASS
@@ -70,11 +73,13 @@ _MODULES = {
     "Imitation": "tasks.defenses.base",
     "KnownDefense": "tasks.observation",
     "Loss": "tasks.losses",
+    "LayerCheck": "benchmark.self_check",
     "Lane": "benchmark.inversion.search",
     "Metric": "benchmark.scoring.base",
     "MetricMissing": "benchmark.scoring.base",
     "ModelSpec": "tasks.models.spec",
     "Observation": "tasks.observation",
+    "ObservationCheck": "benchmark.self_check",
     "Prior": "priors.base",
     "PrivateBatch": "tasks.defenses.base",
     "Reconstruction": "benchmark.inversion.reconstruction",
@@ -86,6 +91,7 @@ _MODULES = {
     "Truth": "tasks.truth",
     "UNKNOWN_CLASS": "priors.base",
     "UserError": "common.errors",
+    "check_observation": "benchmark.self_check",
     "capture": "tasks.capture.step",
     "flower_mod": "tasks.capture.flower",
     "from_flower": "tasks.capture.flower",
