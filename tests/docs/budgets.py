@@ -25,6 +25,7 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
     r"completion\b": (),
     r"observe\b.*--task.model.use=convnet": ("--task.model.width=2",),
     r"observe\b.*torchvision": (),
+    r"observe --check\b": (),
     r"run my_matrix.yaml": ("--attacks.gifd.iterations=1", "--targets=1", "--jobs=1"),
     r"attack\b": ("--attack.iterations=1",),
     r"utility\b": ("--epochs=1", "--limit=8", "--batch-size=8"),
