@@ -10,10 +10,12 @@ from rich.console import Console
 
 from gifd_bench.benchmark.audit import Auditor
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.inversion.reconstruction import doubt_about
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.results.audit_folder import AuditFolder
 from gifd_bench.benchmark.runner import StopRequest
 from gifd_bench.common.errors import ExitStatus
+from gifd_bench.common.files import read_tensors
 from gifd_bench.tasks.observation_file import load_observation
 
 EPILOG = """options of the attack and of the prior follow, for example
@@ -60,5 +62,8 @@ def run(arguments: list[str]) -> int:
     answer = folder.read()
     console.print(f"classes: {', '.join(answer.class_names)}", markup=False)
     console.print(f"matching loss: {answer.matching_loss:.4g}", markup=False)
+    doubt = doubt_about(answer.matching_loss, read_tensors(folder.reconstruction)["curve"])
+    if doubt is not None:
+        console.print(f"but {doubt}", markup=False, soft_wrap=True)
     console.print(f"images: {folder.picture}", markup=False, soft_wrap=True)
     return 0

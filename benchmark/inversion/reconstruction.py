@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.inversion.choices import Path
@@ -55,3 +57,35 @@ class Reconstruction:
     curve: Tensor
     label_probabilities: Tensor | None = None
     path: Path | None = None
+
+    @property
+    def doubt(self) -> str | None:
+        """Why this answer says nothing of how safe the update is; see `doubt_about`."""
+        return doubt_about(self.matching_loss, self.curve)
+
+
+# A search of fewer iterations has not had the time to come down.
+ENOUGH = 50
+
+
+def doubt_about(matching_loss: float, curve: Tensor) -> str | None:
+    """Why a poor reconstruction is no sign of safety, in one sentence; `None` where nothing says so.
+
+    Args:
+        matching_loss: of the answer.
+        curve: (iterations,) matching loss of each iterate.
+    """
+    ask = "; whoever has the images can ask gb.check_observation, or gifd-bench observe --check"
+    if abs(matching_loss - 1) <= 1e-6:
+        return (
+            "the matching loss is 1: no candidate's update has anything in common with the one that was "
+            f"observed, so that it is described wrongly, or is zero{ask}"
+        )
+    finite = curve[torch.isfinite(curve)]
+    first = float(finite[0]) if len(finite) else math.nan
+    if len(curve) >= ENOUGH and matching_loss > 0.9 * first:
+        return (
+            f"the matching loss has not come down (from {first:.4g} to {matching_loss:.4g}): the update is "
+            f"described wrongly, or hidden by a defense, and this is not to be taken for safety{ask}"
+        )
+    return None
