@@ -135,6 +135,7 @@ class Runner:
             self._run_waiting(matrix.name, waiting, math.inf if most is None else most)
 
     def _run_waiting(self, matrix: str, waiting: Sequence[Cell], left: float) -> None:
+        first = True
         for cell in waiting:
             folder = self.run.cell(cell)
             if left == 0:
@@ -154,6 +155,10 @@ class Runner:
                     # An attack and its Trainer refer to each other, and hold victim and observation: with
                     # large ones, Python would be out of memory before it looked for such cycles itself.
                     gc.collect()
+                if first:
+                    # It has imported what it needed, and built what all cells share.
+                    gc.freeze()
+                    first = False
                 left -= 1
 
     def _run_cell(self, matrix: str, cell: Cell, folder: CellFolder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import re
@@ -109,9 +110,8 @@ class Component:
         Raises:
             BenchmarkError: it does not take them.
         """
-        parser, parsed = self._parsed
-        found = vars(parser.instantiate(parsed)).get("it")
-        return vars(found) if found else {}
+        # Whoever is built of them may change them.
+        return copy.deepcopy(self._arguments)
 
     def build(self) -> Any:
         """A new instance.
@@ -133,6 +133,13 @@ class Component:
         """
         parser, parsed = self._parse({**self.options, **changes})
         return replace(self, options=plain(parser, parsed).get("it") or {})
+
+    @cached_property
+    def _arguments(self) -> dict[str, Any]:
+        """Cells share their components, and making the values takes longer than building."""
+        parser, parsed = self._parsed
+        found = vars(parser.instantiate(parsed)).get("it")
+        return vars(found) if found else {}
 
     @cached_property
     def _parsed(self) -> tuple[ArgumentParser, Namespace]:
