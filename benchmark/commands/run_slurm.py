@@ -26,7 +26,11 @@ def add_slurm_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--gpus", type=int, default=default.gpus, help="of a job")
     group.add_argument("--job-memory", type=float, metavar="GIB", help="of a job")
     group.add_argument("--parallel", type=int, default=default.parallel, help="jobs at a time")
-    group.add_argument("--chunk", type=int, help="cells of a job; default: about ten minutes of them")
+    group.add_argument(
+        "--chunk",
+        type=int,
+        help="cells of a job; default: about ten minutes of them, by the cells that are done",
+    )
     group.add_argument(
         "--notice", type=int, metavar="SECONDS", default=default.notice, help="before a job's time is up"
     )
@@ -68,7 +72,7 @@ def run_on_slurm(
                 display.show(status)
                 if status.ended == status.cells:
                     return True
-                time.sleep(SECONDS)
+                time.sleep(reader.pause(SECONDS))
         except KeyboardInterrupt:
             console.print(f"the jobs go on; scancel {jobs[0].split('_')[0]} ends them", markup=False)
             return False

@@ -47,6 +47,6 @@ def run(arguments: list[str]) -> int:
                 display.show(status)
                 if not options.watch or status.ended == status.cells:
                     return 0
-                time.sleep(SECONDS)
+                time.sleep(reader.pause(SECONDS))
         except KeyboardInterrupt:
             return 0

@@ -10,17 +10,14 @@ import time
 from collections.abc import Callable
 
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.launch.status import Status, StatusReader
+from gifd_bench.benchmark.launch.status import LONGEST_PAUSE, Status, StatusReader
 from gifd_bench.benchmark.launch.worker import WorkerSettings
 from gifd_bench.benchmark.results.claims import DEATHS
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.common.errors import ExitStatus
 
-# Seconds between two looks at the folder: at first, and at most.
+# Seconds between two looks at the folder, at least.
 POLL = 0.5
-LONGEST_POLL = 60.0
-# What the looks may take of a processor's time.
-SHARE = 0.01
 # Workers in a row, for each job, that may die without any cell getting further. A cell that kills whoever
 # runs it is blamed after `DEATHS` of them and ends as failed, so that more than these are not its fault.
 FRUITLESS = DEATHS + 1
@@ -100,9 +97,7 @@ class LocalLauncher:
         ended_at_last_start = -1
         try:
             while True:
-                began = time.monotonic()
                 status = reader.read()
-                took = time.monotonic() - began
                 show(status)
                 if stop():
                     return status.ended == status.cells
@@ -116,7 +111,7 @@ class LocalLauncher:
                     # One that found nothing to do leaves the last cells to whoever else runs them: the
                     # next one is started later and later.
                     idle = idle + 1 if ended_before == ended_at_last_start else 0
-                    pause_until = time.monotonic() + min(LONGEST_POLL, POLL * (2.0**idle - 1))
+                    pause_until = time.monotonic() + min(LONGEST_PAUSE, POLL * (2.0**idle - 1))
                     if fruitless > FRUITLESS * self.jobs:
                         raise BenchmarkError(
                             "workers die again and again; see log.txt in the cells' folders; the last one "
@@ -130,7 +125,7 @@ class LocalLauncher:
                         workers.append(Worker(self.settings.command(run.path), run.threads))
                         ended_at_last_start = ended_before
                 # Looking takes no more than a hundredth of the time.
-                _sleep(max(POLL, min(LONGEST_POLL, took / SHARE)), workers, stop)
+                _sleep(reader.pause(POLL), workers, stop)
         finally:
             _end(workers)
             show(reader.read())

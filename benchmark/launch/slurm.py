@@ -39,7 +39,8 @@ class SlurmSettings:
         memory_gib: of a job; `None` for the cluster's default.
         parallel: jobs that run at a time, at most.
         chunk: cells that a job runs before it ends, so that small cells share a job; `None` for as many as
-            take about ten minutes, by the cells of the run that are done, or one where none is.
+            take about ten minutes, by the cells of the run that are done, but no more than an equal share
+            of the jobs that run at a time; that share where none is done.
         notice: seconds before the time limit at which a job is told.
     """
 
@@ -101,9 +102,10 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
     Raises:
         BenchmarkError: there is no Slurm here, or it takes no such job.
     """
-    waiting, chunk = _waiting(run), slurm.chunk or chunk_of(run)
+    waiting = _waiting(run)
     if not waiting:
         return []
+    chunk = slurm.chunk or chunk_of(run, len(waiting), slurm.parallel)
     # Each job begins at cells of its own, so that no two look at the same ones.
     array = [
         SlurmJob(run.path.resolve(), replace(settings, most=chunk, start=position))
@@ -135,12 +137,23 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
         raise BenchmarkError(f"Slurm takes no such job: {one_line(error)}") from error
 
 
-def chunk_of(run: RunFolder) -> int:
-    """How many cells take about ten minutes, by those of the run that are done; one where none is, because
-    nothing is known of them."""
+def chunk_of(run: RunFolder, waiting: int, parallel: int) -> int:
+    """How many cells a job is given: what takes about ten minutes, by the cells that are done, so that the
+    seconds that a job takes to start are few beside it.
+
+    While none is done nothing is known of their pace, and each of the jobs that run at a time gets an equal
+    share, so that no job starts more often than it must. Nor is it ever more than that share, which would
+    leave others with nothing to do.
+
+    Args:
+        run: opened for its matrix.
+        waiting: cells that have not ended.
+        parallel: jobs that run at a time.
+    """
+    share = -(-waiting // parallel)
     records = (folder.read() for _, folder in run.cells() if folder.ended())
     seconds = [record.seconds for record in records if record.status == "done" and record.seconds]
-    return max(1, round(JOB_SECONDS / fmean(seconds))) if seconds else 1
+    return max(1, min(share, round(JOB_SECONDS / fmean(seconds)))) if seconds else share
 
 
 def largest_array() -> int:

@@ -15,6 +15,9 @@ from gifd_bench.benchmark.results.run_folder import RunFolder
 
 # A claim whose process has written no progress for so long may be of a dead one.
 SILENT = 120.0
+# What looking again and again may take of a processor's time, and the longest pause between two looks.
+SHARE = 0.01
+LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,25 @@ class StatusReader:
         self._run = run
         self._waiting: Sequence[tuple[Cell, CellFolder]] = list(run.cells())
         self._ended: Counter[str] = Counter()
+        self._took = 0.0
 
     def read(self) -> Status:
         """The status now."""
+        began = time.monotonic()
+        status = self._read()
+        self._took = time.monotonic() - began
+        return status
+
+    def pause(self, least: float) -> float:
+        """Seconds to wait before the next look: in proportion to what the last one took, since a look at
+        very many cells takes a while.
+
+        Args:
+            least: seconds, where looking takes next to nothing.
+        """
+        return max(least, min(LONGEST_PAUSE, self._took / SHARE))
+
+    def _read(self) -> Status:
         waiting, running = [], []
         counts: Counter[str] = Counter()
         begun = self._run.begun() if self._waiting else frozenset()

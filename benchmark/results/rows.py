@@ -23,6 +23,7 @@ class Row:
     Attributes:
         status: `done`, `failed`, `skipped`, or `pending` while the cell has not ended.
         images: how many images the metrics are over.
+        path: how updates were matched: `factored`, `general` or `mixed`; `None` where it is not known.
         reason: why the cell failed or was skipped, or why a metric could not be had.
         extra: means of the metrics that the matrix names beside the bundled ones, by name; each is a
             column.
@@ -52,6 +53,7 @@ class Row:
     matching_loss: float | None
     gradient_evaluations: int | None
     seconds: float | None
+    path: str | None
     reason: str | None
     extra: Mapping[str, float | None] = field(default_factory=dict)
     cell: Cell = field(kw_only=True, repr=False)
@@ -144,6 +146,7 @@ def row_of(cell: Cell, folder: CellFolder, extra: Sequence[str] = ()) -> Row:
         matching_loss=record.matching_loss if record else None,
         gradient_evaluations=record.gradient_evaluations if record else None,
         seconds=record.seconds if record else None,
+        path=record.path if record else None,
         reason=record.reason if record else None,
         extra={metric: mean(metric) for metric in extra},
         cell=cell,

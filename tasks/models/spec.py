@@ -84,8 +84,8 @@ class ModelSpec:
         except UserError as error:
             raise TaskError(str(error)) from error
         with torch.random.fork_rng(devices=[]):
-            # The CPU's generator alone: `torch.manual_seed` also takes a note for each kind of device that is
-            # not in use, with the whole stack, which takes longer than building a small model.
+            # The CPU's generator alone: `torch.manual_seed` also notes the whole stack for each kind of
+            # device that is not in use, which takes longer than building a small model.
             torch.default_generator.manual_seed(seed)
             try:
                 built = model(**self._arguments(inspect.signature(model)))

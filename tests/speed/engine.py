@@ -62,7 +62,7 @@ def answer() -> Reconstruction:
 
 
 def timed(action: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of the processor that an action takes, and what it returns: others may use the machine too."""
+    """Processor seconds of an action, since others may use the machine too, and what it returns."""
     began = time.process_time()
     result = action()
     return time.process_time() - began, result
