@@ -92,7 +92,7 @@ class Observation:
     def _victim(self) -> nn.Module:
         victim = self.rebuilt_victim() if self._own_victim is None else self._own_victim
         with suppress(Exception):  # A model that does not take its images is told of where it is used.
-            give_second_derivatives(victim, torch.zeros(1, *self.model.image_shape))
+            give_second_derivatives(victim, torch.zeros(1, *self.model.image_shape, device="cpu"))
         return victim
 
     def trained(self) -> list[str]:

@@ -36,7 +36,9 @@ class DLG(PixelSearch):
 
     def fixed_labels(self) -> Tensor:
         # Labels that are searched are not inferred first, which some models and updates do not allow.
-        return torch.empty(0, dtype=torch.int64) if self._searches_labels() else super().fixed_labels()
+        if self._searches_labels():
+            return torch.empty(0, dtype=torch.int64, device=self.device)
+        return super().fixed_labels()
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
         start = dict(super().begin(stage, lane, ended).searched)

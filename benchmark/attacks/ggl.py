@@ -41,9 +41,11 @@ class GGL(GeneratorSearch):
     options: GGLOptions
 
     def prepare(self) -> None:
-        every_class = torch.arange(len(self.prior.class_names), device=self.device)
-        known = self.prior.initial_state(every_class, torch.Generator()).tensors
-        self.spread = known[EMBEDDING].std(dim=0) if EMBEDDING in known else torch.ones(())
+        self.spread = torch.ones((), device=self.device)
+        if self.prior.class_names:
+            every_class = torch.arange(len(self.prior.class_names), device=self.device)
+            known = self.prior.initial_state(every_class, torch.Generator()).tensors
+            self.spread = known[EMBEDDING].std(dim=0) if EMBEDDING in known else self.spread
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
         # The members of a population share what is not searched, and their mean.

@@ -24,6 +24,7 @@ class PixelSearch(Attack):
         return valid_pixels(self.client.denormalise(search.searched["inputs"]))
 
     def project(self, search: Search) -> None:
-        low, high = self.client.normalise(torch.zeros(())), self.client.normalise(torch.ones(()))
         inputs = search.searched["inputs"].data
+        black = torch.zeros((), device=inputs.device)
+        low, high = self.client.normalise(black), self.client.normalise(torch.ones_like(black))
         torch.clamp(inputs, low, high, out=inputs)

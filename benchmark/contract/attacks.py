@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from jsonargparse import ArgumentParser
 
+from gifd_bench.benchmark.contract.devices import DevicesNamed
 from gifd_bench.benchmark.contract.subject import Broken, Subject, observe
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.factored import GradientProducts
@@ -164,6 +165,14 @@ def serves_every_client_or_says_why_not(subject: Subject) -> None:
                 raise Broken(f"{client}: images that are not finite")
 
 
+def names_the_device_of_every_tensor_that_it_makes(subject: Subject) -> None:
+    """No tensor is made without saying on which device, for one image and for three, with two restarts."""
+    for batch_size in (1, 3):
+        observation = observe(batch_size=batch_size)
+        with DevicesNamed():
+            subject.with_restarts(2).run(observation)
+
+
 def asks_for_a_prior_where_it_needs_one(subject: Subject) -> None:
     """With `needs_prior`, running without a prior is an error of one line; without, none is needed."""
     attack = subject.make()
@@ -207,6 +216,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     resumes_from_any_iteration_to_the_same_bytes,
     runs_under_every_defense,
     serves_every_client_or_says_why_not,
+    names_the_device_of_every_tensor_that_it_makes,
     asks_for_a_prior_where_it_needs_one,
     refuses_a_loss_that_is_never_finite,
 )

@@ -9,6 +9,7 @@ from dataclasses import FrozenInstanceError, asdict, dataclass, fields
 import torch
 from torch import Tensor
 
+from gifd_bench.benchmark.contract.devices import DevicesNamed
 from gifd_bench.benchmark.contract.subject import Broken
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.client import ClientSettings, FedAvg
@@ -155,12 +156,22 @@ def can_be_imitated(subject: DefenseSubject) -> None:
                 raise Broken(f"{where}: noise_std is {float(level)}")
 
 
+def names_the_device_of_every_tensor_that_it_makes(subject: DefenseSubject) -> None:
+    """Neither the gradient nor what is sent is computed with a tensor that names no device."""
+    for case in _cases():
+        defense = subject.make()
+        with DevicesNamed():
+            defense.gradient(case.batch, _generator())
+            defense.apply(case.update, case.batch, _generator())
+
+
 CHECKS: tuple[Callable[[DefenseSubject], None], ...] = (
     is_a_frozen_value,
     leaves_what_it_is_given_as_it_is,
     sends_an_update_of_the_same_form,
     computes_a_gradient_of_the_same_form,
     draws_from_its_generator_alone,
+    names_the_device_of_every_tensor_that_it_makes,
     takes_part_in_every_round,
     can_be_imitated,
 )

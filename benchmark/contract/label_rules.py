@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from gifd_bench.benchmark.contract.devices import DevicesNamed
 from gifd_bench.benchmark.contract.subject import Broken, small_task
 from gifd_bench.benchmark.inversion.labels.rules import LabelRule
 from gifd_bench.common.errors import UserError
@@ -75,12 +76,21 @@ def leaves_the_observation_as_it_is(rule: LabelRule) -> None:
                 raise Broken(f"it changes '{name}' of the {what}")
 
 
+def names_the_device_of_every_tensor_that_it_makes(rule: LabelRule) -> None:
+    """No tensor is made without saying on which device."""
+    for batch_size in (1, 3):
+        observation, _ = _play(batch_size)
+        with DevicesNamed():
+            _labels(rule, observation)
+
+
 CHECKS: tuple[Callable[[LabelRule], None], ...] = (
     gives_a_label_for_each_image,
     is_right_on_one_image_without_a_defense,
     gives_the_same_labels_again,
     knows_nothing_of_the_order_of_the_batch,
     leaves_the_observation_as_it_is,
+    names_the_device_of_every_tensor_that_it_makes,
 )
 
 

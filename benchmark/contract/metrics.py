@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from gifd_bench.benchmark.contract.devices import DevicesNamed
 from gifd_bench.benchmark.contract.subject import Broken, observe
 from gifd_bench.benchmark.scoring.base import Metric, MetricMissing
 from gifd_bench.tasks.datasets.photos import Photos
@@ -107,6 +109,14 @@ def has_a_name_and_a_direction(subject: MetricSubject) -> None:
         raise Broken("higher_is_better is neither True nor False")
 
 
+def names_the_device_of_every_tensor_that_it_makes(subject: MetricSubject) -> None:
+    """Comparing images makes no tensor without saying on which device."""
+    metric, observation = subject.make(), observe()
+    images, truths = _noisy(2), _photos(2)
+    with suppress(MetricMissing), torch.no_grad(), DevicesNamed():
+        metric(images, truths, observation)
+
+
 CHECKS: tuple[Callable[[MetricSubject], None], ...] = (
     has_a_name_and_a_direction,
     gives_a_finite_number_for_each_pair,
@@ -114,6 +124,7 @@ CHECKS: tuple[Callable[[MetricSubject], None], ...] = (
     judges_each_pair_by_itself,
     gives_the_same_value_again,
     leaves_images_as_they_are,
+    names_the_device_of_every_tensor_that_it_makes,
 )
 
 

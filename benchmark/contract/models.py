@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gifd_bench.benchmark.contract.devices import DevicesNamed
 from gifd_bench.benchmark.contract.subject import Broken
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.gradient import loss_gradient, trainable
@@ -127,12 +128,21 @@ def stays_as_it_is_in_evaluation_mode(subject: ModelSubject) -> None:
             raise Broken(f"running it changes '{name}'")
 
 
+def names_the_device_of_every_tensor_that_it_makes(subject: ModelSubject) -> None:
+    """A forward pass makes no tensor without saying on which device."""
+    model = subject.spec.build()
+    inputs, _ = subject.batch(2)
+    with DevicesNamed():
+        model(inputs)
+
+
 CHECKS: tuple[Callable[[ModelSubject], None], ...] = (
     gives_a_logit_for_every_class,
     draws_its_weights_from_the_seed_alone,
     has_a_gradient,
     can_be_differentiated_twice,
     stays_as_it_is_in_evaluation_mode,
+    names_the_device_of_every_tensor_that_it_makes,
 )
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gifd_bench.benchmark.contract.devices import DevicesNamed
 from gifd_bench.benchmark.contract.subject import Broken
 from gifd_bench.priors.base import LATENTS, UNKNOWN_CLASS, Prior, State
 
@@ -186,6 +187,18 @@ def takes_known_and_unknown_classes(subject: PriorSubject) -> None:
             raise Broken("two classes give the same images")
 
 
+def names_the_device_of_every_tensor_that_it_makes(subject: PriorSubject) -> None:
+    """Drawing, advancing and rendering a state makes no tensor without saying on which device."""
+    prior = subject.make()
+    for classes in (_known(prior), torch.full((2,), UNKNOWN_CLASS)):
+        with DevicesNamed():
+            state = prior.initial_state(classes, torch.Generator().manual_seed(0))
+            prior.render(state)
+            for _ in prior.stages[1:]:
+                state = prior.advance(state)
+                prior.render(state)
+
+
 CHECKS: tuple[Callable[[PriorSubject], None], ...] = (
     has_the_stages_that_it_names,
     renders_images_in_range_and_of_its_size,
@@ -197,6 +210,7 @@ CHECKS: tuple[Callable[[PriorSubject], None], ...] = (
     keeps_still_what_is_not_searched,
     shares_no_storage,
     takes_known_and_unknown_classes,
+    names_the_device_of_every_tensor_that_it_makes,
 )
 
 

@@ -56,10 +56,10 @@ class Course:
         self.stages = stages
         self.progress = Progress()
         self.best = BestIterate()
-        self.latest_loss = torch.tensor(torch.nan)
+        self.latest_loss = torch.tensor(torch.nan, device="cpu")
         self._restarts, self._at_once, self._seed = restarts, at_once, seed
         self._of_each = sum(stage.iterations for stage in stages)
-        self._curves = torch.full((restarts, self._of_each), torch.nan)
+        self._curves = torch.full((restarts, self._of_each), torch.nan, device="cpu")
         self._found: list[list[Candidate]] = [[] for _ in range(restarts)]
         self._draws = self._new_draws()
 

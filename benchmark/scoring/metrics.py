@@ -76,7 +76,10 @@ class FeatureMSE(Metric):
             raise MetricMissing(f"model '{observation.model.name}' has no linear layer")
         seen: list[Tensor] = []
         handle = layers[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-        mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (observation.mean, observation.std))
+        mean, std = (
+            torch.tensor(values, device=images.device).view(-1, 1, 1)
+            for values in (observation.mean, observation.std)
+        )
         try:
             for batch in (images, truths):
                 victim((batch - mean) / std)

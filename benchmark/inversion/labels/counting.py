@@ -82,7 +82,9 @@ def counts(observation: Observation) -> Tensor:
         as_it_is = solve(reading, predictions, batch, 1.0)
         if found.residual > as_it_is.residual / 2:
             found = as_it_is
-    return torch.repeat_interleave(torch.arange(len(found.counts)), found.counts)
+    return torch.repeat_interleave(
+        torch.arange(len(found.counts), device=found.counts.device), found.counts
+    )
 
 
 def smooth_noise(count: int, shape: tuple[int, int, int]) -> Tensor:
@@ -166,7 +168,7 @@ def rescaled(reading: Reading, predictions: Tensor, batch_size: int) -> Solution
     generator = torch.Generator().manual_seed(0)
     classes = len(reading.values)
     labels = torch.randint(classes, (DRAWS, batch_size), generator=generator)
-    drawn = torch.zeros(DRAWS, classes, dtype=torch.float64)
+    drawn = torch.zeros(DRAWS, classes, dtype=torch.float64, device=labels.device)
     drawn.scatter_add_(1, labels, torch.ones_like(labels, dtype=torch.float64))
     expected = (drawn / batch_size - predictions.mean(dim=0)).clamp(min=0).sum(dim=1).mean()
     tiny = torch.finfo(torch.float64).tiny

@@ -46,7 +46,8 @@ def find_last_layer(observation: Observation, inputs: Tensor | None = None) -> L
     Raises:
         TaskError: the model does not end in a linear layer, or that was not sent.
     """
-    given = torch.zeros(1, *observation.model.image_shape) if inputs is None else inputs
+    shape = (1, *observation.model.image_shape)
+    given = torch.zeros(shape, device="cpu") if inputs is None else inputs
     victim = copy.deepcopy(observation.victim())
     client = observation.client
     # One image has no statistics to normalise it by.
