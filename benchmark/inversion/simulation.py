@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from gifd_bench.benchmark.inversion.dropout_masks import use_masks_that_show
 from gifd_bench.benchmark.inversion.unrolling import Unrolled
 from gifd_bench.tasks.batch_norm import batch_norm_layers, set_batch_norm_training
 from gifd_bench.tasks.client import ClientSettings, FedAvg
@@ -22,7 +23,8 @@ class SimulatedClient:
 
     Local training is unrolled where its settings are known; where they are not, the update is taken for
     one step in the direction of the negative gradient, of a length that nobody knows. Defenses that the
-    attacker knows of are imitated.
+    attacker knows of are imitated. Dropout leaves out what the update of a single image shows that it left
+    out, and elsewhere nothing.
 
     Args:
         observation: all that the attacker sees.
@@ -44,6 +46,8 @@ class SimulatedClient:
             layer.momentum = 0.0
         self.names = list(observation.update)
         self._loss = self.settings.loss.function()
+        if self.settings.dropout == "train" and self.one_gradient and observation.batch_size == 1:
+            use_masks_that_show(self.victim, observation.gradient(), observation.model.image_shape)
         trained = observation.trained()
         for name, parameter in self.victim.named_parameters():
             parameter.requires_grad_(name in trained)

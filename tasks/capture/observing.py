@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -135,6 +136,13 @@ def observe_gradients(
         gradients = {name: value.grad for name, value in unwrapped(gradients).named_parameters()}
     sent = named_tensors(gradients, described.form, "gradients")
     settings = mode_of(described.model, described.spec.image_shape, client)
+    if client is None and settings.dropout == "train":
+        warnings.warn(
+            "the model draws at random in training mode (dropout or stochastic depth), and its update is "
+            "taken for one of that mode: what was drawn hides some of it from an attacker, so that a poor "
+            "reconstruction says little of an update in evaluation mode",
+            stacklevel=3,
+        )
     weights = _weights(described.model)
     moved = {n: change for n, change in _buffers(sent, described.form).items() if bool(change.any())}
     granted: ClientSettings | None = settings
