@@ -18,9 +18,10 @@ check: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What the Lightning loop costs over a bare one.
+# What a gradient evaluation takes, written into the README, and what the engine costs round an inversion.
 speed: $(VENV)/.installed
-	$(BIN)/python -m tests.speed.loop_overhead
+	$(BIN)/gifd-bench speed --attacks ig ggl gifd --markdown README.md
+	$(BIN)/python -m tests.speed.engine 100 1000 10000
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -34,6 +34,7 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
     r"check ig\b": ("--iterations=2",),
     r"check coarse.py": ("--size=4",),
     r"leaderboard build\b": (),
+    r"speed\b": ("--iterations=2", "--turns=1", "--victims=convnet", "--attacks=ig", "--lanes=1"),
     r"train-prior\b": (
         "--steps=2",
         "--save_every=2",
