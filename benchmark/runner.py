@@ -178,6 +178,9 @@ class Runner:
             # cells that need it and no others. Code from outside may even ask the process to exit.
             reason = f"{type(error).__name__}: {one_line(error)}"
             folder.write_failed(reason, traceback.format_exc(), checkpoint.spent())
+        finally:
+            # When the record is written, so that a tracker can say what became of the cell.
+            self.tracker.close()
         status = str(folder.status())
         folder.note(status)
         self.display.end(cell.title, status)
@@ -191,32 +194,29 @@ class Runner:
             folder.claim.unlink(missing_ok=True)
 
         hard_limit = self.limits.seconds if self.limits.ends_process else None
-        try:
-            prior = self._prior(cell.prior) if cell.prior else None
-            attack: Attack = cell.attack.build()
-            observation = self._observation(cell)
-            with ends_when_hung(hard_limit, hung):
-                reconstruction = invert(
-                    attack,
-                    observation,
-                    prior,
-                    cell.attack_seed,
-                    threads=self.threads,
-                    checkpoint=checkpoint,
-                    callbacks=[
-                        Listener(self.display, cell.title),
-                        *self.tracker.callbacks(),
-                        TimeLimit(self.limits.seconds, checkpoint.spent),
-                    ],
-                )
-            # Before anything is scored: what was found is not lost to a metric.
-            folder.write_reconstruction(reconstruction)
-            truth = self.run.truth(cell)
-            scores = score(reconstruction, truth, observation, self._metrics)
-            folder.write_done(reconstruction, scores, checkpoint.spent())
-            self.tracker.finish(reconstruction, scores, truth)
-        finally:
-            self.tracker.close()
+        prior = self._prior(cell.prior) if cell.prior else None
+        attack: Attack = cell.attack.build()
+        observation = self._observation(cell)
+        with ends_when_hung(hard_limit, hung):
+            reconstruction = invert(
+                attack,
+                observation,
+                prior,
+                cell.attack_seed,
+                threads=self.threads,
+                checkpoint=checkpoint,
+                callbacks=[
+                    Listener(self.display, cell.title),
+                    *self.tracker.callbacks(),
+                    TimeLimit(self.limits.seconds, checkpoint.spent),
+                ],
+            )
+        # Before anything is scored: what was found is not lost to a metric.
+        folder.write_reconstruction(reconstruction)
+        truth = self.run.truth(cell)
+        scores = score(reconstruction, truth, observation, self._metrics)
+        folder.write_done(reconstruction, scores, checkpoint.spent())
+        self.tracker.finish(reconstruction, scores, truth)
 
     def _observation(self, cell: Cell) -> Observation:
         """The cell's observation, from its file, which is made first where there is none."""
