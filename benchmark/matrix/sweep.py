@@ -110,7 +110,7 @@ def _entries(
     swept = [path for path in _lists(whole) if _is_sweep(whole, path, kind, label)]
     left = [override for override in overrides if override not in taken]
     if not swept:
-        return [Entry(label, label, label, spec)], left
+        return [Entry(label, label, label, spec)], list(overrides)
     made = []
     for number, values in enumerate(product(*(_get(whole, path) for path in swept)), start=1):
         one = whole
