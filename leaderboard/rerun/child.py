@@ -61,9 +61,11 @@ def main() -> None:
 def _prepare(order: dict[str, Any]) -> Observation:
     """Import all that is needed, and only then limit what this process may use."""
     sys.path.insert(0, str(PACKAGES))
-    # Nothing can be written, so that a place must be named for the search of one not to fail; and timm does
-    # without wandb where it is missing, which makes a folder when it is imported.
+    # Nothing can be written, so that a place must be named for the search of one not to fail, and for
+    # matplotlib, which torchmetrics imports, to keep its settings. timm does without wandb where it is
+    # missing, which makes a folder when it is imported.
     tempfile.tempdir = str(TEMPORARY)
+    tempfile.mkdtemp = lambda *_, **__: str(TEMPORARY)  # type: ignore[assignment]
     sys.modules["wandb"] = None  # type: ignore[assignment]
     import pytorch_lightning as pl
     import torch
