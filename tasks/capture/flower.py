@@ -90,8 +90,12 @@ def from_flower(model: nn.Module, sent: Any, reply: Any, **described: Any) -> Ob
 
 
 def flower_mod(tell: Callable[[Any, Any], None]) -> Callable[[Any, Any, Any], Any]:
-    """A mod for a Flower ClientApp, `ClientApp(..., mods=[flower_mod(tell)])`, that shows each round of
-    training to `tell(message, reply)`; `from_flower` makes an observation of the two."""
+    """A mod for a Flower ClientApp, `ClientApp(..., mods=[flower_mod(tell)])`, that shows training rounds.
+
+    Args:
+        tell: called with the message that the server sent and the client's reply, of which `from_flower`
+            makes an observation. Messages of other kinds and replies without content are not shown.
+    """
 
     def mod(message: Any, context: Any, call_next: Any) -> Any:
         reply = call_next(message, context)

@@ -165,6 +165,13 @@ class IgnoresTheUnknown(Toy):
         return super().initial_state(classes.clamp(min=0), generator)
 
 
+class OnTheDefaultDevice(Toy):
+    """Adds a tensor of which it does not say where it is."""
+
+    def generate(self, state: State) -> Tensor:
+        return super().generate(state) + torch.zeros(1)
+
+
 BROKEN: dict[str, tuple[type[Toy], str]] = {
     "has_the_stages_that_it_names": (MoreNames, "3 stages are named, but stage 2 is a state of 1"),
     "renders_images_in_range_and_of_its_size": (BeyondOne, r"not in \[0, 1\]"),
@@ -176,6 +183,10 @@ BROKEN: dict[str, tuple[type[Toy], str]] = {
     "keeps_still_what_is_not_searched": (Trains, "'embeddings' needs a gradient"),
     "shares_no_storage": (Shares, "'embedding' shares its storage with"),
     "takes_known_and_unknown_classes": (IgnoresTheUnknown, "nothing more is searched"),
+    "names_the_device_of_every_tensor_that_it_makes": (
+        OnTheDefaultDevice,
+        "torch.zeros in line .* no device",
+    ),
 }
 
 
