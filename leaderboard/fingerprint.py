@@ -10,9 +10,9 @@ import torch
 from gifd_bench.tasks.observation import Observation
 
 BUCKETS = 16
-# Last bits of float32 sums move a sketch by about 1e-6 of its length; where they turn a unit of the victim on
-# or off, whose input is all but zero, by about 1e-3 (observation 000 of photos-v1 between processors with and
-# without AVX-512: 1.4e-3). Another image or victim moves it by about 1.
+# Last bits of float32 sums move a sketch by about 1e-6 of its length; where they turn a unit of the victim
+# on or off, whose input is all but zero, by about 1e-3 (observation 000 of photos-v1, between processors
+# with and without AVX-512: 1.4e-3). Another image or victim moves it by about 1.
 TOLERANCE = 1e-2
 SEED = 0
 
