@@ -68,6 +68,12 @@ def run(arguments: list[str]) -> int:
         # Whoever read our output has stopped: nothing is left to say.
         sys.stderr.close()
         return ExitStatus.DONE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A path that cannot even be looked at: too long, or below a folder that is not this user's.
+        sys.stderr.write(f"gifd-bench: {error.filename}: {error.strerror}\n")
+        return ExitStatus.USER_ERROR
 
 
 def added_commands() -> dict[str, EntryPoint]:

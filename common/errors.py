@@ -27,6 +27,10 @@ class FileError(UserError):
     """A file is missing, damaged, or of another kind than expected."""
 
 
+class AccessError(FileError):
+    """A file is not there, or is not to be read by this user; nothing is known of its content."""
+
+
 class StorageError(UserError):
     """A file or folder cannot be written: the disk is full, for example, or the folder is read-only."""
 

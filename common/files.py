@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from gifd_bench.common.errors import FileError, StorageError, one_line
+from gifd_bench.common.errors import AccessError, FileError, StorageError, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,11 @@ def written_whole(path: Path) -> Iterator[Path]:
     # Another machine on the same disk may write the same file, with the same process id.
     partial = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        # Libraries that write to a temporary file of their own make it for one user alone.
+        partial.chmod(mode)
         with partial.open("rb") as file:
             # Renamed before its content is on the disk, a file can be empty after a power cut.
             os.fsync(file.fileno())
@@ -71,12 +75,36 @@ def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        FileError: the file is not there, or is not JSON.
+        AccessError: the file is not there, or is not to be read by this user.
+        FileError: it is not JSON.
+    """
+    content = read_bytes(path)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path}: not a readable JSON file ({one_line(error)})") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file.
+
+    Raises:
+        AccessError: it is not there, or is not to be read by this user.
+        FileError: the disk does not give it back.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise FileError(f"{path}: not a readable JSON file ({one_line(error)})") from error
+        return path.read_bytes()
+    except OSError as error:
+        raise not_read(path, error) from error
+
+
+def not_read(path: Path, error: OSError) -> FileError:
+    """Why a file could not be read: a file that is not there, and one of somebody else's, are no damage."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return AccessError(f"{path}: no such file")
+    if isinstance(error, PermissionError):
+        return AccessError(f"{path}: this user must not read it (permission denied)")
+    return FileError(f"{path}: cannot be read ({error.strerror or one_line(error)})")
 
 
 def write_tensors(
@@ -111,7 +139,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a safetensors file.
 
     Raises:
-        FileError: the file is not there, or is damaged.
+        AccessError: the file is not there, or is not to be read by this user.
+        FileError: it is damaged.
     """
     return read_tensors_and_metadata(path)[0]
 
@@ -120,10 +149,12 @@ def read_tensors_and_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, 
     """Read a safetensors file: its tensors, and the texts beside them.
 
     Raises:
-        FileError: the file is not there, or is damaged.
+        AccessError: the file is not there, or is not to be read by this user.
+        FileError: it is damaged.
     """
     from safetensors import safe_open
 
+    _can_be_read(path)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -136,12 +167,22 @@ def check_tensors(path: Path) -> None:
     """Make sure that a file is a whole safetensors file; its tensors are not read, and torch is not needed.
 
     Raises:
-        FileError: the file is not there, or is damaged.
+        AccessError: the file is not there, or is not to be read by this user.
+        FileError: it is damaged.
     """
     from safetensors import safe_open
 
+    _can_be_read(path)
     try:
         with safe_open(path, framework="np"):
             pass
     except (SafetensorError, OSError) as error:
         raise FileError(f"{path}: not a readable safetensors file ({one_line(error)})") from error
+
+
+def _can_be_read(path: Path) -> None:
+    """safetensors says of a file that must not be read that there is none."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise not_read(path, error) from error

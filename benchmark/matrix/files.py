@@ -11,6 +11,7 @@ import yaml
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.common.errors import one_line
+from gifd_bench.common.files import read_bytes
 from gifd_bench.common.registry import unknown
 
 
@@ -42,10 +43,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises:
         BenchmarkError: not YAML, or not a mapping.
+        FileError: it cannot be read.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        content = yaml.safe_load(read_bytes(path).decode("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"{path}: not a readable YAML file ({one_line(error)})") from error
     if not isinstance(content, dict):
         raise BenchmarkError(f"{path}: a mapping is expected at the top")
