@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gifd_bench.benchmark.attacks.options import AttackOptions as AttackOptions
     from gifd_bench.benchmark.attacks.options import Stage as Stage
     from gifd_bench.benchmark.inversion.labels.rules import infer_labels as infer_labels
+    from gifd_bench.benchmark.inversion.penalties import Iterate as Iterate
+    from gifd_bench.benchmark.inversion.penalties import Penalty as Penalty
     from gifd_bench.benchmark.inversion.reconstruction import Reconstruction as Reconstruction
     from gifd_bench.benchmark.inversion.search import Lane as Lane
     from gifd_bench.benchmark.inversion.search import Search as Search
@@ -71,6 +73,7 @@ _MODULES = {
     "Defense": "tasks.defenses.base",
     "FedAvg": "tasks.client",
     "Imitation": "tasks.defenses.base",
+    "Iterate": "benchmark.inversion.penalties",
     "KnownDefense": "tasks.observation",
     "Loss": "tasks.losses",
     "LayerCheck": "benchmark.self_check",
@@ -80,6 +83,7 @@ _MODULES = {
     "ModelSpec": "tasks.models.spec",
     "Observation": "tasks.observation",
     "ObservationCheck": "benchmark.self_check",
+    "Penalty": "benchmark.inversion.penalties",
     "Prior": "priors.base",
     "PrivateBatch": "tasks.defenses.base",
     "Reconstruction": "benchmark.inversion.reconstruction",

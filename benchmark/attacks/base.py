@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from gifd_bench.benchmark.inversion.course import Course
 from gifd_bench.benchmark.inversion.judging import Judge
 from gifd_bench.benchmark.inversion.labels.rules import infer_labels
 from gifd_bench.benchmark.inversion.matching import MatchingLoss, matching_loss
+from gifd_bench.benchmark.inversion.penalties import Iterate, Penalty
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.inversion.search import Search
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
@@ -99,8 +100,17 @@ class Attack(InversionLoop):
         return matching, matching + self.penalty(images)
 
     def penalty(self, images: Tensor) -> Tensor | float:
-        """What is added to the matching losses of (L, B, 3, H, W) images in [0, 1]: (L,)."""
-        return 0.0
+        """What is added to the matching losses of (L, B, 3, H, W) images in [0, 1]: (L,), the weighted sum
+        of the penalties."""
+        iterate = Iterate(images, self.client.normalise(images), self.search, self.progress.step)
+        total: Tensor | float = 0.0
+        for each in self._penalties:
+            total = total + each.weight * each(iterate)
+        return total
+
+    def penalties(self) -> Sequence[Penalty]:
+        """The terms of `penalty`, made once, after `prepare`."""
+        return ()
 
     def prepare(self) -> None:
         """Compute what a search needs once: `self.client` has just been made, on its device."""
@@ -202,6 +212,7 @@ class Attack(InversionLoop):
         if self._given.prior is not None:
             self._given.prior.to(self.device)
         self.prepare()
+        self._penalties = [each for each in self.penalties() if each.weight]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 from gifd_bench.benchmark.attacks.options import AttackOptions, Stage, at_least, positive
+from gifd_bench.benchmark.attacks.penalty_options import NaturalOptions, SmoothOptions
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.choices import Distance, Matching
 from gifd_bench.benchmark.inversion.radii import Growing, PerEntry, PerStage, Radii
@@ -64,7 +65,7 @@ class GGLOptions(GeneratorOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GIASOptions(GeneratorOptions):
+class GIASOptions(GeneratorOptions, SmoothOptions):
     """Gradient Inversion in Alternative Spaces: the latent, then the weights of the generator, a copy of
     them for each image.
 
@@ -99,7 +100,6 @@ class GIASOptions(GeneratorOptions):
         positive(
             latent_learning_rate=self.latent_learning_rate, weight_learning_rate=self.weight_learning_rate
         )
-        at_least(0, total_variation=self.total_variation)
 
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
         latent = Stage(prior_stages[0], self.latent_iterations, self.starts)
@@ -107,25 +107,20 @@ class GIASOptions(GeneratorOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StagedOptions(GeneratorOptions):
+class StagedOptions(GeneratorOptions, NaturalOptions):
     """Of a search by Adam with total variation and image norm, as in the release of GIFD.
 
     Attributes:
         learning_rate: of Adam, new at every stage; warm-up over 5 %, cosine ramp-down over 75 %.
-        total_variation: weight of the penalty on normalised images.
-        image_norm: weight of the penalty on normalised images.
         restarts: how many times to search from a new start (4 in the release).
         loss: the matching loss (the paper's: cosine).
     """
 
     learning_rate: float = 0.1
-    total_variation: float = 1e-4
-    image_norm: float = 1e-6
 
     def __post_init__(self) -> None:
         super().__post_init__()
         positive(learning_rate=self.learning_rate)
-        at_least(0, total_variation=self.total_variation, image_norm=self.image_norm)
 
 
 @dataclass(frozen=True, kw_only=True)

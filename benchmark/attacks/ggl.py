@@ -12,7 +12,7 @@ from gifd_bench.benchmark.attacks.generator_options import GGLOptions
 from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.staged import GeneratorSearch
 from gifd_bench.benchmark.inversion.evolution import CMAES
-from gifd_bench.benchmark.inversion.latent_prior import kl_to_standard_normal
+from gifd_bench.benchmark.inversion.penalties import LatentDivergence, Penalty
 from gifd_bench.benchmark.inversion.search import Lane, Search
 from gifd_bench.priors.base import State
 
@@ -66,11 +66,10 @@ class GGL(GeneratorSearch):
         latents = {name: tensor for name, tensor in search.searched.items() if name != EMBEDDING}
         return {n: t.tanh() for n, t in latents.items()} if self.options.bound == "tanh" else latents
 
-    def penalty(self, images: Tensor) -> Tensor | float:
+    def penalties(self) -> tuple[Penalty, ...]:
         if self.options.bound == "tanh":
-            return 0.0
-        entries = torch.cat([tensor.flatten(2) for tensor in self.latents(self.search).values()], dim=2)
-        return self.options.kl * len(self.client.observed) * kl_to_standard_normal(entries)
+            return ()
+        return (LatentDivergence(self.options.kl * len(self.client.observed), self.latents),)
 
     @torch.no_grad()
     def objective(self) -> tuple[Tensor, Tensor]:

@@ -12,9 +12,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.pixel_options import GIOptions
 from gifd_bench.benchmark.attacks.pixels import PixelSearch
-from gifd_bench.benchmark.inversion.batch_norm import BatchNormPenalty, never_updated
-from gifd_bench.benchmark.inversion.group import consensus, group_distance
-from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
+from gifd_bench.benchmark.inversion.batch_norm import never_updated
+from gifd_bench.benchmark.inversion.penalties import (
+    BatchNormStatistics,
+    GroupConsistency,
+    ImageNorm,
+    Penalty,
+    TotalVariation,
+)
 from gifd_bench.benchmark.inversion.schedules import warm_up_and_cosine
 
 
@@ -46,33 +51,22 @@ class GI(PixelSearch):
     def prepare(self) -> None:
         given = self.options.matching
         self.matching_scale = 1 / len(self.client.observed) if given is None else given
-        statistics = self.observation.batch_norm_moments()
-        self.batch_norm = (
-            None
-            if not statistics or never_updated(statistics)
-            else BatchNormPenalty(self.client, statistics, self.options.first_batch_norm, self.judge.victim)
-        )
 
     def objective(self) -> tuple[Tensor, Tensor]:
         images = self.render(self.search)
         matching = self.evaluate(images, self.targets(self.search))
         return matching, self.matching_scale * matching + self.penalty(images)
 
-    def penalty(self, images: Tensor) -> Tensor:
-        inputs = self.client.normalise(images)
-        variation = self.options.total_variation * total_variation(inputs)
-        total = variation + self.options.image_norm * image_norm(inputs)
-        if self.batch_norm is not None:
-            total = total + self.options.batch_norm * self.batch_norm(images)
-        if self.progress.step >= self.options.group_start * self.options.iterations:
-            total = total + self.options.group * self.distance_from_consensus()
-        return total
-
-    def distance_from_consensus(self) -> Tensor:
-        """Of each lane, from what the members of its restart agree on: (L,)."""
-        groups = torch.split(self.search.searched["inputs"], self.options.group_size)
-        agreed = [consensus(group.detach(), self.options.registration) for group in groups]
-        return torch.cat([group_distance(*pair) for pair in zip(groups, agreed, strict=True)])
+    def penalties(self) -> list[Penalty]:
+        options = self.options
+        found: list[Penalty] = [TotalVariation(options.total_variation), ImageNorm(options.image_norm)]
+        expected = self.observation.batch_norm_moments()
+        if options.batch_norm and expected and not never_updated(expected):
+            weight, first = options.batch_norm, options.first_batch_norm
+            found.append(BatchNormStatistics(weight, first, expected, self.client, self.judge.victim))
+        start = options.group_start * options.iterations
+        group = GroupConsistency(options.group, "inputs", options.group_size, options.registration, start)
+        return [*found, group]
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
         adam = Adam(self.parameters_searched(), lr=self.options.learning_rate)

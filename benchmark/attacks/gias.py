@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from gifd_bench.benchmark.attacks.generator_options import GIASOptions
 from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.staged import GeneratorSearch
-from gifd_bench.benchmark.inversion.regularizers import total_variation
+from gifd_bench.benchmark.inversion.penalties import Penalty, TotalVariation
 from gifd_bench.benchmark.inversion.schedules import three_drops
 from gifd_bench.benchmark.inversion.search import Lane, Search, as_batch, as_lanes
 from gifd_bench.benchmark.inversion.weights import Renderer
@@ -48,8 +48,8 @@ class GIAS(GeneratorSearch):
         images = Renderer(self.prior, self.image_size).render_each(latents, weights)
         return as_lanes(images, len(images) // self.observation.batch_size)
 
-    def penalty(self, images: Tensor) -> Tensor:
-        return self.options.total_variation * total_variation(self.client.normalise(images))
+    def penalties(self) -> tuple[Penalty, ...]:
+        return (TotalVariation(self.options.total_variation),)
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
         latent = self.progress.stage == 0

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.pixel_options import IGOptions
 from gifd_bench.benchmark.attacks.pixels import PixelSearch
-from gifd_bench.benchmark.inversion.regularizers import total_variation
+from gifd_bench.benchmark.inversion.penalties import Penalty, TotalVariation
 from gifd_bench.benchmark.inversion.schedules import three_drops
 
 
@@ -27,8 +26,8 @@ class IG(PixelSearch):
     Options: ClassVar[type[IGOptions]] = IGOptions
     options: IGOptions
 
-    def penalty(self, images: Tensor) -> Tensor:
-        return self.options.total_variation * total_variation(self.client.normalise(images))
+    def penalties(self) -> tuple[Penalty, ...]:
+        return (TotalVariation(self.options.total_variation),)
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
         adam = Adam(self.parameters_searched(), lr=self.options.learning_rate)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from gifd_bench.benchmark.attacks.options import OneStageOptions, Stage, at_least, positive
+from gifd_bench.benchmark.attacks.penalty_options import NaturalOptions, SmoothOptions
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.choices import Distance, Matching
 from gifd_bench.tasks.threat_model import ThreatModel
 
 
 @dataclass(frozen=True, kw_only=True)
-class IGOptions(OneStageOptions):
+class IGOptions(OneStageOptions, SmoothOptions):
     """Inverting Gradients: pixels, cosine distance, signed Adam, total variation, a box.
 
     Geiping et al., "Inverting gradients: how easy is it to break privacy in federated learning?",
@@ -30,12 +31,10 @@ class IGOptions(OneStageOptions):
 
     iterations: int = 4800
     learning_rate: float = 0.1
-    total_variation: float = 1e-4
 
     def __post_init__(self) -> None:
         super().__post_init__()
         positive(learning_rate=self.learning_rate)
-        at_least(0, total_variation=self.total_variation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +97,7 @@ class IDLGOptions(DLGOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GIOptions(OneStageOptions):
+class GIOptions(OneStageOptions, NaturalOptions):
     """GradInversion: a group of searches of pixels that keep to each other, held near natural images.
 
     Yin et al., "See through gradients: image batch recovery via GradInversion", CVPR 2021, section 3.
@@ -112,8 +111,6 @@ class GIOptions(OneStageOptions):
         warm_up: iterations of linear warm-up.
         matching: of the matching loss; None for one over the number of parameter tensors, as in the
             release of GIFD (5e-5 in breaching, whose total variation is half of this one).
-        total_variation: weight of the penalty on normalised images.
-        image_norm: weight of the penalty on normalised images.
         batch_norm: weight of the distance of BatchNorm statistics.
         first_batch_norm: factor of the first BatchNorm layer's.
         group_size: searches that run together (4 in the release of GIFD).
@@ -132,8 +129,6 @@ class GIOptions(OneStageOptions):
     learning_rate: float = 0.1
     warm_up: int = 50
     matching: float | None = None
-    total_variation: float = 1e-4
-    image_norm: float = 1e-6
     batch_norm: float = 0.1
     first_batch_norm: float = 10.0
     group_size: int = 4
@@ -150,8 +145,6 @@ class GIOptions(OneStageOptions):
         at_least(
             0,
             warm_up=self.warm_up,
-            total_variation=self.total_variation,
-            image_norm=self.image_norm,
             batch_norm=self.batch_norm,
             first_batch_norm=self.first_batch_norm,
             group=self.group,

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.generator_options import GeneratorOptions, StagedOptions
 from gifd_bench.benchmark.attacks.options import Stage
-from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
+from gifd_bench.benchmark.inversion.penalties import ImageNorm, Penalty, TotalVariation
 from gifd_bench.benchmark.inversion.schedules import warm_up_and_cosine
 from gifd_bench.benchmark.inversion.search import Lane, Search, as_batch, as_lanes
 from gifd_bench.priors.base import UNKNOWN_CLASS, State
@@ -60,10 +60,8 @@ class StagedSearch(GeneratorSearch):
     Options: ClassVar[type[StagedOptions]]
     options: StagedOptions
 
-    def penalty(self, images: Tensor) -> Tensor:
-        inputs = self.client.normalise(images)
-        variation = self.options.total_variation * total_variation(inputs)
-        return variation + self.options.image_norm * image_norm(inputs)
+    def penalties(self) -> tuple[Penalty, ...]:
+        return TotalVariation(self.options.total_variation), ImageNorm(self.options.image_norm)
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler]:
         adam = Adam(self.parameters_searched(), lr=self.options.learning_rate)

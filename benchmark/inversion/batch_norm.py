@@ -1,72 +1,18 @@
-"""Features whose statistics are those that BatchNorm layers would have (Yin et al., "Dreaming to distill",
+"""Moments of what enters BatchNorm layers, and how far apart they are (Yin et al., "Dreaming to distill",
 CVPR 2020, equation 4)."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gifd_bench.benchmark.inversion.search import as_lanes
-from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers
+from gifd_bench.tasks.batch_norm import Moments
 
 
-class BatchNormPenalty:
-    """How far the BatchNorm moments of candidate images are from those expected.
-
-    Where the client sends one gradient of its whole batch, the moments are those of the pass that the
-    gradient was computed with, at no cost. Local training passes parts of the batch at other weights, so
-    there the images are passed once more, forward only; several clients' images together.
-
-    Args:
-        client: computes the candidates' updates.
-        expected: by layer.
-        first_layer: factor of the first BatchNorm layer.
-        victim: what candidates are passed through to be judged.
-    """
-
-    def __init__(
-        self,
-        client: SimulatedClient,
-        expected: Mapping[str, Moments],
-        first_layer: float,
-        victim: nn.Module,
-    ) -> None:
-        self._client = client
-        self._first_layer = first_layer
-        device = client.mean.device
-        self._expected = {
-            name: Moments(layer.mean.to(device), layer.var.to(device)) for name, layer in expected.items()
-        }
-        settings = client.settings
-        whole = settings.local is None and settings.clients == 1
-        self._own_victim = None if whole else copy.deepcopy(client.victim)
-        self._entered: dict[str, list[Tensor]] = {}
-        for name, layer in batch_norm_layers(victim if self._own_victim is None else self._own_victim):
-            self._entered[name] = []
-            layer.register_forward_pre_hook(partial(self._see, name))
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """The penalty of each lane's (L, B, 3, H, W) images in [0, 1], whose updates were computed just
-        once since the last call: (L,)."""
-        lanes = len(images)
-        if self._own_victim is not None:
-            for lane in images:
-                self._own_victim(self._client.normalise(lane))
-        found = {name: _lane_moments(entered, lanes) for name, entered in self._entered.items()}
-        for entered in self._entered.values():
-            entered.clear()
-        return moment_distance(found, self._expected, self._first_layer)
-
-    def _see(self, name: str, _: nn.Module, entered: tuple[Tensor, ...]) -> None:
-        self._entered[name].append(entered[0])
-
-
-def _lane_moments(entered: Sequence[Tensor], lanes: int) -> Moments:
+def lane_moments(entered: Sequence[Tensor], lanes: int) -> Moments:
     """Moments of what entered a layer, lane by lane: (L, C) each.
 
     Args:

@@ -19,7 +19,8 @@ from gifd_bench.benchmark.attacks.ggl import GGL
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.draws import Draws
 from gifd_bench.benchmark.inversion.evolution import CMAES
-from gifd_bench.benchmark.inversion.latent_prior import kl_to_standard_normal
+from gifd_bench.benchmark.inversion.penalties import Iterate, LatentDivergence
+from gifd_bench.benchmark.inversion.search import Search
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.priors.base import State
 from gifd_bench.priors.generators.resnet import ResNetPrior
@@ -117,7 +118,9 @@ def test_divergence_is_that_of_a_normal_with_the_entries_moments(entries: list[f
     expected = torch.distributions.kl_divergence(
         torch.distributions.Normal(mean, std), torch.distributions.Normal(0.0, 1.0)
     )
-    assert float(kl_to_standard_normal(z[None])) == pytest.approx(float(expected), abs=1e-5)
+    iterate = Iterate(z, z, Search({"z": z[None]}), 0)
+    penalty = LatentDivergence(1.0, lambda search: search.searched)
+    assert float(penalty(iterate)) == pytest.approx(float(expected), abs=1e-5)
 
 
 def sphere(x: Tensor) -> Any:

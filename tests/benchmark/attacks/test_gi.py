@@ -13,9 +13,11 @@ from torch.nn import functional as F
 
 from gifd_bench.benchmark.attacks.gi import GI
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.inversion.batch_norm import BatchNormPenalty, moment_distance, never_updated
+from gifd_bench.benchmark.inversion.batch_norm import moment_distance, never_updated
 from gifd_bench.benchmark.inversion.group import consensus, group_distance
+from gifd_bench.benchmark.inversion.penalties import BatchNormStatistics, Iterate
 from gifd_bench.benchmark.inversion.registration import translate, translations
+from gifd_bench.benchmark.inversion.search import Search
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.tasks.batch_norm import Moments
@@ -156,15 +158,19 @@ def test_the_group_is_switched_on_after_its_part_of_the_iterations(observation: 
 # BatchNorm statistics.
 
 
+def lane_of(images: Tensor) -> Iterate:
+    return Iterate(images[None], images[None], Search({}), 0)
+
+
 def test_the_batch_norm_penalty_is_nothing_at_the_truth_and_something_elsewhere() -> None:
     observation, images = with_batch_norm(2, threat_model=ThreatModel(bn_statistics="batch"))
     client = SimulatedClient(observation, torch.device("cpu"))
     expected = dict(observation.batch_norm_moments() or {})
-    penalty = BatchNormPenalty(client, expected, 10.0, client.victim)
+    penalty = BatchNormStatistics(1.0, 10.0, expected, client, client.victim)
     for candidate in (images, torch.rand_like(images)):
         client.update(candidate, torch.tensor([0, 1]))
         slow = slow_batch_norm(observation, client.normalise(candidate), expected, 10.0)
-        found = penalty(candidate[None]).detach()
+        found = penalty(lane_of(candidate)).detach()
         torch.testing.assert_close(found[0], slow.detach(), atol=1e-5, rtol=1e-4)
         assert (float(found) < 1e-4) == (candidate is images)
     assert float(found) > 0.1
@@ -177,9 +183,10 @@ def test_after_local_training_the_penalty_is_of_the_whole_batch_at_the_weights_s
         threat_model=ThreatModel(bn_statistics="batch"),
     )
     client = SimulatedClient(observation, torch.device("cpu"))
-    penalty = BatchNormPenalty(client, observation.batch_norm_moments() or {}, 10.0, client.victim)
+    expected = observation.batch_norm_moments() or {}
+    penalty = BatchNormStatistics(1.0, 10.0, expected, client, client.victim)
     client.update(images, torch.tensor([0, 1]))
-    assert float(penalty(images[None]).detach()) < 1e-4
+    assert float(penalty(lane_of(images)).detach()) < 1e-4
 
 
 @pytest.mark.parametrize("level", ["none", "model"])
@@ -189,7 +196,7 @@ def test_without_statistics_that_say_something_the_term_is_absent(level: Any) ->
     attack = GI(iterations=2, group_size=1)
     assert attack.options.unmet(observation.threat_model, observation.is_difference) is None
     assert len(search(attack, observation)) == 2
-    assert attack.batch_norm is None
+    assert not [each for each in attack.penalties() if isinstance(each, BatchNormStatistics)]
 
 
 def test_running_statistics_count_once_they_were_updated() -> None:

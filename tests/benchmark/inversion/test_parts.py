@@ -1,4 +1,4 @@
-"""Regularisers, schedules, radii, the simulated client and candidates, against slow references."""
+"""Schedules, radii, the simulated client and candidates, against slow references."""
 
 from __future__ import annotations
 
@@ -14,20 +14,9 @@ from torch import Tensor
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, Offer, first_best
 from gifd_bench.benchmark.inversion.radii import PerEntry, PerStage
-from gifd_bench.benchmark.inversion.regularizers import image_norm, total_variation
 from gifd_bench.benchmark.inversion.schedules import three_drops, warm_up_and_cosine
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from tests.conftest import make_round
-
-
-def test_total_variation_by_hand() -> None:
-    image = torch.tensor([[[[0.0, 1.0], [0.5, 0.25]]]])
-    assert float(total_variation(image[None])) == pytest.approx((1 + 0.25) / 2 + (0.5 + 0.75) / 2)
-
-
-def test_image_norm_by_hand() -> None:
-    images = torch.stack([torch.full((3, 2, 2), 2.0), torch.zeros(3, 2, 2)])
-    assert float(image_norm(images[None])) == pytest.approx(math.sqrt(12 * 4) / 4 / 2)
 
 
 def rates(schedule: torch.optim.lr_scheduler.LRScheduler, iterations: int) -> list[float]:

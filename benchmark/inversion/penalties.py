@@ -1,0 +1,176 @@
+"""What is added to the matching losses: terms that say how likely images are before any update is seen."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from gifd_bench.benchmark.inversion.batch_norm import lane_moments, moment_distance
+from gifd_bench.benchmark.inversion.group import consensus, group_distance
+from gifd_bench.benchmark.inversion.search import Search
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """What penalties may look at: where L lanes stand.
+
+    Attributes:
+        images: (L, B, 3, H, W) in [0, 1].
+        inputs: the same, normalised, as the victim sees them.
+        search: what they come from.
+        step: of the stage, counted from 0.
+    """
+
+    images: Tensor
+    inputs: Tensor
+    search: Search
+    step: int
+
+
+class Penalty(ABC):
+    """A term of what is minimised, beside the matching loss.
+
+    Args:
+        weight: what its value is multiplied by; with a weight of 0 it is never called.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    @abstractmethod
+    def __call__(self, iterate: Iterate) -> Tensor:
+        """One value a lane, (L,), differentiable."""
+
+
+class TotalVariation(Penalty):
+    """Anisotropic total variation of the normalised images: mean |dx| + mean |dy| (Geiping et al.,
+    NeurIPS 2020, section 4; the mean over all entries is their release's)."""
+
+    def __call__(self, iterate: Iterate) -> Tensor:
+        inputs = iterate.inputs
+        horizontal = (inputs[..., :, 1:] - inputs[..., :, :-1]).abs().flatten(1).mean(dim=1)
+        vertical = (inputs[..., 1:, :] - inputs[..., :-1, :]).abs().flatten(1).mean(dim=1)
+        return horizontal + vertical
+
+
+class ImageNorm(Penalty):
+    """Mean over the batch of the Euclidean norm of a normalised image over its number of pixels (Yin et
+    al., "See through gradients", CVPR 2021, section 3.3; scaled as in the release of GIFD)."""
+
+    def __call__(self, iterate: Iterate) -> Tensor:
+        pixels = iterate.inputs.shape[-1] * iterate.inputs.shape[-2]
+        norms = torch.linalg.vector_norm(iterate.inputs.flatten(2), dim=2)
+        values: Tensor = norms.mean(dim=1) / pixels
+        return values
+
+
+class BatchNormStatistics(Penalty):
+    """How far the moments of what enters each BatchNorm layer are from those expected (Yin et al., "See
+    through gradients", CVPR 2021, section 3.3).
+
+    Where the client sends one gradient of its whole batch, the moments are those of the pass that the
+    gradient was computed with, at no cost. Local training passes parts of the batch at other weights, so
+    there the images are passed once more, forward only; several clients' images together.
+
+    Updates are computed just once between two calls.
+
+    Args:
+        weight: see `Penalty`.
+        first_layer: factor of the first BatchNorm layer.
+        expected: by layer.
+        client: computes the candidates' updates.
+        victim: what candidates are passed through to be judged.
+    """
+
+    def __init__(
+        self,
+        weight: float,
+        first_layer: float,
+        expected: Mapping[str, Moments],
+        client: SimulatedClient,
+        victim: nn.Module,
+    ) -> None:
+        super().__init__(weight)
+        self._client, self._first_layer = client, first_layer
+        device = client.mean.device
+        self._expected = {
+            name: Moments(layer.mean.to(device), layer.var.to(device)) for name, layer in expected.items()
+        }
+        settings = client.settings
+        whole = settings.local is None and settings.clients == 1
+        self._own_victim = None if whole else copy.deepcopy(client.victim)
+        self._entered: dict[str, list[Tensor]] = {}
+        for name, layer in batch_norm_layers(victim if self._own_victim is None else self._own_victim):
+            self._entered[name] = []
+            layer.register_forward_pre_hook(partial(self._see, name))
+
+    def __call__(self, iterate: Iterate) -> Tensor:
+        if self._own_victim is not None:
+            for lane in iterate.images:
+                self._own_victim(self._client.normalise(lane))
+        lanes = len(iterate.images)
+        found = {name: lane_moments(entered, lanes) for name, entered in self._entered.items()}
+        for entered in self._entered.values():
+            entered.clear()
+        return moment_distance(found, self._expected, self._first_layer)
+
+    def _see(self, name: str, _: nn.Module, entered: tuple[Tensor, ...]) -> None:
+        self._entered[name].append(entered[0])
+
+
+class GroupConsistency(Penalty):
+    """Of each search of a group, how far it is from what the group agrees on (Yin et al., "See through
+    gradients", CVPR 2021, section 3.4).
+
+    Args:
+        weight: see `Penalty`.
+        name: of the searched images.
+        size: how many lanes in a row are a group.
+        registration: pixels that a member may be moved by to lie on the others.
+        start: the step at which it is switched on.
+    """
+
+    def __init__(self, weight: float, name: str, size: int, registration: int, start: float) -> None:
+        super().__init__(weight)
+        self._name, self._size = name, size
+        self._registration, self._start = registration, start
+
+    def __call__(self, iterate: Iterate) -> Tensor:
+        searched = iterate.search.searched[self._name]
+        if iterate.step < self._start:
+            return searched.new_zeros(len(searched))
+        groups = torch.split(searched, self._size)
+        agreed = [consensus(group.detach(), self._registration) for group in groups]
+        return torch.cat([group_distance(*pair) for pair in zip(groups, agreed, strict=True)])
+
+
+class LatentDivergence(Penalty):
+    """Divergence from N(0, 1) of the normal distribution with the mean and the variance that the entries of
+    a latent have, the mean over the batch.
+
+    -(1 + log s^2 - m^2 - s^2) / 2, as in the release of GGL (Li et al., CVPR 2022), of a variance that is
+    kept from zero by 1e-10.
+
+    Args:
+        weight: see `Penalty`.
+        latents: of a search, by name, (L, B, ...) each.
+    """
+
+    def __init__(self, weight: float, latents: Callable[[Search], Mapping[str, Tensor]]) -> None:
+        super().__init__(weight)
+        self._latents = latents
+
+    def __call__(self, iterate: Iterate) -> Tensor:
+        found = [tensor.flatten(2) for tensor in self._latents(iterate.search).values()]
+        entries = torch.cat(found, dim=2)
+        mean, variance = entries.mean(dim=2), entries.var(dim=2, unbiased=False)
+        divergence: Tensor = (mean.square() + variance - 1 - (variance + 1e-10).log()) / 2
+        return divergence.mean(dim=1)
