@@ -17,17 +17,18 @@ from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix
-from gifd_bench.benchmark.matrix.task import TaskConfig
+from gifd_bench.benchmark.matrix.task import TaskConfig, training_split
 from gifd_bench.benchmark.matrix.unmet import unmet
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.claims import DEATHS, claimed
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.scoring.base import Metric
+from gifd_bench.benchmark.scoring.identification import Lineup
 from gifd_bench.benchmark.scoring.scorer import score
 from gifd_bench.benchmark.time_limit import TimeLimit, ends_when_hung
 from gifd_bench.benchmark.tracking.base import Tracker
 from gifd_bench.benchmark.tracking.guarded import Guarded
-from gifd_bench.common.errors import StorageError, one_line
+from gifd_bench.common.errors import StorageError, UserError, one_line
 from gifd_bench.common.threads import operation_threads
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.observation import Observation
@@ -112,6 +113,7 @@ class Runner:
         self._metrics: dict[str, Metric] = {}
         self._priors: dict[str, Prior] = {}
         self._tasks: dict[str, Task] = {}
+        self._lineups: dict[str, Lineup | None] = {}
 
     def run_all(self, matrix: Matrix, most: int | None = None, start: int = 0) -> None:
         """Run every cell that has not ended and that no other process runs.
@@ -214,7 +216,7 @@ class Runner:
         # Before anything is scored: what was found is not lost to a metric.
         folder.write_reconstruction(reconstruction)
         truth = self.run.truth(cell)
-        scores = score(reconstruction, truth, observation, self._metrics)
+        scores = score(reconstruction, truth, observation, self._metrics, self._lineup(cell.task))
         folder.write_done(reconstruction, scores, checkpoint.spent())
         self.tracker.finish(reconstruction, scores, truth)
 
@@ -232,6 +234,17 @@ class Runner:
             listener = VictimListener(self.display, config.label, self.stop)
             self._tasks[key] = config.build([listener], self.threads)
         return self._tasks[key]
+
+    def _lineup(self, config: TaskConfig) -> Lineup | None:
+        """Other images of the task's dataset; `None` where that is not on this machine."""
+        dataset = training_split(config.dataset)
+        key = dataset.canonical
+        if key not in self._lineups:
+            try:
+                self._lineups[key] = Lineup(dataset.build())
+            except (UserError, ValueError, OSError):
+                self._lineups[key] = None
+        return self._lineups[key]
 
     def _prior(self, component: Component) -> Prior:
         key = component.canonical

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.answer_folder import AnswerFolder
 from gifd_bench.benchmark.results.circumstances import commit, machine
-from gifd_bench.benchmark.results.record import CellRecord, Circumstances, Ended, StageRecord
+from gifd_bench.benchmark.results.record import (
+    CellRecord,
+    Circumstances,
+    DistractorRecord,
+    Ended,
+    StageRecord,
+)
 from gifd_bench.common.files import make_folder, read_tensors, write_json
 
 # Commands that only read results start at once: torch is imported by what needs it.
@@ -105,6 +111,7 @@ class CellFolder(AnswerFolder):
             seconds: wall time of the inversion, interruptions left out.
         """
         stages = zip(reconstruction.stages, scores.stage_psnr, strict=True)
+        others = scores.distractors
         record = CellRecord(
             status="done",
             circumstances=Circumstances.now(commit(), machine()),
@@ -119,6 +126,7 @@ class CellFolder(AnswerFolder):
                 for stage, psnr in stages
             ),
             path=reconstruction.path,
+            distractors=None if others is None else DistractorRecord(others.count, others.of_dataset),
         )
         self._write_end(record)
 

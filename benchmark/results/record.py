@@ -118,6 +118,21 @@ class StageRecord:
 
 
 @dataclass(frozen=True)
+class DistractorRecord:
+    """Among how many others the private images were to be found.
+
+    Attributes:
+        count: in all.
+        of_dataset: images of the private ones' dataset; the others are crops of the bundled photographs.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    count: int
+    of_dataset: int
+
+
+@dataclass(frozen=True)
 class CellRecord:
     """How a cell has ended: the content of `result.json`.
 
@@ -133,6 +148,7 @@ class CellRecord:
         assignment: index of the reconstruction that answers each private image.
         stages: those of the restart that was returned.
         path: how updates were matched: `factored`, `general` or `mixed`; `None` where it is not known.
+        distractors: of the identification; `None` where nobody looked.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -148,6 +164,7 @@ class CellRecord:
     assignment: tuple[int, ...] = ()
     stages: tuple[StageRecord, ...] = ()
     path: MatchingPath | None = None
+    distractors: DistractorRecord | None = None
 
     def mean(self, metric: str) -> float | None:
         """A metric's mean over the images, or `None`."""

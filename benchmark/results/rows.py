@@ -10,7 +10,8 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.record import CellRecord, StageRecord
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.scoring.registry import COLUMNS as METRICS
+from gifd_bench.benchmark.scoring.registry import COLUMNS as SCORES
+from gifd_bench.benchmark.scoring.registry import IDENTIFICATION
 
 PENDING = "pending"
 STATUSES = ("done", "failed", "skipped", PENDING)
@@ -23,6 +24,8 @@ class Row:
     Attributes:
         status: `done`, `failed`, `skipped`, or `pending` while the cell has not ended.
         images: how many images the metrics are over.
+        identified, identified_top5: shares of the images whose reconstruction finds them at the first
+            place, or among the first five, among so many `distractors`.
         path: how updates were matched: `factored`, `general` or `mixed`; `None` where it is not known.
         reason: why the cell failed or was skipped, or why a metric could not be had.
         extra: means of the metrics that the matrix names beside the bundled ones, by name; each is a
@@ -50,6 +53,9 @@ class Row:
     mse: float | None
     feature_mse: float | None
     label_accuracy: float | None
+    identified: float | None
+    identified_top5: float | None
+    distractors: int | None
     matching_loss: float | None
     gradient_evaluations: int | None
     seconds: float | None
@@ -142,7 +148,8 @@ def row_of(cell: Cell, folder: CellFolder, extra: Sequence[str] = ()) -> Row:
         target=cell.target,
         status=record.status if record else PENDING,
         images=record.images if record else 0,
-        **{metric: mean(metric) for metric in METRICS},
+        **{metric: mean(metric) for metric in (*SCORES, *IDENTIFICATION)},
+        distractors=record.distractors.count if record and record.distractors else None,
         matching_loss=record.matching_loss if record else None,
         gradient_evaluations=record.gradient_evaluations if record else None,
         seconds=record.seconds if record else None,

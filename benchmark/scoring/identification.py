@@ -2,16 +2,92 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.photos import Photos
 
+# How many others there are, unless somebody asks for another number.
+DISTRACTORS = 1000
+# Of the draw of the others: every run has the same.
+SEED = 0
+# Larger images are compared at this side: a thousand of them would not fit into memory.
+COMPARED_SIDE = 64
+# More than the others that are asked for, to stand in for private images that are drawn.
+SPARE = 64
+# Of the pixels of two images that are the same one; reducing them may round differently.
+SAME = 1e-5
 # Side of the photographs that the bundled distractors are cut from.
 LARGEST = 256
 # Of an image without any contrast.
 TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Distractors:
+    """Among how many others private images were to be found.
+
+    Attributes:
+        count: in all.
+        of_dataset: how many of them are images of the private ones' dataset; the others are crops of the
+            bundled photographs.
+    """
+
+    count: int
+    of_dataset: int
+
+
+class Lineup:
+    """Other images among which a reconstruction is to find its own private image.
+
+    They are drawn at random from the private images' dataset. One that has too few is filled up with crops
+    of the bundled photographs, and `Distractors` says how many of each there were.
+
+    Args:
+        dataset: of the private images' kind.
+        count: how many others.
+    """
+
+    def __init__(self, dataset: Dataset, count: int = DISTRACTORS) -> None:
+        order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(SEED)).tolist()
+        drawn = [reduced(dataset.image(index)[None]) for index in order[: count + SPARE]]
+        self._count = count
+        self._own = torch.cat(drawn)
+        missing = count + SPARE - len(drawn)
+        channels, height, width = self._own.shape[1:]
+        self._crops = bundled_others(missing, (channels, height, width)) if missing else self._own[:0]
+
+    def ranks(self, images: Tensor, truths: Tensor) -> tuple[Tensor, Distractors]:
+        """At which place each reconstruction finds its own private image, and among how many.
+
+        Args:
+            images: (B, C, H, W) in [0, 1], in the order of the private images.
+            truths: (B, C, H, W), the private images; where they occur among the others they are left out.
+
+        Returns:
+            (B,) int64, see `own_ranks`, and the others.
+        """
+        images, truths = reduced(images), reduced(truths)
+        same = torch.zeros(len(self._own), dtype=torch.bool)
+        for truth in truths:
+            same |= ((self._own - truth).abs() < SAME).flatten(1).all(dim=1)
+        own = self._own[~same][: self._count]
+        others = torch.cat([own, self._crops[: self._count - len(own)]])
+        return own_ranks(images, truths, others), Distractors(len(others), len(own))
+
+
+def reduced(images: Tensor) -> Tensor:
+    """Images (B, C, H, W) with sides of at most `COMPARED_SIDE`, by area."""
+    height, width = images.shape[-2:]
+    factor = COMPARED_SIDE / max(height, width)
+    if factor >= 1:
+        return images
+    return F.interpolate(images, size=(round(height * factor), round(width * factor)), mode="area")
 
 
 def own_ranks(images: Tensor, truths: Tensor, others: Tensor) -> Tensor:
@@ -37,26 +113,7 @@ def own_ranks(images: Tensor, truths: Tensor, others: Tensor) -> Tensor:
     return places
 
 
-def draw_others(dataset: Dataset, count: int, seed: int, without: Tensor) -> Tensor:
-    """Images of a dataset at random: (N, C, H, W), N at most `count`.
-
-    Args:
-        dataset: of the private images' kind.
-        count: how many.
-        seed: of the draw.
-        without: (B, C, H, W), images that are left out wherever they occur.
-    """
-    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed)).tolist()
-    drawn: list[Tensor] = []
-    for index in order:
-        image = dataset.image(index)
-        if not any(torch.equal(image, private) for private in without):
-            drawn.append(image)
-        if len(drawn) == count:
-            break
-    return torch.stack(drawn) if drawn else without.new_zeros(0, *without.shape[1:])
-
-
+@lru_cache(maxsize=4)
 def bundled_others(count: int, shape: tuple[int, int, int], seed: int = 0) -> Tensor:
     """Crops of the bundled photographs at random places and scales: (count, C, H, W) in [0, 1].
 
@@ -68,17 +125,23 @@ def bundled_others(count: int, shape: tuple[int, int, int], seed: int = 0) -> Te
         seed: of the draw.
     """
     generator = torch.Generator().manual_seed(seed)
-    photos = Photos(size=LARGEST)
+    photos = _bundled_photos()
     channels, height, width = shape
     crops = []
     for number in range(count):
-        photo = photos.image(number % len(photos))
+        photo = photos[number % len(photos)]
         side = int(torch.randint(LARGEST // 4, LARGEST // 2 + 1, (1,), generator=generator))
         top, left = (int(torch.randint(LARGEST - side + 1, (1,), generator=generator)) for _ in "yx")
         crop = photo[None, :, top : top + side, left : left + side]
-        crop = torch.nn.functional.interpolate(crop, size=(height, width), mode="area")[0]
+        crop = F.interpolate(crop, size=(height, width), mode="area")[0]
         crops.append(crop if channels == 3 else crop.mean(dim=0, keepdim=True).expand(channels, -1, -1))
     return torch.stack(crops)
+
+
+@lru_cache(maxsize=1)
+def _bundled_photos() -> tuple[Tensor, ...]:
+    photos = Photos(size=LARGEST)
+    return tuple(photos.image(index) for index in range(len(photos)))
 
 
 def _standardized(batch: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ from gifd_bench.benchmark.scoring.lpips import Backbone, lpips
 from gifd_bench.tasks.observation import Observation
 
 MAX_PSNR = 100.0
+# Of the window of SSIM; nearer to the edge a part of it would lie outside.
+BORDER = 5
 
 
 def psnr(images: Tensor, truths: Tensor) -> Tensor:
@@ -38,16 +40,22 @@ class PSNR(Metric):
 
 
 class SSIM(Metric):
-    """Structural similarity (Wang et al., 2004), for a range of 1: an 11x11 Gaussian window of width 1.5 at
-    every pixel, the borders reflected, as torchmetrics does it."""
+    """Structural similarity (Wang et al., 2004), for a range of 1: an 11x11 Gaussian window of width 1.5,
+    at every place where all of it lies within the image, and the mean over the colors. So do scikit-image
+    (`gaussian_weights=True, sigma=1.5, use_sample_covariance=False`) and the authors' own code."""
 
     name: ClassVar[str] = "ssim"
     higher_is_better: ClassVar[bool] = True
 
     def __call__(self, images: Tensor, truths: Tensor, observation: Observation | None) -> Tensor:
-        values = structural_similarity_index_measure(images, truths, data_range=1.0, reduction="none")
-        assert isinstance(values, Tensor)
-        return values.reshape(len(images))
+        if min(images.shape[-2:]) <= 2 * BORDER:
+            raise MetricMissing(f"its window needs images of at least {2 * BORDER + 1} pixels a side")
+        # In float64: the variances are small differences of large numbers.
+        found = structural_similarity_index_measure(
+            images.double(), truths.double(), data_range=1.0, reduction="none", return_full_image=True
+        )
+        inner = found[1][..., BORDER:-BORDER, BORDER:-BORDER]
+        return inner.flatten(1).mean(dim=1).float()
 
 
 class MSE(Metric):
@@ -61,7 +69,13 @@ class MSE(Metric):
 
 
 class FeatureMSE(Metric):
-    """Mean squared difference of what enters the victim's last linear layer (penultimate features)."""
+    """Mean squared difference of penultimate features: what enters the victim's last linear layer.
+
+    Other code calls other quantities by this name: features of a network that was trained apart from the
+    victim, or the squared difference summed over the features and not averaged. The victim here is the one
+    under attack, as it was when the update was computed, with images normalized as its client does; the
+    mean is over the features of an image. Values of victims that differ cannot be compared.
+    """
 
     name: ClassVar[str] = "feature_mse"
     higher_is_better: ClassVar[bool] = False

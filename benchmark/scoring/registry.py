@@ -24,3 +24,6 @@ METRICS: Registry[type[Metric]] = Registry(
 LABEL_ACCURACY = "label_accuracy"
 # The columns of every table, in their order.
 COLUMNS = (*METRICS.bundled, LABEL_ACCURACY)
+# Of runs, whose dataset is at hand: shares of the private images that are found among others of it.
+IDENTIFIED, IDENTIFIED_TOP5 = "identified", "identified_top5"
+IDENTIFICATION = (IDENTIFIED, IDENTIFIED_TOP5)

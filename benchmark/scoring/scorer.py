@@ -11,11 +11,20 @@ from torch import Tensor
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.base import Metric, MetricMissing
+from gifd_bench.benchmark.scoring.identification import Distractors, Lineup
 from gifd_bench.benchmark.scoring.metrics import psnr
-from gifd_bench.benchmark.scoring.registry import LABEL_ACCURACY, METRICS
+from gifd_bench.benchmark.scoring.registry import (
+    IDENTIFIED,
+    IDENTIFIED_TOP5,
+    LABEL_ACCURACY,
+    METRICS,
+)
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.truth import Truth
+
+# Places that count for the looser share.
+TOP = 5
 
 
 @dataclass(frozen=True)
@@ -25,16 +34,18 @@ class Scores:
     Attributes:
         per_image: metric name to one value a private image, in the truth's order; `None` where the metric
             could not be had. PSNR is in dB; SSIM at most 1; LPIPS and the two MSE at least 0; label
-            accuracy 0 or 1.
+            accuracy and identification 0 or 1.
         assignment: index of the reconstruction that answers each private image.
         reasons: why a metric could not be had, one line each.
         stage_psnr: mean PSNR over the images of every stage's best iterate, by the same assignment.
+        distractors: among how many others the private images were to be found; `None` where nobody looked.
     """
 
     per_image: dict[str, list[float] | None]
     assignment: list[int]
     reasons: list[str]
     stage_psnr: list[float]
+    distractors: Distractors | None = None
 
     def mean(self, metric: str) -> float | None:
         """Mean over the images, or `None`."""
@@ -47,6 +58,7 @@ def score(
     truth: Truth,
     observation: Observation | None = None,
     extra: Mapping[str, Metric] | None = None,
+    lineup: Lineup | None = None,
 ) -> Scores:
     """Compare a reconstruction with the truth.
 
@@ -58,6 +70,8 @@ def score(
         truth: the private batch.
         observation: what was attacked, for metrics that need the victim; without it these are missing.
         extra: metrics beside the bundled ones, by the name of their column.
+        lineup: other images of the dataset; with them the scores say which private images are identified,
+            at the first place and among the first five.
 
     Raises:
         ValueError: the images are not in [0, 1], or of another shape than the truth's.
@@ -79,7 +93,12 @@ def score(
             reasons.append(f"{name}: {type(error).__name__}: {one_line(error)}")
     per_image[LABEL_ACCURACY] = (labels == truth.labels).float().tolist()
     stages = [float(psnr(stage.images[order], truth.images).mean()) for stage in reconstruction.stages]
-    return Scores(per_image, order.tolist(), reasons, stages)
+    distractors = None
+    if lineup is not None:
+        ranks, distractors = lineup.ranks(images, truth.images)
+        per_image[IDENTIFIED] = (ranks == 1).float().tolist()
+        per_image[IDENTIFIED_TOP5] = (ranks <= TOP).float().tolist()
+    return Scores(per_image, order.tolist(), reasons, stages, distractors)
 
 
 def values_of(

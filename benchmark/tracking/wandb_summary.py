@@ -19,12 +19,13 @@ from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.rows import PENDING, STATUSES, Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.scoring.registry import COLUMNS as METRICS
+from gifd_bench.benchmark.scoring.registry import IDENTIFICATION
 from gifd_bench.benchmark.tracking.base import axes_of
 from gifd_bench.benchmark.tracking.pictures import side_by_side
 from gifd_bench.common.files import read_json, write_json
 
 MOST_PICTURES = 200
-MEANS = (*METRICS, "matching_loss", "gradient_evaluations", "seconds")
+MEANS = (*METRICS, *IDENTIFICATION, "matching_loss", "gradient_evaluations", "seconds")
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,15 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import torch
-from torch import Tensor
 
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.defense import NONE, DefenseConfig
 from gifd_bench.benchmark.matrix.task import TaskConfig, training_split
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.scoring.identification import draw_others, own_ranks
+from gifd_bench.benchmark.scoring.identification import Lineup
 from gifd_bench.benchmark.statistics.interval import Interval, mean_interval
 from gifd_bench.benchmark.tradeoff.accuracy import Training
-
-SEED = 0
 
 
 @dataclass(frozen=True)
@@ -174,20 +171,16 @@ def _leak(attack: str, found: Sequence[_Scored]) -> Leak:
 
 
 class _Ranks:
-    """The ranks of a cell's images among images of its dataset that are none of the cell's."""
+    """The ranks of a cell's images among others that are none of the cell's."""
 
     def __init__(self, run: RunFolder, task: TaskConfig, distractors: int) -> None:
         self._run, self._task, self._count = run, task, distractors
-        self._others: Tensor | None = None
+        self._lineup: Lineup | None = None
 
     def __call__(self, cell: Cell) -> list[int]:
-        truth = self._run.truth(cell).images
         folder = self._run.cell(cell)
         images = folder.images()[torch.tensor(folder.read().assignment)]
-        if self._others is None:
-            dataset = training_split(self._task.dataset).build()
-            # A few more, for the case that private images are among them.
-            nothing = truth.new_zeros(0, *truth.shape[1:])
-            self._others = draw_others(dataset, self._count + len(truth), SEED, nothing)
-        same = (self._others[:, None] == truth[None]).flatten(2).all(dim=2).any(dim=1)
-        return own_ranks(images, truth, self._others[~same][: self._count]).tolist()
+        if self._lineup is None:
+            self._lineup = Lineup(training_split(self._task.dataset).build(), self._count)
+        ranks, _ = self._lineup.ranks(images, self._run.truth(cell).images)
+        return [int(rank) for rank in ranks]

@@ -15,7 +15,7 @@ from gifd_bench.leaderboard.text import Strict, first_error
 
 FORMAT: Literal["gifd-bench/verification/1"] = "gifd-bench/verification/1"
 # Of the metrics' code: a new one re-scores every entry.
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 
 
 class Verdict(str, Enum):

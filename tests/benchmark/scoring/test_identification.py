@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from gifd_bench.benchmark.scoring.identification import bundled_others, draw_others, own_ranks
+from gifd_bench.benchmark.scoring.identification import (
+    Distractors,
+    Lineup,
+    bundled_others,
+    own_ranks,
+    reduced,
+)
 from gifd_bench.tasks.datasets.photos import Photos
 
 
@@ -35,8 +41,21 @@ def test_ranks_agree_with_a_loop_over_correlations() -> None:
         assert int(rank) == 1 + sum(r >= own for r in rest)
 
 
-def test_private_images_are_not_among_those_drawn() -> None:
+def test_private_images_are_not_among_the_others_and_crops_fill_up_a_small_dataset() -> None:
     photos = Photos(size=8)
-    drawn = draw_others(photos, 100, 0, photos.image(3)[None])
-    assert len(drawn) == 9
-    assert not any(torch.equal(image, photos.image(3)) for image in drawn)
+    truths = torch.stack([photos.image(k) for k in (3, 5)])
+    for count, of_dataset in ((8, 8), (100, 8)):
+        ranks, others = Lineup(photos, count).ranks(truths, truths)
+        assert ranks.tolist() == [1, 1]
+        assert others == Distractors(count, of_dataset)
+    # The other one of the batch is no distractor either.
+    swapped, _ = Lineup(photos, 8).ranks(truths.flip(0), truths)
+    assert int(swapped.min()) > 1
+
+
+def test_large_images_are_compared_at_a_smaller_size() -> None:
+    assert reduced(torch.rand(2, 3, 96, 128)).shape == (2, 3, 48, 64)
+    photos = Photos(size=96)
+    truth = photos.image(0)[None]
+    ranks, others = Lineup(photos, 20).ranks(truth, truth)
+    assert (ranks.tolist(), others.of_dataset) == ([1], 9)

@@ -11,14 +11,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring import lpips as lpips_module
 from gifd_bench.benchmark.scoring.assignment import assign
+from gifd_bench.benchmark.scoring.base import MetricMissing
+from gifd_bench.benchmark.scoring.identification import Distractors, Lineup
 from gifd_bench.benchmark.scoring.metrics import MAX_PSNR, MSE, SSIM, FeatureMSE, psnr
-from gifd_bench.benchmark.scoring.registry import COLUMNS
+from gifd_bench.benchmark.scoring.registry import COLUMNS, IDENTIFICATION
 from gifd_bench.benchmark.scoring.scorer import score
+from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.truth import Truth
 from tests.conftest import make_round
 
@@ -33,15 +37,15 @@ def noisy(images: Tensor, std: float = 0.1) -> Tensor:
 
 
 def slow_ssim(mine: np.ndarray, theirs: np.ndarray) -> float:
-    """Wang et al. (2004), equation 13, window by window, over one image with reflected borders."""
+    """Wang et al. (2004), equation 13, window by window within one image."""
     offsets = np.arange(-5, 6)
     line = np.exp(-(offsets**2) / (2 * 1.5**2))
     window = np.outer(line, line) / line.sum() ** 2
     c1, c2 = 0.01**2, 0.03**2
     values = []
     for a, b in zip(mine.astype(float), theirs.astype(float), strict=True):
-        views = [sliding_window_view(np.pad(x, 5, mode="reflect"), (11, 11)) for x in (a, b)]
-        for x, y in zip(views[0].reshape(-1, 11, 11), views[1].reshape(-1, 11, 11), strict=True):
+        views = [sliding_window_view(image, (11, 11)).reshape(-1, 11, 11) for image in (a, b)]
+        for x, y in zip(*views, strict=True):
             mx, my = (window * x).sum(), (window * y).sum()
             vx, vy = (window * x * x).sum() - mx**2, (window * y * y).sum() - my**2
             cov = (window * x * y).sum() - mx * my
@@ -56,7 +60,33 @@ def test_psnr_ssim_and_mse_equal_slow_references() -> None:
         error = np.mean((mine.astype(float) - theirs) ** 2)
         assert float(MSE()(images, truth, None)[k]) == pytest.approx(error, rel=1e-5)
         assert float(psnr(images, truth)[k]) == pytest.approx(-10 * math.log10(error), rel=1e-5)
-        assert float(SSIM()(images, truth, None)[k]) == pytest.approx(slow_ssim(mine, theirs), abs=1e-4)
+        assert float(SSIM()(images, truth, None)[k]) == pytest.approx(slow_ssim(mine, theirs), abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [11, 32, 64])
+@pytest.mark.parametrize("std", [0.0, 0.02, 0.5])
+def test_ssim_is_that_of_scikit_image(size: int, std: float) -> None:
+    truth = torch.stack([Photos(size).image(k) for k in range(10)])
+    images = noisy(truth, std)
+    found = SSIM()(images, truth, None).tolist()
+    expected = [
+        structural_similarity(
+            mine.astype(float),
+            theirs.astype(float),
+            data_range=1.0,
+            channel_axis=0,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for mine, theirs in zip(images.numpy(), truth.numpy(), strict=True)
+    ]
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_ssim_of_an_image_smaller_than_its_window_is_missing() -> None:
+    with pytest.raises(MetricMissing, match="at least 11 pixels"):
+        SSIM()(torch.rand(1, 3, 10, 32), torch.rand(1, 3, 10, 32), None)
 
 
 def test_equal_images_have_the_highest_psnr_and_not_infinity() -> None:
@@ -113,6 +143,16 @@ def test_feature_mse_is_of_what_enters_the_last_layer() -> None:
     features = [observation.victim().features((x - 0.5) / 0.25) for x in (images, truth.images)]  # type: ignore[operator]
     expected = (features[0] - features[1]).square().mean(dim=1)
     torch.testing.assert_close(FeatureMSE()(images, truth.images, observation), expected.detach())
+
+
+def test_a_run_scores_identification_and_a_single_score_does_not() -> None:
+    observation, truth = make_round(2)
+    blind = torch.rand(truth.images.shape, generator=torch.Generator().manual_seed(0))
+    images = torch.stack([truth.images[0], blind[1]])
+    found = score(answer(images, truth.labels), truth, observation, lineup=Lineup(Photos(32), 50))
+    assert found.per_image["identified"] == [1.0, 0.0]
+    assert found.distractors == Distractors(50, 8)
+    assert not set(score(answer(images, truth.labels), truth).per_image) & set(IDENTIFICATION)
 
 
 @pytest.mark.parametrize("value", [1.1, -0.1, math.nan])
