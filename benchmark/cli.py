@@ -22,6 +22,7 @@ COMMANDS = {
     "observe": "write what the server sees of one round of your model and images",
     "attack": "reconstruct from one observation file alone",
     "check": "check an attack, defense, prior, ... of your own against what every one promises",
+    "tune": "the best options of attacks under a budget, found on images that no table uses",
     "tradeoff": "what each strength of a defense hides, and what it costs in accuracy",
     "utility": "train victims under each defense: what a defense costs in accuracy",
     "train-victim": "train a victim model",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypeAlias
+
+from typing_extensions import Self
 
 from gifd_bench.benchmark.attacks.options import AttackOptions, Stage, at_least, positive
 from gifd_bench.benchmark.attacks.penalty_options import NaturalOptions, SmoothOptions
+from gifd_bench.benchmark.attacks.search_space import Draw, split
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.choices import Distance, Matching
 from gifd_bench.benchmark.inversion.radii import Growing, PerEntry, PerStage, Radii
@@ -56,6 +59,17 @@ class GGLOptions(GeneratorOptions):
         if self.bound not in ("tanh", "kl"):
             raise BenchmarkError(f"bound must be tanh or kl, not {self.bound}")
 
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        population = draw.whole("population", 6, 50)
+        generations = (evaluations // self.restarts - 1) // population
+        if generations < 1:
+            raise BenchmarkError(f"{evaluations} gradient evaluations are too few for one generation")
+        bound: Bound = "tanh" if draw.choice("bound", ("tanh", "kl")) == "tanh" else "kl"
+        deviation = draw.log("deviation", 0.1, 2.0)
+        return replace(
+            self, iterations=generations, population=population, bound=bound, deviation=deviation
+        )
+
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
         return (Stage(prior_stages[0], self.iterations, self.population),)
 
@@ -101,6 +115,20 @@ class GIASOptions(GeneratorOptions, SmoothOptions):
             latent_learning_rate=self.latent_learning_rate, weight_learning_rate=self.weight_learning_rate
         )
 
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        starts = draw.whole("starts", 1, 4)
+        of_latent = draw.uniform("share_of_latent", 0.02, 0.5)
+        latent, weights = split(evaluations // self.restarts - starts, (of_latent, 1 - of_latent))
+        return replace(
+            self,
+            starts=starts,
+            latent_iterations=max(1, latent // starts),
+            weight_iterations=weights,
+            latent_learning_rate=draw.log("latent_learning_rate", 3e-3, 0.3),
+            weight_learning_rate=draw.log("weight_learning_rate", 1e-5, 1e-2),
+            total_variation=draw.log("total_variation", 1e-6, 0.3),
+        )
+
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
         latent = Stage(prior_stages[0], self.latent_iterations, self.starts)
         return (latent, Stage("weights", self.weight_iterations))
@@ -122,6 +150,14 @@ class StagedOptions(GeneratorOptions, NaturalOptions):
         super().__post_init__()
         positive(learning_rate=self.learning_rate)
 
+    def with_weights(self, draw: Draw) -> Self:
+        """The same with the learning rate and the weight of total variation drawn."""
+        return replace(
+            self,
+            learning_rate=draw.log("learning_rate", 0.01, 1.0),
+            total_variation=draw.log("total_variation", 1e-6, 0.3),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatentOptions(StagedOptions):
@@ -138,6 +174,10 @@ class LatentOptions(StagedOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(1, iterations=self.iterations)
+
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        drawn = self.with_weights(draw)
+        return replace(drawn, iterations=split(evaluations // self.restarts - 1, (1.0,))[0])
 
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
         return (Stage(prior_stages[0], self.iterations),)
@@ -197,6 +237,20 @@ class GIFDOptions(StagedOptions):
             *(Stage(name, iterations) for name, iterations in later),
         )
 
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        growth = draw.log("growth_of_iterations", 0.7, 3.0)
+        last = len(prior_stages) - 1 if self.last_stage is None else self.last_stage
+        starts = draw.whole("starts", 1, 4)
+        weights = [growth**stage for stage in range(last + 1)]
+        weights[0] *= starts
+        first, *later = split(evaluations // self.restarts - 1, weights)
+        return replace(
+            self.with_weights(draw),
+            iterations=(max(1, first // starts), *later),
+            starts=starts if first >= starts else 1,
+            radii=Growing(draw.log("radius", 0.05, 3.0), draw.log("growth_of_radii", 0.5, 2.0)),
+        )
+
     def stage_iterations(self, stages: int) -> tuple[int, ...]:
         """Iterations of each of the prior's stages."""
         return (self.iterations,) * stages if isinstance(self.iterations, int) else self.iterations
@@ -227,6 +281,24 @@ class GIFDOODOptions(GIFDOptions):
         super().__post_init__()
         if not 1 <= self.growth < math.inf:
             raise BenchmarkError(f"growth must be at least 1, not {self.growth}")
+
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        # Its own division of the budget is part of the attack.
+        drawn = replace(
+            self.with_weights(draw),
+            growth=draw.log("growth_of_iterations", 1.0, 3.0),
+            starts=draw.whole("starts", 1, 8),
+            radii=Growing(draw.log("radius", 0.05, 3.0), draw.log("growth_of_radii", 0.5, 2.0)),
+        )
+        iterations = (evaluations // self.restarts - 1) // len(prior_stages)
+        while iterations > 1:
+            of_it = replace(drawn, iterations=iterations)
+            if of_it.total_evaluations(prior_stages) <= evaluations:
+                return of_it
+            iterations -= 1
+        raise BenchmarkError(
+            f"{evaluations} gradient evaluations are too few for {len(prior_stages)} stages"
+        )
 
     def stage_iterations(self, stages: int) -> tuple[int, ...]:
         weights = [self.growth**stage for stage in range(stages)]

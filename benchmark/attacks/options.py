@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from typing_extensions import Self
+
+from gifd_bench.benchmark.attacks.search_space import Draw
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.choices import (
     NEED_KNOWN_DEFENSE,
@@ -97,6 +100,19 @@ class AttackOptions(ABC):
         steps = sum(stage.iterations * stage.members for stage in stages)
         return self.restarts * (steps + stages[-1].members)
 
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        """The same with everything that is worth tuning drawn, and a budget spent.
+
+        Args:
+            draw: picks each value from the range that the attack names.
+            evaluations: gradient evaluations that all restarts together may spend, at most.
+            prior_stages: names of the prior's stages; empty without one.
+
+        Raises:
+            BenchmarkError: the attack declares nothing to tune, or the budget is too small for it.
+        """
+        raise BenchmarkError(f"{type(self).__name__} declares no search space: it has no method `tuned`")
+
     def unmet(self, threat_model: ThreatModel, is_difference: bool) -> str | None:
         """What the attack needs and a threat model does not grant, in one line; None if it can run.
 
@@ -154,6 +170,21 @@ class OneStageOptions(AttackOptions):
 
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
         return (Stage(self.stage, self.iterations),)
+
+    def within(self, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        """The same with as many iterations as a budget of gradient evaluations allows.
+
+        Raises:
+            BenchmarkError: it does not allow a single one.
+        """
+        one = replace(self, iterations=1).total_evaluations(prior_stages)
+        another = replace(self, iterations=2).total_evaluations(prior_stages) - one
+        iterations = 1 + (evaluations - one) // another
+        if iterations < 1:
+            raise BenchmarkError(
+                f"{evaluations} gradient evaluations are too few: one iteration takes {one}"
+            )
+        return replace(self, iterations=iterations)
 
 
 def at_least(least: float, **options: float) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
+
+from typing_extensions import Self
 
 from gifd_bench.benchmark.attacks.options import OneStageOptions, Stage, at_least, positive
 from gifd_bench.benchmark.attacks.penalty_options import NaturalOptions, SmoothOptions
+from gifd_bench.benchmark.attacks.search_space import Draw
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.choices import Distance, Matching
 from gifd_bench.tasks.threat_model import ThreatModel
@@ -35,6 +38,14 @@ class IGOptions(OneStageOptions, SmoothOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         positive(learning_rate=self.learning_rate)
+
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        drawn = replace(
+            self,
+            learning_rate=draw.log("learning_rate", 0.01, 1.0),
+            total_variation=draw.log("total_variation", 1e-6, 0.3),
+        )
+        return drawn.within(evaluations, prior_stages)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +76,14 @@ class DLGOptions(OneStageOptions):
         super().__post_init__()
         at_least(1, evaluations=self.evaluations, history=self.history)
         positive(learning_rate=self.learning_rate)
+
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        drawn = replace(
+            self,
+            learning_rate=draw.log("learning_rate", 0.01, 2.0),
+            evaluations=draw.whole("evaluations", 5, 40),
+        )
+        return drawn.within(evaluations, prior_stages)
 
     @property
     def at_once(self) -> int:
@@ -157,6 +176,20 @@ class GIOptions(OneStageOptions, NaturalOptions):
         if not 0 <= self.group_start <= 1:
             raise BenchmarkError(f"group_start must be from 0 to 1, not {self.group_start}")
 
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        drawn = replace(
+            self,
+            learning_rate=draw.log("learning_rate", 0.01, 1.0),
+            total_variation=draw.log("total_variation", 1e-6, 0.3),
+            batch_norm=draw.log("batch_norm", 1e-4, 1.0),
+            group_size=draw.whole("group_size", 1, 4),
+            group=draw.log("group", 1e-3, 1.0),
+            langevin=draw.log("langevin", 1e-4, 0.1),
+            # At most a tenth of the iterations, however few these are.
+            warm_up=min(self.warm_up, max(1, evaluations // (10 * self.restarts))),
+        )
+        return drawn.within(evaluations, prior_stages)
+
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
         return (Stage(self.stage, self.iterations, self.group_size),)
 
@@ -185,3 +218,11 @@ class GIONOptions(OneStageOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         positive(learning_rate=self.learning_rate, weights_per_pixel=self.weights_per_pixel)
+
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        drawn = replace(
+            self,
+            learning_rate=draw.log("learning_rate", 1e-4, 1e-2),
+            weights_per_pixel=draw.log("weights_per_pixel", 1.0, 16.0),
+        )
+        return drawn.within(evaluations, prior_stages)

@@ -14,6 +14,7 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
 from gifd_bench.benchmark.matrix.files import find_config, read_yaml
+from gifd_bench.benchmark.matrix.recipe import RecipeUse, options_of_recipe
 from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
 from gifd_bench.benchmark.matrix.sweep import Swept, without_sweeps
 from gifd_bench.benchmark.matrix.task import TaskConfig
@@ -25,7 +26,18 @@ AXES = ("tasks", "defenses", "priors", "attacks")
 # Axes whose entries are components, one each, with the kind of these.
 COMPONENTS = {"priors": "prior", "attacks": "attack", "metrics": "metric"}
 ADDED = re.compile(r"--(defenses|priors|attacks|metrics)\+=(.+)")
-KEYS = ("name", "description", *AXES, "metrics", "targets", "seeds", "excludes", "overrides", "needs_gpu")
+KEYS = (
+    "name",
+    "description",
+    *AXES,
+    "metrics",
+    "targets",
+    "seeds",
+    "excludes",
+    "recipes",
+    "overrides",
+    "needs_gpu",
+)
 
 
 @dataclass(frozen=True)
@@ -164,6 +176,7 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
     for axis in ("targets", "seeds"):
         resolver.parser.add_argument(f"--{axis}", type=int | list[int], default=[0])
     resolver.parser.add_argument("--excludes", type=list[Where], default=[])
+    resolver.parser.add_argument("--recipes", type=list[RecipeUse], default=[])
     resolver.parser.add_argument("--overrides", type=list[Override], default=[])
     resolver.parser.add_argument("--needs_gpu", type=bool, default=False)
     for key, value in content.items():
@@ -197,7 +210,8 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
         needs_gpu=resolver.value("needs_gpu"),
     )
     _check(matrix)
-    overridden = replace(matrix, overrides=_overrides(matrix, resolver.value("overrides"), swept))
+    specs = [*_of_recipes(matrix, resolver.value("recipes"), swept), *resolver.value("overrides")]
+    overridden = replace(matrix, overrides=_overrides(matrix, specs, swept))
     if next(overridden.cells(), None) is None:
         raise BenchmarkError("excludes: no cell is left")
     return overridden
@@ -225,6 +239,22 @@ def _changed(attack: Component, changes: Iterable[Mapping[str, Any]]) -> Compone
     for change in changes:
         options |= change
     return replace(attack, options=options)
+
+
+def _of_recipes(
+    matrix: Matrix, uses: Sequence[Mapping[str, Any]], swept: Swept
+) -> Iterator[Mapping[str, Any]]:
+    """The options that recipes set, as overrides, which those that the file itself sets come after."""
+    for number, spec in enumerate(uses):
+        key, when = f"recipes[{number}]", _listed(spec["when"], swept)
+        when.check(f"{key}.when", _labels(matrix))
+        if when.attacks is None:
+            raise BenchmarkError(f"{key}.when.attacks: say which attacks it is for")
+        use = RecipeUse(when, spec["recipe"], spec["evaluations"])
+        for attack in matrix.attacks:
+            if attack.label in when.given["attacks"]:
+                given = {**when.given, "attacks": [attack.label]}
+                yield {"when": given, "set": options_of_recipe(use, attack.name)}
 
 
 def _overrides(matrix: Matrix, specs: Sequence[Mapping[str, Any]], swept: Swept) -> tuple[Override, ...]:

@@ -1,0 +1,187 @@
+"""`gifd-bench tune`: the best options of attacks under a budget, found on images that no table uses."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.markup import escape
+
+from gifd_bench.benchmark.commands.durations import duration
+from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
+from gifd_bench.benchmark.matrix.defense import DefenseConfig
+from gifd_bench.common.errors import ExitStatus
+from gifd_bench.common.files import make_folder, write_text
+
+if TYPE_CHECKING:
+    from gifd_bench.benchmark.tuning.study import Tuned
+
+EPILOG = """any field of the configuration can be set here, as with `gifd-bench run`; for example
+  gifd-bench tune tuning_resnet18 --trials 24 --evaluations 500 2000 --output runs/tuning
+
+Every attack gets as many trials, images and evaluations as every other. Use images and seeds that no table
+uses: the score of tuned options on the images that they were tuned on says nothing. The command may run at
+the same time in several processes that share the output folder: each takes the next attack."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command is asked for besides the matrix.
+
+    Attributes:
+        trials: of each attack under each defense.
+        evaluations: budgets of gradient evaluations; the first one is tuned under.
+        seed: of the sampler.
+        output: folder of the studies and recipes.
+    """
+
+    trials: int
+    evaluations: tuple[int, ...]
+    seed: int
+    output: Path
+
+    def __post_init__(self) -> None:
+        if self.trials < 1 or min(self.evaluations) < 1:
+            raise BenchmarkError("--trials and --evaluations must be at least 1")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(
+        prog="gifd-bench tune",
+        description="Search the options of every attack of a matrix under each of its defenses, by Optuna, "
+        "for the highest mean PSNR under a budget of gradient evaluations, and write a recipe a defense. "
+        "Run again, it goes on where it stopped.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")
+    command.add_argument("--output", type=Path, required=True, help="folder of the studies and recipes")
+    command.add_argument(
+        "--trials", type=int, default=24, metavar="N", help="of each attack (default: %(default)s)"
+    )
+    command.add_argument(
+        "--evaluations",
+        type=int,
+        nargs="+",
+        default=[500],
+        metavar="N",
+        help="gradient evaluations of an inversion; the first number is tuned under, and the recipe says "
+        "how the others are spent likewise (default: 500)",
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the sampler (default: 0)")
+    return command
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; the exit status is 130 after an interruption."""
+    options, overrides = parser().parse_known_args(arguments)
+    settings = Settings(options.trials, tuple(options.evaluations), options.seed, options.output)
+    if find_spec("optuna") is None:
+        raise BenchmarkError("tune needs Optuna: pip install 'gifd-bench[tune]'")
+    matrix = load_matrix(options.config, overrides)
+    if len(matrix.tasks) != 1 or len(matrix.priors) > 1:
+        raise BenchmarkError("tune: a matrix with one task and at most one prior is needed")
+    console = Console()
+    try:
+        for defense in matrix.defenses:
+            _tune(matrix, defense, settings, console)
+    except KeyboardInterrupt:
+        console.print(f"interrupted; the same command goes on from {settings.output}", markup=False)
+        return ExitStatus.INTERRUPTED
+    return ExitStatus.DONE
+
+
+def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: Console) -> None:
+    """Tune every attack against one defense, and write the recipe where no other process is at it."""
+    # Here, because Optuna and torch take seconds to import.
+    from gifd_bench.benchmark.tuning.study import TrialDraw, tune
+    from gifd_bench.benchmark.tuning.trials import Subject
+
+    stages = tuple(matrix.priors[0].build().stages) if matrix.priors else ()
+    cells = len(matrix.targets) * len(matrix.seeds)
+    tuned: dict[str, Tuned] = {}
+    budgets: dict[int, dict[str, Any]] = {budget: {} for budget in settings.evaluations}
+    for attack in matrix.attacks:
+        name, folder = f"{defense.label}, {attack.label}", settings.output / defense.label / attack.label
+        make_folder(folder)
+        try:
+            with (
+                FileLock(folder / "lock", timeout=0),
+                ProgressDisplay(console, settings.trials * cells, 0) as display,
+            ):
+                subject = Subject(
+                    matrix,
+                    defense,
+                    attack,
+                    stages if attack.label in matrix.with_prior else (),
+                    settings.evaluations[0],
+                    folder / "runs",
+                    display,
+                )
+                found = tune(
+                    folder / "study.log",
+                    name,
+                    subject.score,
+                    settings.trials,
+                    settings.seed,
+                )
+        except Timeout:
+            console.print(f"{name}: another process is at it", markup=False)
+            continue
+        tuned[attack.label] = found
+        for budget, attacks in budgets.items():
+            attacks[attack.name] = dict(subject.drawn(TrialDraw(found.best), budget).options)
+        console.print(
+            f"{escape(name)}: {found.best.value:.2f} dB on {cells} batches, "
+            f"the best of {found.trials} trials ({found.failed} failed), in {duration(found.seconds)}"
+        )
+    if len(tuned) == len(matrix.attacks):
+        path = settings.output / f"tuned-{matrix.tasks[0].model.label}-{defense.label}.yaml"
+        write_text(path, _recipe(matrix, defense, settings, tuned, budgets))
+        console.print(f"recipe: {path}", markup=False, soft_wrap=True)
+
+
+def _recipe(
+    matrix: Matrix,
+    defense: DefenseConfig,
+    settings: Settings,
+    tuned: dict[str, Tuned],
+    budgets: dict[int, dict[str, Any]],
+) -> str:
+    task = matrix.tasks[0]
+    provenance = {
+        "made by": f"gifd-bench {version('gifd-bench')} tune, Optuna {version('optuna')} (TPE)",
+        "task": {"dataset": task.dataset.config()["options"], "model": task.model.name},
+        "defense": defense.label,
+        "targets": list(matrix.targets),
+        "seeds": list(matrix.seeds),
+        "trials of each attack": settings.trials,
+        "tuned under": f"{settings.evaluations[0]} gradient evaluations, for the highest mean PSNR",
+        "seed of the sampler": settings.seed,
+        "attacks": {
+            label: {
+                "mean psnr on the tuning images": round(float(one.best.value or 0.0), 3),
+                "drawn": {name: _short(value) for name, value in one.best.params.items()},
+                "trials that failed": one.failed,
+                "seconds": round(one.seconds),
+            }
+            for label, one in tuned.items()
+        },
+    }
+    content = {"provenance": provenance, "budgets": budgets}
+    return yaml.safe_dump(content, sort_keys=False, width=100)
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value

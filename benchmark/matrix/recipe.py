@@ -1,0 +1,82 @@
+"""Recipes: options that attacks were tuned to, by budget, and how they were found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.files import read_yaml
+from gifd_bench.benchmark.matrix.where import Where
+from gifd_bench.common.registry import unknown
+
+KEYS = ("provenance", "budgets")
+
+
+@dataclass(frozen=True)
+class RecipeUse:
+    """Where in a matrix a recipe holds.
+
+    Attributes:
+        when: the cells; it names attacks.
+        recipe: a file, or the name of a bundled one, such as `tuned-resnet18-none`.
+        evaluations: which of the recipe's budgets; None where it has one only.
+    """
+
+    when: Where
+    recipe: str
+    evaluations: int | None = None
+
+
+def options_of_recipe(use: RecipeUse, attack: str) -> dict[str, Any]:
+    """The options that a recipe gives to an attack.
+
+    Args:
+        use: which recipe, at which budget.
+        attack: registered name of the attack.
+
+    Raises:
+        BenchmarkError: there is no such recipe, budget or attack in it.
+    """
+    path = find_recipe(use.recipe)
+    content = read_yaml(path)
+    for key in content:
+        if key not in KEYS:
+            raise BenchmarkError(f"{use.recipe}: {unknown('key', str(key), list(KEYS))}")
+    budgets = _mapping(content.get("budgets"), f"{use.recipe}: budgets")
+    known = {str(budget): attacks for budget, attacks in budgets.items()}
+    if use.evaluations is None and len(known) != 1:
+        raise BenchmarkError(f"{use.recipe}: say which budget, evaluations={' or '.join(known)}")
+    budget = str(use.evaluations) if use.evaluations is not None else next(iter(known))
+    if budget not in known:
+        raise BenchmarkError(f"{use.recipe}: {unknown('budget', budget, list(known))}")
+    attacks = _mapping(known[budget], f"{use.recipe}: budgets.{budget}")
+    if attack not in attacks:
+        raise BenchmarkError(f"{use.recipe}: {unknown('attack', attack, [str(one) for one in attacks])}")
+    return dict(_mapping(attacks[attack], f"{use.recipe}: budgets.{budget}.{attack}"))
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe's file, by path or by the name of a bundled one.
+
+    Raises:
+        BenchmarkError: there is neither.
+    """
+    if (path := Path(name)).is_file():
+        return path
+    folder = Path(str(resources.files("gifd_bench.configs"))) / "recipes"
+    bundled = folder / f"{name}.yaml"
+    if re.fullmatch(r"[\w-]+", name) and bundled.is_file():
+        return bundled
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    raise BenchmarkError(f"{name}: no such file, and {unknown('bundled recipe', name, known)}")
+
+
+def _mapping(value: Any, where: str) -> Mapping[Any, Any]:
+    if not isinstance(value, dict):
+        raise BenchmarkError(f"{where}: a mapping is expected, not {type(value).__name__}")
+    return value
