@@ -155,7 +155,8 @@ class Attack(InversionLoop):
             )
         self._given = _Given(observation, prior)
         stages = self.options.stages(() if prior is None else prior.stages)
-        self.course = Course(stages, self.options.restarts, self.options.at_once, seed)
+        options = self.options
+        self.course = Course(stages, options.restarts, options.at_once, seed, options.halvings)
         self.labels = self.fixed_labels()
         self.search = Search({})
 

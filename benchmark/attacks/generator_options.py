@@ -73,9 +73,9 @@ class GGLOptions(GeneratorOptions):
     def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
         return (Stage(prior_stages[0], self.iterations, self.population),)
 
-    def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
-        """Every member of a population counts, and the mean of the last one of a restart."""
-        return self.total_iterations(prior_stages) * self.population + self.restarts
+    def members_at_the_end(self, stage: Stage) -> int:
+        """One: the mean of the last generation."""
+        return 1
 
 
 @dataclass(frozen=True, kw_only=True)

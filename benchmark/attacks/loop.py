@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.inversion.course import Course, Progress
+from gifd_bench.benchmark.inversion.lane_optimizers import keep_lanes
 from gifd_bench.benchmark.inversion.search import Lane, Search
 
 
@@ -91,6 +92,10 @@ class InversionLoop(pl.LightningModule, ABC):
         if self.course.stage_is_over:
             self._begin_stage(self._end_stage())
             self.trainer.strategy.setup_optimizers(self.trainer)
+        going_on = self.course.drop_worst()
+        if going_on is not None:
+            members = range(self.course.stage.members)
+            self._go_on([place * len(members) + member for place in going_on for member in members])
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         matching, objective = self.objective()
@@ -121,14 +126,22 @@ class InversionLoop(pl.LightningModule, ABC):
 
     def _begin_stage(self, ended: Sequence[Search | None]) -> None:
         """Start the stage that is on, from what each restart came to in the one before."""
-        first = self.course.restarts.start
+        members = self.course.stage.members
         with torch.no_grad():
             lanes = [
-                self.begin(self.progress.stage, lane, ended[lane.restart - first])
-                for lane in self.course.lanes()
+                self.begin(self.progress.stage, lane, ended[i // members])
+                for i, lane in enumerate(self.course.lanes())
             ]
             self.search = Search.side_by_side(lanes)
             self.project(self.search)
+
+    def _go_on(self, lanes: Sequence[int]) -> None:
+        """Go on with some of the lanes, in the midst of a stage."""
+        before = self.parameters_searched()
+        self.search = self.search.only(torch.tensor(lanes, device=self.device))
+        now = dict(zip(before, self.parameters_searched(), strict=True))
+        for optimizer in self.trainer.optimizers:
+            keep_lanes(optimizer, now, lanes)
 
     def _end_stage(self) -> Sequence[Search | None]:
         """Close the stage; what each restart that runs next has come to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -12,13 +13,16 @@ from typing_extensions import Self
 from gifd_bench.benchmark.attacks.search_space import Draw
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.choices import (
+    KEEPS,
     NEED_KNOWN_DEFENSE,
     STOPS,
     Distance,
+    Keep,
     Matching,
     Stop,
     simplest,
 )
+from gifd_bench.benchmark.inversion.halving import Halvings
 from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES, unmet_by_rule
 from gifd_bench.tasks.threat_model import ThreatModel
 
@@ -53,6 +57,8 @@ class AttackOptions(ABC):
             `{distance: masked_cosine, fraction: 0.1}`.
         restarts_at_once: how many restarts run side by side, at most, which is faster and takes more
             memory; None for all of them.
+        keep: which of the restarts that run side by side go on to their end: `all`, or by successive
+            `halving` fewer and fewer of them, the worst by what the answer is chosen by being dropped.
     """
 
     needs_prior: ClassVar[bool] = False
@@ -62,11 +68,18 @@ class AttackOptions(ABC):
     label_rule: str | None = "counts"
     loss: Distance | Matching = "cosine"
     restarts_at_once: int | None = None
+    keep: Keep = "all"
 
     def __post_init__(self) -> None:
         at_least(1, restarts=self.restarts)
         if self.restarts_at_once is not None:
             at_least(1, restarts_at_once=self.restarts_at_once)
+        if self.keep not in KEEPS:
+            raise BenchmarkError(f"keep must be one of {', '.join(KEEPS)}, not {self.keep}")
+        if self.keep == "halving" and self.at_once == 1:
+            raise BenchmarkError(
+                "keep: halving is for two restarts or more that run side by side, not for one"
+            )
         if self.stop not in STOPS:
             raise BenchmarkError(f"stop must be one of {', '.join(STOPS)}, not {self.stop}")
         if self.label_rule is not None:
@@ -89,6 +102,11 @@ class AttackOptions(ABC):
         """How many restarts run side by side."""
         return min(self.restarts, self.restarts_at_once or self.restarts)
 
+    def halvings(self, restarts: int, iterations: int) -> Halvings:
+        """When how many of the restarts are dropped that run side by side, each of so many iterations."""
+        kind = Halvings.down_to_one if self.keep == "halving" else Halvings.none
+        return kind(restarts, iterations)
+
     def total_iterations(self, prior_stages: tuple[str, ...]) -> int:
         """Inversion iterations over all stages and restarts."""
         return self.restarts * sum(stage.iterations for stage in self.stages(prior_stages))
@@ -97,8 +115,20 @@ class AttackOptions(ABC):
         """Gradient evaluations over all stages and restarts, at most: one an iteration of each
         member, and one of each member's iterate after the last step of a restart."""
         stages = self.stages(prior_stages)
-        steps = sum(stage.iterations * stage.members for stage in stages)
-        return self.restarts * (steps + stages[-1].members)
+        ends = list(itertools.accumulate(stage.iterations for stage in stages))
+        groups, rest = divmod(self.restarts, self.at_once)
+        total = 0
+        for count, restarts in ((groups, self.at_once), (1, rest)):
+            halvings = self.halvings(restarts, ends[-1])
+            of_group = halvings.at_the_end * self.members_at_the_end(stages[-1])
+            for stage, end in zip(stages, ends, strict=True):
+                of_group += stage.members * halvings.restart_iterations(end - stage.iterations, end)
+            total += count * of_group
+        return total
+
+    def members_at_the_end(self, stage: Stage) -> int:
+        """How many iterates of a restart are evaluated after its last step."""
+        return stage.members
 
     def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
         """The same with everything that is worth tuning drawn, and a budget spent.

@@ -48,20 +48,24 @@ class Offer:
     targets: Tensor
     tensors: Mapping[str, Tensor]
 
-    @classmethod
-    def of_best_members(cls, offered: Offer, restarts: int) -> Offer:
+    @staticmethod
+    def of_best_members(offered: Offer, restarts: int) -> Offer:
         """Of several members' iterates, restart by restart, the one with the lowest criterion."""
         criterion = offered.criterion.view(restarts, -1)
         if criterion.shape[1] == 1:
             return offered
         finite = torch.where(torch.isfinite(criterion), criterion, torch.inf)
         best = finite.argmin(dim=1) + torch.arange(restarts, device=finite.device) * finite.shape[1]
-        return cls(
-            offered.criterion[best],
-            offered.matching_loss[best],
-            offered.images[best],
-            offered.targets[best],
-            {name: tensor[best] for name, tensor in offered.tensors.items()},
+        return offered.only(best)
+
+    def only(self, places: Tensor) -> Offer:
+        """Some of the iterates."""
+        return Offer(
+            self.criterion[places],
+            self.matching_loss[places],
+            self.images[places],
+            self.targets[places],
+            {name: tensor[places] for name, tensor in self.tensors.items()},
         )
 
     def detached(self) -> Offer:
@@ -102,6 +106,11 @@ class BestIterate:
             _where(better, offered.targets, kept.targets),
             {name: _where(better, offered.tensors[name], tensor) for name, tensor in kept.tensors.items()},
         )
+
+    def keep(self, restarts: Tensor) -> None:
+        """Forget all but some of the restarts, by their places."""
+        if self.kept is not None:
+            self.kept = self.kept.only(restarts)
 
     def candidates(self, stage: str, gradient_evaluations: int) -> list[Candidate]:
         """The best iterate seen of each restart, under the stage's name, with what was spent until then."""

@@ -17,6 +17,9 @@ DISTANCES: tuple[Distance, ...] = get_args(Distance)
 
 Stop: TypeAlias = Literal["matching_loss", "discrepancy", "held_out"]
 STOPS: tuple[Stop, ...] = get_args(Stop)
+# Which restarts go on to their end; see `halving`.
+Keep: TypeAlias = Literal["all", "halving"]
+KEEPS: tuple[Keep, ...] = get_args(Keep)
 # How the updates of candidates are matched; see `judging`.
 Path: TypeAlias = Literal["factored", "general", "mixed"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, Offer, first_best
 from gifd_bench.benchmark.inversion.draws import Draws
+from gifd_bench.benchmark.inversion.halving import Halvings, best_of
 from gifd_bench.benchmark.inversion.reconstruction import StageResult
 from gifd_bench.benchmark.inversion.search import Lane
 
@@ -42,6 +43,7 @@ class Course:
     Attributes:
         stages: of a restart, in order.
         progress: where it stands.
+        restarts: those that run now.
         best: iterates of the stage.
         latest_loss: the lowest matching loss of the latest iterate; a tensor on the device.
 
@@ -50,9 +52,17 @@ class Course:
         restarts: how many there are.
         at_once: how many run at once.
         seed: of all randomness.
+        halvings: when which of so many restarts that run at once are dropped; by default none are.
     """
 
-    def __init__(self, stages: Sequence[Stage], restarts: int, at_once: int, seed: int) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        restarts: int,
+        at_once: int,
+        seed: int,
+        halvings: Callable[[int, int], Halvings] = Halvings.none,
+    ) -> None:
         self.stages = stages
         self.progress = Progress()
         self.best = BestIterate()
@@ -61,7 +71,9 @@ class Course:
         self._of_each = sum(stage.iterations for stage in stages)
         self._curves = torch.full((restarts, self._of_each), torch.nan, device="cpu")
         self._found: list[list[Candidate]] = [[] for _ in range(restarts)]
-        self._draws = self._new_draws()
+        self._halvings = halvings
+        self._rows: Tensor
+        self._begin_restarts()
 
     @property
     def iterations(self) -> int:
@@ -84,12 +96,6 @@ class Course:
         return self.progress.stage == len(self.stages) - 1
 
     @property
-    def restarts(self) -> range:
-        """The restarts that run now."""
-        first = self.progress.restart
-        return range(first, min(first + self._at_once, self._restarts))
-
-    @property
     def most_lanes(self) -> int:
         """How many lanes there are at once, at most."""
         return min(self._at_once, self._restarts) * max(stage.members for stage in self.stages)
@@ -104,7 +110,7 @@ class Course:
 
     def to(self, device: torch.device) -> None:
         """Keep curves there."""
-        self._curves = self._curves.to(device)
+        self._curves, self._rows = self._curves.to(device), self._rows.to(device)
 
     def offer(self, offered: Offer) -> None:
         """Make the iterates of all lanes candidates, of each restart the best member's."""
@@ -116,7 +122,7 @@ class Course:
         known = torch.where(torch.isnan(loss), torch.inf, loss)
         lowest = known.view(len(self.restarts), -1).amin(dim=1)
         column = self.progress.iteration % self._of_each
-        self._curves[self.restarts.start : self.restarts.stop, column] = lowest
+        self._curves[self._rows, column] = lowest
         self.latest_loss = lowest.amin()
 
     def step(self) -> None:
@@ -124,9 +130,27 @@ class Course:
         self.progress.step += 1
         self.progress.iteration += 1
 
+    def drop_worst(self) -> list[int] | None:
+        """Where it is time to, drop the restarts whose best iterates so far are worst; of those that ran,
+        the places of those that go on. None where all do, as in most iterations."""
+        step = self.progress.iteration % self._of_each
+        left = self._due.left.get(step)
+        if left is None or left >= len(self.restarts):
+            return None
+        kept = [] if self.best.kept is None else self.best.candidates(*self._now())
+        found = [[*self._found[r], *kept[place : place + 1]] for place, r in enumerate(self.restarts)]
+        bests = [first_best(candidates, self.best.floor).criterion for candidates in found]
+        places = best_of(torch.stack(bests).tolist(), left)
+        for place, restart in enumerate(self.restarts):
+            if place not in places:
+                self._found[restart] = found[place]
+        self._go_on([self.restarts[place] for place in places], [self._draws[place] for place in places])
+        self.best.keep(torch.tensor(places, device=self._rows.device))
+        return places
+
     def end_stage(self) -> None:
         """Close the stage, and the restarts after their last one."""
-        found = self.best.candidates(self.stage.name, self.progress.gradient_evaluations)
+        found = self.best.candidates(*self._now())
         for restart, candidate in zip(self.restarts, found, strict=True):
             self._found[restart].append(candidate)
         self.best = BestIterate(self.best.floor)
@@ -134,8 +158,8 @@ class Course:
         self.progress.step = 0
         self.progress.stage = 0 if last else self.progress.stage + 1
         if last:
-            self.progress.restart = self.restarts.stop
-            self._draws = self._new_draws()
+            self.progress.restart += self._at_once
+            self._begin_restarts()
 
     def chosen(self) -> tuple[StageResult, tuple[StageResult, ...]]:
         """The answer, and the stages of the restart that it is from.
@@ -162,6 +186,7 @@ class Course:
             "best": None if self.best.kept is None else asdict(self.best.kept),
             "found": [[asdict(candidate) for candidate in stages] for stages in self._found],
             "curves": self._curves,
+            "restarts": self.restarts,
             "draws": [draws.state() for draws in self._draws],
         }
 
@@ -171,12 +196,25 @@ class Course:
         self.best.kept = None if state["best"] is None else Offer(**state["best"])
         self._found = [[Candidate(**candidate) for candidate in stages] for stages in state["found"]]
         self._curves = state["curves"].to(self._curves.device)
-        self._draws = self._new_draws()
+        self._begin_restarts()
+        running = state["restarts"]
+        self._go_on(running, [Draws(self._seed, restart) for restart in running])
         for draws, saved in zip(self._draws, state["draws"], strict=True):
             draws.load_state(saved)
 
-    def _new_draws(self) -> list[Draws]:
-        return [Draws(self._seed, restart) for restart in self.restarts]
+    def _now(self) -> tuple[str, int]:
+        return self.stage.name, self.progress.gradient_evaluations
+
+    def _begin_restarts(self) -> None:
+        """The next that run at once, all of them."""
+        first = self.progress.restart
+        restarts = list(range(first, min(first + self._at_once, self._restarts)))
+        self._due = self._halvings(len(restarts), self._of_each)
+        self._go_on(restarts, [Draws(self._seed, restart) for restart in restarts])
+
+    def _go_on(self, restarts: list[int], draws: list[Draws]) -> None:
+        self.restarts, self._draws = restarts, draws
+        self._rows = torch.tensor(restarts, dtype=torch.int64, device=self._curves.device)
 
 
 def _result(candidate: Candidate) -> StageResult:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.optim import Optimizer
+
+from gifd_bench.benchmark.inversion.lane_optimizers import LaneOptimizer
 
 with warnings.catch_warnings():
     # It says so where matplotlib is absent, which it draws with and we do not.
@@ -26,7 +27,7 @@ FULL_COVARIANCE = 1024
 WORST = 1e30
 
 
-class CMAES(Optimizer):
+class CMAES(LaneOptimizer):
     """Covariance matrix adaptation evolution strategy (Hansen and Ostermeier, "Completely derandomized
     self-adaptation in evolution strategies", Evolutionary Computation 2001), by the package `cma`.
 
@@ -73,6 +74,17 @@ class CMAES(Optimizer):
             strategy.tell(members, losses)
         self._state["told"].append(told)
         self._write([strategy.mean for strategy in self._strategies for _ in range(population)])
+
+    def keep_lanes(self, now: Mapping[Tensor, Tensor], lanes: Sequence[int]) -> None:
+        population = self.param_groups[0]["population"]
+        searches = [lane // population for lane in lanes[::population]]
+        first, *_ = self._parameters
+        self._parameters[:] = [now[parameter] for parameter in self._parameters]
+        self.state[self._parameters[0]] = self._state = self.state.pop(first)
+        self._state["start"] = self._state["start"][searches]
+        self._state["told"] = [[told[i] for i in searches] for told in self._state["told"]]
+        self.param_groups[0]["seeds"] = [self.param_groups[0]["seeds"][i] for i in searches]
+        self._strategies = [self._strategies[i] for i in searches]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         super().load_state_dict(state_dict)

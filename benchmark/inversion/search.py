@@ -39,6 +39,14 @@ class Search:
         )
         return cls({name: tensor.requires_grad_() for name, tensor in searched.items()}, held, began)
 
+    def only(self, lanes: Tensor) -> Search:
+        """Some of the lanes, by their places; searched tensors are leaves of their own."""
+        searched, held, began = (
+            {name: tensor.detach()[lanes] for name, tensor in tensors.items()}
+            for tensors in (self.searched, self.held, self.began)
+        )
+        return Search({name: tensor.requires_grad_() for name, tensor in searched.items()}, held, began)
+
     def state(self) -> dict[str, dict[str, Tensor]]:
         """For a checkpoint."""
         return {"searched": dict(self.searched), "held": dict(self.held), "began": dict(self.began)}

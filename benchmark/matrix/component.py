@@ -36,6 +36,9 @@ NOUNS: dict[str, Registry[Any]] = {
 # With what is chosen by name as well, but has no options.
 REGISTRIES: dict[str, Registry[Any]] = {**NOUNS, LABEL_RULES.noun: LABEL_RULES}
 
+# Options that came after cells had their ids, and the values at which they are no part of one.
+_UNSAID: dict[str, dict[str, Any]] = {ATTACKS.noun: {"keep": "all"}}
+
 
 def registries_of(name: str) -> list[Registry[Any]]:
     """The registries that have a name; of a path none need have it.
@@ -97,7 +100,9 @@ class Component:
         """What it does, as plain JSON values: equal for components that do the same, whatever they are
         called and wherever their code lies."""
         use = self.name if self.code is None else asdict(self.code)
-        return {"use": use, "options": dict(self.options)}
+        unsaid = _UNSAID.get(self.kind, {}).items()
+        options = {name: value for name, value in self.options.items() if (name, value) not in unsaid}
+        return {"use": use, "options": options}
 
     @cached_property
     def canonical(self) -> str:

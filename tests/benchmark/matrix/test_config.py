@@ -81,6 +81,7 @@ def test_options_are_fully_resolved(write: Write) -> None:
         "loss": "cosine",
         "restarts": 1,
         "restarts_at_once": None,
+        "keep": "all",
         "stop": "matching_loss",
         "label_rule": "counts",
     }
