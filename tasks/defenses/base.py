@@ -26,12 +26,14 @@ class PrivateBatch:
         inputs: (B, C, H, W), normalised.
         labels: (B,) int64, or (B, classes) where the loss takes several labels of an image.
         loss: what the client's training minimizes.
+        estimate: whether a defense may estimate what would take it minutes: in a training of many steps.
     """
 
     model: nn.Module
     inputs: Tensor
     labels: Tensor
     loss: Loss = Loss()
+    estimate: bool = False
 
 
 class Imitation:

@@ -28,7 +28,8 @@ class Soteria(Defense):
     ||d r_i / d x|| / |r_i|. The floor(sparsity * features) features that score least, of equals those that
     come first, have their columns of that layer's weight update zeroed. Features that are active for no
     image score 0 and so count among them, though they have nothing to hide. The score is taken at the
-    weights of the round's start, in the model's own mode.
+    weights of the round's start, in the model's own mode. Exact scores take a backward pass a feature, so
+    that in a training of many steps they are estimated.
 
     Attributes:
         sparsity: the fraction of the features that is zeroed; 0.8 in the GIFD paper.
@@ -40,7 +41,7 @@ class Soteria(Defense):
         check_fraction("soteria: sparsity", self.sparsity)
 
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        from gifd_bench.tasks.defenses.feature_scores import feature_scores
+        from gifd_bench.tasks.defenses.feature_scores import estimated_scores, feature_scores
         from gifd_bench.tasks.defenses.masks import part, smallest
         from gifd_bench.tasks.last_layer import representation
 
@@ -49,7 +50,11 @@ class Soteria(Defense):
         name, features = representation(copy.deepcopy(batch.model), inputs)
         if name not in update:
             raise TaskError(f"soteria: it changes the last layer's weight '{name}', which is not sent")
-        zeroed = smallest(feature_scores(features, inputs), part(self.sparsity, features.shape[1]))
+        if batch.estimate:
+            scores = estimated_scores(features, inputs, generator)
+        else:
+            scores = feature_scores(features, inputs)
+        zeroed = smallest(scores, part(self.sparsity, features.shape[1]))
         return {**update, name: update[name].index_fill(1, zeroed, 0)}
 
     @classmethod

@@ -89,7 +89,7 @@ class VictimModule(pl.LightningModule):
 
     def _defended(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         assert self.defense is not None
-        batch = PrivateBatch(self.model, inputs, labels)
+        batch = PrivateBatch(self.model, inputs, labels, estimate=True)
         names = [name for name, _ in self.model.named_parameters()]
         gradient = self.defense.gradient(batch, self._defense_random)
         sent = self.defense.apply(dict(zip(names, gradient, strict=True)), batch, self._defense_random)

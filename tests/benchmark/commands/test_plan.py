@@ -34,7 +34,7 @@ AXES = {
     "noise": (1, 1, 1, 12, 3, False),
     "ood": (6, 1, 1, 3, 4, True),
     "photos": (1, 2, 1, 3, 10, False),
-    "tradeoff": (1, 12, 1, 3, 6, True),
+    "tradeoff": (1, 17, 1, 3, 8, True),
     "stop_rules": (1, 3, 1, 4, 3, False),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -46,6 +47,18 @@ def test_the_columns_of_the_features_that_score_least_are_zeroed(sparsity: float
     expected[:, order[:count]] = 0
     assert torch.equal(sent["classifier.weight"], expected)
     assert all(torch.equal(sent[name], clean[name]) for name in clean if name != "classifier.weight")
+
+
+def test_in_a_training_the_scores_are_estimated_and_most_columns_are_the_same() -> None:
+    batch = private_batch(8, width=2)
+    clean = gradient_of(batch)
+    kept = [
+        (Soteria(0.8).apply(clean, one, generator())["classifier.weight"] != 0).any(dim=0)
+        for one in (batch, replace(batch, estimate=True), replace(batch, estimate=True))
+    ]
+    assert torch.equal(kept[1], kept[2])
+    assert int(kept[1].sum()) == int(kept[0].sum()) == 52
+    assert int((kept[0] & kept[1]).sum()) >= 42
 
 
 class Unordered(nn.Module):
