@@ -1,7 +1,9 @@
-"""Recipes: every file of configs/attacks resolves to an attack."""
+"""Recipes: every file of configs/attacks resolves to an attack; no option is without an example."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
 from importlib import resources
 from typing import Any
 
@@ -33,6 +35,32 @@ def test_every_recipe_is_one_attack_with_options_that_it_takes(name: str) -> Non
     component = resolve(yaml.safe_load(RECIPES[name]))
     assert component.name in ATTACKS
     assert isinstance(component.build(), Attack)
+
+
+def entries(config: Any) -> Iterator[dict[str, Any]]:
+    """The attacks' entries of a matrix or a recipe, as they are written."""
+    if "use" in config:
+        yield config
+    for name, entry in (config.get("attacks") or {}).items():
+        entry = entry or {}
+        recipe = RECIPES.get(str(entry.get("recipe", "")).removeprefix("attacks/"), "{}")
+        yield {"use": name, **yaml.safe_load(recipe), **entry}
+
+
+def test_every_option_of_an_attack_is_set_by_some_bundled_config() -> None:
+    folder = resources.files("gifd_bench.configs")
+    texts = [path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name.endswith(".yaml")]
+    used = [entry for text in [*texts, *RECIPES.values()] for entry in entries(yaml.safe_load(text))]
+    unused = set()
+    for name in ATTACKS:
+        kind = ATTACKS.find(name)
+        for field in fields(kind):
+            # An option that several attacks share need be set for one of them.
+            declaring = [b for b in kind.__mro__ if field.name in vars(b).get("__annotations__", {})]
+            owner = declaring[-1]
+            if not any(issubclass(ATTACKS.find(e["use"]), owner) and field.name in e for e in used):
+                unused.add((name, field.name))
+    assert not unused
 
 
 @pytest.mark.parametrize("name", ["dlg", "idlg", "gi"])
