@@ -27,7 +27,7 @@ from gifd_bench.priors.training.train import TrainingConfig
 from gifd_bench.tasks.datasets.cifar import CIFAR10_CLASSES
 from tests.benchmark.helpers import TINY
 from tests.docs.budgets import ADDITIONS, EXEMPT, SMALLER
-from tests.docs.pages import PAGES, ROOT, Block, blocks_of, inline_commands, inline_entries
+from tests.docs.pages import PAGES, ROOT, blocks_of, inline_commands, inline_entries
 
 AUDITING = ROOT / "docs" / "auditing.md"
 AXES = ("tasks", "defenses", "priors", "attacks", "metrics")
@@ -110,7 +110,7 @@ def follow(page: Path, images: Path, in_process: bool = True) -> None:
         images: folder with images to train on, in train/ and test/, for whatever name the page gives it.
         in_process: run commands in this process, which is faster by the imports of each.
     """
-    text = page.read_text(encoding="utf-8")
+    text, program = page.read_text(encoding="utf-8"), ""
     for block in blocks_of(text):
         place = f"{page.name}:{block.line}"
         if block.language == "shell":
@@ -122,7 +122,10 @@ def follow(page: Path, images: Path, in_process: bool = True) -> None:
         elif block.saved_as is not None:
             Path(block.saved_as).write_text(with_folders(smaller(block.text), images), encoding="utf-8")
         elif block.language == "python":
-            run_script(block, place)
+            # A block that imports nothing goes on from those before it.
+            starts_anew = re.search(r"^(import|from) ", block.text, re.MULTILINE) is not None
+            program = block.text if starts_anew else f"{program}\n{block.text}"
+            run_script(f"page_{block.line}.py", program, place)
         elif block.language == "yaml":
             read_matrix(block.text, place)
         else:
@@ -184,10 +187,10 @@ def smaller(code: str) -> str:
     return code
 
 
-def run_script(block: Block, place: str) -> None:
-    """Run a block of Python as a script of its own."""
-    script = Path(f"page_{block.line}.py")
-    script.write_text(smaller(block.text), encoding="utf-8")
+def run_script(name: str, code: str, place: str) -> None:
+    """Run Python code as a script of its own."""
+    script = Path(name)
+    script.write_text(smaller(code), encoding="utf-8")
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{place}: {done.stderr}"
 
