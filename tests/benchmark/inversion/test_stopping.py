@@ -96,7 +96,7 @@ def test_under_noise_both_rules_beat_the_lowest_matching_loss_from_the_same_star
     lowest = of_stop("matching_loss")
     for stop in ("discrepancy", "held_out"):
         gains = [better - worse for better, worse in zip(of_stop(stop), lowest, strict=True)]
-        # The last bits differ between processors, and with them a search of 250 steps: 0.2 to 3.6 dB were seen.
+        # Last bits differ between processors, and with them a search of 250 steps: 0.2 to 3.6 dB were seen.
         assert min(gains) > 0
         assert sum(gains) / 2 > 0.7
 
