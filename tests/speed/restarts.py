@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -56,7 +57,8 @@ class Found(Callback):
 
 def say(line: str) -> None:
     """Print a line at once."""
-    print(line, flush=True)  # noqa: T201
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def psnr(images: Tensor, truth: Tensor) -> float:
@@ -112,9 +114,7 @@ def measure(
             took = time.process_time() - began - found.aside
             quality = psnr(result.images, truth.images)
             rows[way.label].append((took, quality, result.gradient_evaluations, found.found))
-            print(
-                f"  {attack} {model} image {target} {way.label}: {took:.0f} s, {quality:.2f} dB", flush=True
-            )
+            say(f"image {target}, {way.label}: {took:.0f} s, {quality:.2f} dB")
     first = rows[ways[0].label]
     wanted = sum(quality for _, quality, _, _ in first) / len(first)
     for label, of_images in rows.items():
