@@ -29,6 +29,7 @@ COMMANDS = {
     "sync": "upload W&B runs that were kept as files",
     "wandb-report": "build the W&B Report of a run, or its spec without a login",
     "speed": "measure what a gradient evaluation of attacks takes on this machine",
+    "fetch": "download the networks that LPIPS compares images by",
     "list": "list attacks, priors, defenses, ...; `list gifd` shows the options of one",
     "priors": "list priors with their stages, sizes and weights",
     "sample": "write a grid of a prior's samples",

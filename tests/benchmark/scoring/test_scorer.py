@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from skimage.metrics import structural_similarity
 from torch import Tensor
 
+from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring import lpips as lpips_module
 from gifd_bench.benchmark.scoring.assignment import assign
@@ -181,8 +182,46 @@ def test_without_a_backbone_lpips_is_null_with_its_reason(
     assert found.per_image["lpips_alex"] is None
     assert found.mean("lpips_vgg") is None
     assert [reason.split(":")[0] for reason in found.reasons] == ["lpips_alex", "lpips_vgg"]
-    assert str(tmp_path) in found.reasons[0]
+    assert "gifd-bench fetch lpips" in found.reasons[0]
+    assert str(tmp_path) not in "".join(found.reasons)
     assert found.mean("psnr") == MAX_PSNR
+
+
+def test_backbones_are_fetched_by_one_command_and_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def download(url: str, path: str, hash_prefix: str, progress: bool) -> None:
+        asked.append((url, hash_prefix))
+        Path(path).touch()
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    for _ in range(2):
+        assert cli(["fetch", "lpips"]) == 0
+    assert [url.rsplit("/", 1)[-1] for url, _ in asked] == [
+        "alexnet-owt-7be5be79.pth",
+        "vgg16-397923af.pth",
+    ]
+    assert [digest for _, digest in asked] == ["7be5be79", "397923af"]
+    files = set(capsys.readouterr().out.split())
+    assert files == {str(path) for path in (tmp_path / "checkpoints").iterdir()}
+
+
+def test_without_a_network_fetching_is_one_line_that_says_which_file_goes_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def download(*args: object, **options: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    assert cli(["fetch", "lpips"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "no route to host" in error
+    assert str(tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth") in error
 
 
 def test_with_a_backbone_lpips_equals_the_lpips_package(
