@@ -37,13 +37,17 @@ class Browser:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def open(self, page: Path, width: int = 1280, height: int = 900) -> None:
-        """Open a file in a window of so many CSS pixels, whatever the least width of a real window."""
+    def open(self, page: Path, width: int = 1280, height: int = 900, part: str = "") -> None:
+        """Open a file in a window of so many CSS pixels, whatever the least width of a real window.
+        `part` is what follows its name in the address, from # on."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         for log in ("browser", "performance"):
             self.driver.get_log(log)
-        self.driver.get(page.resolve().as_uri())
+        if part:
+            # Another part of the same page would not be loaded again.
+            self.driver.get("about:blank")
+        self.driver.get(page.resolve().as_uri() + part)
 
     def run(self, script: str, *arguments: object) -> Any:
         """The value that JavaScript returns."""

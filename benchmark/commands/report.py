@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import webbrowser
 from pathlib import Path
 
+from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.report.formats import TEXTS
 from gifd_bench.benchmark.report.page import write_report
 from gifd_bench.benchmark.results.rows import rows_of
@@ -16,8 +18,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
         prog="gifd-bench report",
-        description="Write FOLDER/report.html and FOLDER/report/: tables, comparisons, plots, and truth "
-        "and reconstructions side by side. Or print the table of means with their intervals.",
+        description="Write FOLDER/report.html: what was found in a few sentences, tables, comparisons, "
+        "plots, and truth and reconstructions side by side. Or print the table of means with their "
+        "intervals.",
         allow_abbrev=False,
     )
     command.add_argument("folder", type=Path, help="output folder of a run")
@@ -27,6 +30,14 @@ def parser() -> argparse.ArgumentParser:
         default="html",
         help="html writes the page; the others print the table: latex needs the package booktabs",
     )
+    command.add_argument(
+        "--single-file",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="put all that the page needs into it (the default); or else its pictures and plotly's script "
+        "into FOLDER/report/",
+    )
+    command.add_argument("--open", action="store_true", help="open the page in the browser")
     return command
 
 
@@ -38,6 +49,8 @@ def run(arguments: list[str]) -> int:
     if options.format in TEXTS:
         sys.stdout.write(TEXTS[options.format](rows) + "\n")
     else:
-        write_report(folder, rows)
+        write_report(folder, rows, options.single_file)
         sys.stdout.write(f"{folder.report}\n")
+        if options.open and not webbrowser.open(folder.report.resolve().as_uri()):
+            raise BenchmarkError(f"no browser was found; open {folder.report} yourself")
     return 0

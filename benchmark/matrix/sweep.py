@@ -116,7 +116,7 @@ def _entries(
         one = whole
         for path, value in zip(swept, values, strict=True):
             one = _with(one, path, value)
-        named = "_".join(f"{path[-1]}_{_text(v)}" for path, v in zip(swept, values, strict=True))
+        named = "_".join(f"{path[-1]}_{value_in_label(v)}" for path, v in zip(swept, values, strict=True))
         made.append(Entry(f"{label}__{number}", f"{label}_{named}", label, one))
     if len({entry.label for entry in made}) < len(made):
         raise BenchmarkError(f"{axis}.{label}: a sweep has the same value twice")
@@ -263,8 +263,8 @@ def _without(value: Any, path: Path) -> Any:
     return {**value, first: _without(value[first], tuple(rest))}
 
 
-def _text(value: Any) -> str:
-    """A value as part of a label."""
+def value_in_label(value: Any) -> str:
+    """A value as part of the label that a sweep makes."""
     if isinstance(value, float):
         return f"{value:g}"
     return re.sub(r"[^\w.+-]+", "-", value if isinstance(value, str) else json.dumps(value)).strip("-")

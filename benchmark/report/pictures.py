@@ -1,18 +1,20 @@
-"""The truth and what was made of it, side by side."""
+"""The truth and what was made of it, as pictures of a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.report.reconstructions import read_stages
-from gifd_bench.benchmark.report.strips import Strip, StripFolder
+from gifd_bench.benchmark.report.strips import Images, Strip, Strips
 from gifd_bench.benchmark.results.rows import Row
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -27,155 +29,121 @@ class Picture:
     image: int = 0
     note: str = ""
 
+    @cached_property
+    def source(self) -> str:
+        """Where the image is to be had."""
+        return self.strip.source(self.image) if self.strip else ""
+
+    @cached_property
+    def style(self) -> str:
+        """The CSS that shows it."""
+        return self.strip.style(self.image) if self.strip else ""
+
 
 @dataclass(frozen=True)
 class StageStrip:
     """What one attack had found of a private image by the end of each of its stages, side by side.
 
     Attributes:
+        attack: what filters go by.
+        name: what people call the attack.
         stages: the name of each, and how good it was.
         note: what is to be known of that.
     """
 
     attack: str
+    name: str
     strip: Strip
     image: int
     stages: tuple[tuple[str, str], ...]
     note: str
 
 
-@dataclass(frozen=True)
-class Line:
-    """One private image: the truth, then the answer of every attack; and of the attacks with several
-    stages, the way there."""
-
-    heading: str
-    pictures: tuple[Picture, ...]
-    stages: tuple[StageStrip, ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """One task under one defense."""
-
-    task: str
-    defense: str
-    lines: list[Line] = field(default_factory=list)
-
-    @property
-    def size(self) -> int:
-        """How many private images."""
-        return len(self.lines)
-
-
-class Gallery:
-    """Writes pictures beside a page.
+class Pictures:
+    """The pictures of a run. Each is made once.
 
     Args:
         run: whose.
-        folder: where the pictures go; it exists.
-        url: what the folder is called on the page.
+        strips: where they go.
     """
 
-    def __init__(self, run: RunFolder, folder: Path, url: str) -> None:
-        self._run, self._strips = run, StripFolder(folder, url)
+    def __init__(self, run: RunFolder, strips: Strips) -> None:
+        self._run, self._strips = run, strips
         self._names: dict[str, tuple[str, ...]] = {}
+        self._made: dict[str, Strip] = {}
+        self._latest: tuple[str, Truth] | None = None
 
-    def sections(self, rows: Sequence[Row]) -> list[Section]:
-        """Every observation that there is, by task and defense."""
-        observations: dict[str, list[Row]] = {}
-        for row in rows:
-            observations.setdefault(row.cell.observation_id, []).append(row)
-        found: dict[tuple[str, str], Section] = {}
-        for group in observations.values():
-            task, defense = group[0].task, group[0].defense
-            lines = self._lines(group)
-            if lines:
-                found.setdefault((task, defense), Section(task, defense)).lines.extend(lines)
-        return list(found.values())
+    def count(self, row: Row) -> int:
+        """How many private images the observation of a cell is of."""
+        return len(self._batch(row).labels)
 
-    def _lines(self, rows: Sequence[Row]) -> list[Line]:
-        """A line for every private image of one observation; none where no attack has ended well."""
-        first = rows[0].cell
-        if not any(row.status == "done" for row in rows):
-            return []
-        truth = self._run.truth(first)
-        count = len(truth.labels)
-        strip = self._strips.strip(
-            f"truth-{first.observation_id}",
-            count,
-            1,
-            self._run.observation(first),
-            lambda: truth.images[:, None],
+    def pixels(self, row: Row) -> int:
+        """Of one of its private images."""
+        height, width = self._batch(row).images.shape[-2:]
+        return int(height * width)
+
+    def class_name(self, row: Row, image: int) -> str:
+        """The class of a private image."""
+        label = int(self._batch(row).labels[image])
+        names = self._class_names(row.cell.task.dataset)
+        return names[label] if label < len(names) else f"class {label}"
+
+    def truth(self, row: Row, image: int) -> Picture:
+        """A private image."""
+        strip = self._strip(
+            f"truth-{row.cell.observation_id}",
+            (self.count(row), 1),
+            self._run.observation(row.cell),
+            lambda: self._batch(row).images[:, None],
         )
-        answers = [self._answers(row, count) for row in rows]
-        stages = [self._stages(row, count) for row in rows if len(row.stages) > 1]
-        names = self._class_names(first.task.dataset)
-        heading = f"target {first.target}, seed {first.seed}"
-        return [
-            Line(
-                heading if count == 1 else f"{heading}, image {k}",
-                (
-                    Picture("truth", (_class_name(names, label),), strip=strip, image=k),
-                    *(pictures[k] for pictures in answers),
-                ),
-                tuple(strips[k] for strips in stages),
-            )
-            for k, label in enumerate(truth.labels.tolist())
-        ]
+        return Picture("truth", (self.class_name(row, image),), strip=strip, image=image)
 
-    def _answers(self, row: Row, count: int) -> list[Picture]:
-        """What one attack found, in the truth's order."""
-        name = row.attack_name
+    def answer(self, row: Row, image: int, caption: Sequence[str], name: str) -> Picture:
+        """What one attack made of a private image.
+
+        Args:
+            row: of a cell, whatever its status.
+            image: position in the truth's batch.
+            caption: how good it is.
+            name: of the attack, as people read it.
+        """
         if row.status != "done":
-            return [Picture(name, (), row.status, name, note=row.reason or "")] * count
-        folder = self._run.cell(row.cell)
-        order = list(row.assignment)
-        strip = self._strips.strip(
-            row.id, count, 1, folder.reconstruction, lambda: folder.images()[order, None]
+            return Picture(name, (), row.status, row.attack_name, note=row.reason or "")
+        folder, order = self._run.cell(row.cell), list(row.assignment)
+        strip = self._strip(
+            row.id, (len(order), 1), folder.reconstruction, lambda: folder.images()[order, None]
         )
-        return [
-            Picture(name, _scores(row, k), row.status, name, strip, k, note=row.reason or "")
-            for k in range(count)
-        ]
+        return Picture(name, tuple(caption), row.status, row.attack_name, strip, image, row.reason or "")
 
-    def _stages(self, row: Row, count: int) -> list[StageStrip]:
+    def stages(self, row: Row, image: int, name: str) -> StageStrip:
         """What one attack had found by the end of each stage, in the truth's order."""
         source, order = self._run.cell(row.cell).reconstruction, list(row.assignment)
-        stages = row.stages
-        strip = self._strips.strip(
-            f"{row.id}-stages",
-            count,
-            len(stages),
-            source,
-            lambda: read_stages(source, len(stages))[order],
+        count = len(row.stages)
+        strip = self._strip(
+            f"{row.id}-stages", (len(order), count), source, lambda: read_stages(source, count)[order]
         )
-        captions = tuple((stage.name, f"{stage.psnr:.2f} dB") for stage in stages)
+        captions = tuple((stage.name, f"{stage.psnr:.2f} dB") for stage in row.stages)
         # Results keep no more of a stage.
-        note = "" if count == 1 else "PSNR: mean over the batch"
-        return [StageStrip(row.attack_name, strip, k, captions, note) for k in range(count)]
+        note = "" if len(order) == 1 else "PSNR: mean over the batch"
+        return StageStrip(row.attack_name, name, strip, image, captions, note)
+
+    def _strip(self, name: str, shape: tuple[int, int], source: Path, images: Images) -> Strip:
+        if name not in self._made:
+            self._made[name] = self._strips.strip(name, *shape, source, images)
+        return self._made[name]
+
+    def _batch(self, row: Row) -> Truth:
+        observation = row.cell.observation_id
+        if self._latest is None or self._latest[0] != observation:
+            self._latest = observation, self._run.truth(row.cell)
+        return self._latest[1]
 
     def _class_names(self, dataset: Component) -> tuple[str, ...]:
         """The names of the classes; none where the data are not on this machine."""
-        key = repr(dataset)
+        key = dataset.canonical
         if key not in self._names:
             try:
                 self._names[key] = tuple(dataset.build().class_names)
             except (TaskError, BenchmarkError):
                 self._names[key] = ()
         return self._names[key]
-
-
-def _class_name(names: Sequence[str], label: int) -> str:
-    return names[label] if label < len(names) else f"class {label}"
-
-
-def _scores(row: Row, image: int) -> tuple[str, ...]:
-    """The metrics of one image, those that there are."""
-    shown = (
-        ("psnr", "{:.2f} dB"),
-        ("ssim", "SSIM {:.3f}"),
-        ("lpips_alex", "LPIPS {:.3f}"),
-    )
-    found = ((form, row.per_image.get(metric)) for metric, form in shown)
-    return tuple(form.format(values[image]) for form, values in found if values)

@@ -1,38 +1,33 @@
-"""Figures of a report, as plotly specifications that the page draws."""
+"""Which charts a report has."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import cycle
 from statistics import fmean
-from types import MappingProxyType
 from typing import Any
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 import torch
 from torch import Tensor
 
+from gifd_bench.benchmark.report.axes import ParameterAxis, parameter_axes
+from gifd_bench.benchmark.report.drawing import LINEAR, LOG, LOG_X, Look, spec, whiskers
+from gifd_bench.benchmark.report.naming import Names, is_undefended
 from gifd_bench.benchmark.report.summary import Metric, Summary
 from gifd_bench.benchmark.results.groups import Group
 from gifd_bench.benchmark.results.rows import Row
+from gifd_bench.benchmark.statistics.interval import Interval
 
-# Okabe and Ito's palette, told apart by the colour-blind too; of its black and yellow one or the other
-# cannot be seen on a dark or a light page.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
-HEIGHT = 340
 # What the pointer says of a point.
-DB, LOSS = "%{y:.2f} dB", "%{y:.3g}"
-# Each tick in full: by itself plotly writes 5 for 0.05.
-LOG = MappingProxyType({"type": "log", "tickformat": "~g"})
+DB, LOSS, IMAGES = "%{y:.2f} dB", "%{y:.3g}", "%{y:.4g} (%{customdata[1]} images)"
 # Iterations that are drawn of a loss curve: it has thousands, and a page many curves.
 POINTS = 120
 # The PSNR of a stage is kept with four decimals.
 ROUNDING = 1e-3
+Scored = tuple[Summary, Interval]
 
 
 @dataclass(frozen=True)
@@ -41,6 +36,7 @@ class Plot:
 
     Attributes:
         heading: plain text.
+        task: its label.
         defense: null where the figure compares defenses.
         spec: `data` and `layout` of plotly, as JSON values. Each trace says in `meta` which attack it is.
     """
@@ -52,115 +48,186 @@ class Plot:
 
 
 class Plots:
-    """Draws figures in which an attack always has the same colour.
+    """Draws figures in which an attack always has the same color.
 
     Args:
         summaries: of the whole run.
+        names: of its defenses and attacks.
         curve: gives the matching loss of every iterate of a cell that is done: (iterations,).
     """
 
-    def __init__(self, summaries: Sequence[Summary], curve: Callable[[Row], Tensor]) -> None:
-        attacks = list(dict.fromkeys(s.group.attack for s in summaries))
-        self._colours = dict(zip(attacks, cycle(COLOURS)))
-        self._symbols = dict(zip(attacks, cycle(SYMBOLS)))
+    def __init__(self, summaries: Sequence[Summary], names: Names, curve: Callable[[Row], Tensor]) -> None:
+        self._names = names
         self._summaries = summaries
         self._curve = curve
+        self._look = Look({s.group.attack: names.attack(s.group.attack) for s in summaries})
+        rows = {s.group.attack: s.group.rows[0].cell for s in summaries}
+        self._attack_axes = parameter_axes(
+            {name: [cell.attack, *([cell.prior] if cell.prior else [])] for name, cell in rows.items()}
+        )
+        self._of_an_axis = {name for axis in self._attack_axes for name in axis.values}
 
     def all(self, metrics: Sequence[Metric]) -> list[Plot]:
-        """Every figure of the run: of each task the metrics by defense, and of each of its defenses PSNR
-        against gradient evaluations and by stage, and the loss curves."""
-        return [plot for task in self._tasks() for plot in self._of_task(task, metrics)]
-
-    def _tasks(self) -> list[str]:
-        return list(dict.fromkeys(s.group.task for s in self._summaries))
+        """Every figure of the run: of each task the metrics by defense and by parameter, and of each of its
+        defenses PSNR against gradient evaluations and by stage, and the loss curves."""
+        tasks = dict.fromkeys(s.group.task for s in self._summaries)
+        return [plot for task in tasks for plot in self._of_task(task, metrics)]
 
     def _of_task(self, task: str, metrics: Sequence[Metric]) -> Iterator[Plot]:
         summaries = [s for s in self._summaries if s.group.task == task and s.group.done]
+        cells = {s.group.defense: s.group.rows[0].cell for s in summaries}
+        axes = parameter_axes({label: cell.defense.parts for label, cell in cells.items()})
         for metric in metrics:
-            bars = list(self._bars(summaries, metric))
-            if bars:
-                heading = f"{task}: {metric.heading} by defense"
-                yield Plot(heading, task, None, _spec(bars, "defense", _title(metric)))
+            for axis in axes:
+                yield from self._by_strength(task, summaries, metric, axis)
+            for axis in self._attack_axes:
+                yield from self._by_option(task, summaries, metric, axis)
+            swept = {label for axis in axes for label in axis.values}
+            others = [s for s in summaries if s.group.defense not in swept]
+            # What a parameter is compared with stands in its own charts already.
+            if not axes or any(not is_undefended(cells[s.group.defense].defense) for s in others):
+                yield from self._by_defense(task, others, metric)
         for defense in dict.fromkeys(s.group.defense for s in summaries):
             groups = [s.group for s in summaries if s.group.defense == defense]
-            heading = f"{task}, {defense}: PSNR against gradient evaluations"
-            lines = [trace for group in groups for trace in self._against_evaluations(group)]
-            yield Plot(heading, task, defense, _spec(lines, "gradient evaluations", "PSNR (dB)"))
-            stages = [trace for group in groups for trace in self._by_stage(group)]
-            if stages:
-                heading = f"{task}, {defense}: PSNR by stage"
-                yield Plot(heading, task, defense, _spec(stages, "stage", "PSNR (dB)"))
-            losses = [trace for group in groups for trace in self._losses(group)]
-            if losses:
-                heading = f"{task}, {defense}: matching loss by iteration"
-                yield Plot(heading, task, defense, _spec(losses, "iteration", "matching loss", LOG))
+            yield from self._of_defense(task, defense, groups)
 
-    def _bars(self, summaries: Sequence[Summary], metric: Metric) -> Iterator[go.Bar]:
-        for attack in dict.fromkeys(s.group.attack for s in summaries):
-            found = [
-                (s.group.defense, interval)
-                for s in summaries
-                if s.group.attack == attack and (interval := s.intervals[metric.name])
-            ]
-            if not found:
-                continue
-            ends = [
-                (i.mean, i.mean) if i.low is None or i.high is None else (i.low, i.high) for _, i in found
-            ]
-            yield go.Bar(
-                name=escape(attack),
+    def _by_defense(self, task: str, summaries: Sequence[Summary], metric: Metric) -> Iterator[Plot]:
+        found = self._intervals(summaries, metric)
+        if not found or says_nothing(i for _, i in found):
+            return
+        bars = [
+            go.Bar(
+                name=self._look.name(attack),
                 meta={"attack": attack},
-                x=[escape(defense) for defense, _ in found],
-                y=[i.mean for _, i in found],
-                error_y={
-                    "type": "data",
-                    "array": [high - i.mean for (_, i), (_, high) in zip(found, ends, strict=True)],
-                    "arrayminus": [i.mean - low for (_, i), (low, _) in zip(found, ends, strict=True)],
-                    "thickness": 1.2,
-                    "width": 3,
-                },
-                customdata=[[defense, i.n] for defense, i in found],
-                hovertemplate="%{x}: %{y} (%{customdata[1]} images)<extra>%{fullData.name}</extra>",
-                marker={"color": self._colours[attack]},
+                x=[escape(self._names.defense(s.group.defense)) for s, _ in its],
+                y=[i.mean for _, i in its],
+                error_y=whiskers([i for _, i in its]),
+                customdata=[[s.group.defense, i.n] for s, i in its],
+                hovertemplate=f"%{{x}}: {IMAGES}<extra>%{{fullData.name}}</extra>",
+                marker={"color": self._look.colors[attack]},
             )
+            for attack, its in _by_attack(found).items()
+        ]
+        yield Plot(
+            f"{task}: {metric.heading} by defense", task, None, spec(bars, "defense", _title(metric))
+        )
+
+    def _by_strength(
+        self, task: str, summaries: Sequence[Summary], metric: Metric, axis: ParameterAxis
+    ) -> Iterator[Plot]:
+        traces: list[go.Scatter] = []
+        drawn: list[Interval] = []
+        for attack, its in _by_attack(self._intervals(summaries, metric)).items():
+            by_label = {s.group.defense: i for s, i in its}
+            points = [(label, x, by_label[label]) for label, x in axis.values.items() if label in by_label]
+            if not points:
+                continue
+            intervals = [i for _, _, i in points]
+            drawn += intervals
+            traces.append(
+                self._look.line(
+                    attack,
+                    [x for _, x, _ in points],
+                    [i.mean for i in intervals],
+                    IMAGES,
+                    error_y=whiskers(intervals),
+                    customdata=[[label, i.n] for label, _, i in points],
+                )
+            )
+            plain = [i for s, i in its if is_undefended(s.group.rows[0].cell.defense)]
+            drawn += plain
+            ends = [min(axis.values.values()), max(axis.values.values())]
+            traces += [self._level(attack, ends, interval) for interval in plain]
+        if traces and not says_nothing(drawn):
+            scale = LOG_X if axis.logarithmic else LINEAR
+            heading = f"{task}: {metric.heading} by {axis.title}; dotted: no defense"
+            yield Plot(heading, task, None, spec(traces, axis.title, _title(metric), scale))
+
+    def _level(self, attack: str, ends: Sequence[float], interval: Interval) -> go.Scatter:
+        """What an attack reads without a defense: a dotted line through the chart."""
+        line = self._look.line(
+            attack, ends, [interval.mean] * 2, "%{y:.4g}, no defense", "lines", showlegend=False
+        )
+        return line.update(line={"dash": "dot", "width": 1.5})
+
+    def _by_option(
+        self, task: str, summaries: Sequence[Summary], metric: Metric, axis: ParameterAxis
+    ) -> Iterator[Plot]:
+        """A chart of each defense, whose line goes through the values of an attack's option."""
+        for defense in dict.fromkeys(s.group.defense for s in summaries):
+            mine = [s for s in summaries if s.group.defense == defense]
+            found = {s.group.attack: i for s in mine if (i := s.intervals[metric.name])}
+            points = [(name, x, found[name]) for name, x in axis.values.items() if name in found]
+            intervals = [i for _, _, i in points]
+            if not points or says_nothing(intervals):
+                continue
+            line = self._look.line(
+                points[0][0],
+                [x for _, x, _ in points],
+                [i.mean for i in intervals],
+                IMAGES,
+                error_y=whiskers(intervals),
+                customdata=[[defense, i.n] for i in intervals],
+            )
+            scale = LOG_X if axis.logarithmic else LINEAR
+            heading = f"{task}, {self._names.defense(defense)}: {metric.heading} by {axis.title}"
+            yield Plot(heading, task, defense, spec([line], axis.title, _title(metric), scale))
+
+    def _intervals(self, summaries: Sequence[Summary], metric: Metric) -> list[Scored]:
+        """Of the attacks that are no point of an axis of their own."""
+        return [
+            (s, interval)
+            for s in summaries
+            if s.group.attack not in self._of_an_axis and (interval := s.intervals[metric.name])
+        ]
+
+    def _of_defense(self, task: str, defense: str, groups: Sequence[Group]) -> Iterator[Plot]:
+        head = f"{task}, {self._names.defense(defense)}"
+        lines = [trace for group in groups for trace in self._against_evaluations(group)]
+        if lines:
+            heading = f"{head}: PSNR against gradient evaluations"
+            yield Plot(heading, task, defense, spec(lines, "gradient evaluations", "PSNR (dB)"))
+        stages = [trace for group in groups for trace in self._by_stage(group)]
+        if stages:
+            yield Plot(f"{head}: PSNR by stage", task, defense, spec(stages, "stage", "PSNR (dB)"))
+        losses = [trace for group in groups for trace in self._losses(group)]
+        if losses:
+            heading = f"{head}: matching loss by iteration"
+            its = spec(losses, "iteration", "matching loss", y_scale=LOG)
+            yield Plot(heading, task, defense, its)
 
     def _against_evaluations(self, group: Group) -> Iterator[go.Scatter]:
         """What was found by the end of every stage, and in the end, against what it had cost."""
         for rows in _alike(group):
             path = _mean_path(rows)
-            yield self._line(group, [x for x, _ in path], [y for _, y in path], f"{DB} ({len(rows)} cells)")
+            x, y = [x for x, _ in path], [y for _, y in path]
+            yield self._look.line(group.attack, x, y, f"{DB} ({len(rows)} cells)")
 
     def _by_stage(self, group: Group) -> Iterator[go.Scatter]:
         for rows in _alike(group):
             names = [escape(stage.name) for stage in rows[0].stages]
             if len(names) > 1:
                 psnr = [fmean(row.stages[k].psnr for row in rows) for k in range(len(names))]
-                yield self._line(group, names, psnr, f"{DB} ({len(rows)} cells)")
+                yield self._look.line(group.attack, names, psnr, f"{DB} ({len(rows)} cells)")
 
     def _losses(self, group: Group) -> Iterator[go.Scatter]:
         for rows in _alike(group):
             iterations, losses = mean_curve(map(self._curve, rows))
             if any(loss is not None for loss in losses):
-                yield self._line(group, iterations, losses, f"{LOSS} ({len(rows)} cells)", "lines")
+                hover = f"{LOSS} ({len(rows)} cells)"
+                yield self._look.line(group.attack, iterations, losses, hover, "lines")
 
-    def _line(
-        self,
-        group: Group,
-        x: Sequence[float] | Sequence[str],
-        y: Sequence[float | None],
-        hover: str,
-        mode: str = "lines+markers",
-    ) -> go.Scatter:
-        return go.Scatter(
-            name=escape(group.attack),
-            meta={"attack": group.attack},
-            x=list(x),
-            y=list(y),
-            mode=mode,
-            line={"color": self._colours[group.attack], "width": 2},
-            marker={"symbol": self._symbols[group.attack], "size": 8},
-            hovertemplate=f"%{{x}}: {hover}<extra>%{{fullData.name}}</extra>",
-        )
+
+def says_nothing(intervals: Iterable[Interval]) -> bool:
+    """Whether all means of a chart are equal."""
+    return len({round(interval.mean, 9) for interval in intervals}) < 2
+
+
+def _by_attack(found: Sequence[Scored]) -> dict[str, list[Scored]]:
+    by_attack: dict[str, list[Scored]] = {}
+    for summary, interval in found:
+        by_attack.setdefault(summary.group.attack, []).append((summary, interval))
+    return by_attack
 
 
 def _alike(group: Group) -> list[list[Row]]:
@@ -207,32 +274,3 @@ def mean_curve(curves: Iterable[Tensor]) -> tuple[list[float], list[float | None
 def _title(metric: Metric) -> str:
     unit = " (dB)" if metric.name == "psnr" else ""
     return f"{metric.heading}{unit} {metric.arrow}"
-
-
-def _axis_title(text: str) -> dict[str, Any]:
-    return {"text": text, "font": {"size": 13}, "standoff": 8}
-
-
-def _spec(
-    traces: Sequence[Any], x: str, y: str, scale: Mapping[str, Any] = MappingProxyType({})
-) -> dict[str, Any]:
-    # Colours of text and lines are the style sheet's, which knows light, dark and print.
-    figure = go.Figure(
-        data=traces,
-        layout={
-            "template": "none",
-            "height": HEIGHT,
-            "margin": {"l": 52, "r": 8, "t": 8, "b": 48},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"family": "system-ui, sans-serif", "size": 13},
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-            "showlegend": True,
-            "barmode": "group",
-            "dragmode": False,
-            "xaxis": {"title": _axis_title(x), "zeroline": False, "automargin": True},
-            "yaxis": {"title": _axis_title(y), "zeroline": False, "automargin": True, **scale},
-        },
-    )
-    spec: dict[str, Any] = json.loads(figure.to_json())
-    return spec

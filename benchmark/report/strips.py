@@ -1,7 +1,10 @@
-"""Many images in one file: thousands of small files are hard on a shared file system."""
+"""Pictures of a page: within it, or in files beside it."""
 
 from __future__ import annotations
 
+import base64
+import io
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,32 +12,37 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
-from gifd_bench.common.files import written_whole
+from gifd_bench.common.errors import StorageError, one_line
 
 # Up to here images are enlarged, and their pixels shown as they are.
 SMALL = 64
+Images = Callable[[], Tensor]
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A line of images for each private image of a batch, below each other in one file.
+    """A line of images for each private image of a batch.
 
     Attributes:
-        source: relative to the page.
-        lines: how many.
+        sources: where each line is to be had, relative to the page or as a data URI; several lines may be
+            below each other at one address.
         across: images in a line.
         size: height and width of one image.
     """
 
-    source: str
-    lines: int
+    sources: tuple[str, ...]
     across: int
     size: tuple[int, int]
+
+    def source(self, line: int) -> str:
+        """Where a line is to be had."""
+        return self.sources[line]
 
     def style(self, line: int) -> str:
         """The CSS that shows one of the lines."""
         height, width = self.size
-        place = 100 * line / max(1, self.lines - 1)
+        shared = len(self.sources) > 1 and len(set(self.sources)) == 1
+        place = 100 * line / (len(self.sources) - 1) if shared else 0
         scaling = "pixelated" if max(self.size) <= SMALL else "auto"
         return (
             f"aspect-ratio: {width * self.across} / {height}; object-position: 0 {place:.6g}%; "
@@ -42,8 +50,37 @@ class Strip:
         )
 
 
-class StripFolder:
-    """Writes strips beside a page.
+class Strips(ABC):
+    """Where the pictures of a page go."""
+
+    @abstractmethod
+    def strip(self, name: str, lines: int, across: int, source: Path, images: Images) -> Strip:
+        """The strip of some images.
+
+        Args:
+            name: of the strip, without an ending.
+            lines, across: how many lines of how many images.
+            source: the file that the images are made of.
+            images: gives them: (lines, across, 3, H, W) in [0, 1].
+        """
+
+
+class InlinedStrips(Strips):
+    """Strips within the page itself, a picture a line."""
+
+    def strip(self, name: str, lines: int, across: int, source: Path, images: Images) -> Strip:
+        """See `Strips`; nothing is written."""
+        found = images()
+        return Strip(
+            tuple(_data_uri(found[k : k + 1]) for k in range(lines)),
+            across,
+            (found.shape[-2], found.shape[-1]),
+        )
+
+
+class StripFolder(Strips):
+    """Strips in files beside the page, a file for each: thousands of small files are hard on a shared file
+    system.
 
     Args:
         folder: where they go; it exists.
@@ -53,33 +90,43 @@ class StripFolder:
     def __init__(self, folder: Path, url: str) -> None:
         self._folder, self._url = folder, url
 
-    def strip(
-        self, name: str, lines: int, across: int, source: Path, images: Callable[[], Tensor]
-    ) -> Strip:
-        """One file of so many images, written unless it is there and newer than its source.
+    def strip(self, name: str, lines: int, across: int, source: Path, images: Images) -> Strip:
+        """See `Strips`; the file is written unless it is there and newer than its source.
 
-        Args:
-            name: of the file, without an ending.
-            lines, across: see `Strip`.
-            source: what the images are made of.
-            images: gives them: (lines, across, 3, H, W) in [0, 1].
+        Raises:
+            StorageError: it cannot be written.
         """
         path = self._folder / f"{name}.png"
         if not path.is_file() or _changed(path) < _changed(source):
-            _write(path, images())
+            _write(path, _png(images()))
         with Image.open(path) as image:
             width, height = image.size
-        return Strip(f"{self._url}/{name}.png", lines, across, (height // lines, width // across))
+        return Strip((f"{self._url}/{name}.png",) * lines, across, (height // lines, width // across))
 
 
 def _changed(path: Path) -> int:
     return path.stat().st_mtime_ns if path.is_file() else 0
 
 
-def _write(path: Path, images: Tensor) -> None:
-    """Write images of shape (lines, across, 3, H, W) in [0, 1]."""
+def _write(path: Path, content: bytes) -> None:
+    """Write a picture whole, but do not wait for the disk: after a power cut it is made again, and to wait
+    takes longer than all else where there are thousands."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({one_line(error)})") from error
+
+
+def _data_uri(images: Tensor) -> str:
+    return "data:image/png;base64," + base64.b64encode(_png(images, compression=9)).decode("ascii")
+
+
+def _png(images: Tensor, compression: int = 1) -> bytes:
+    """Images of shape (lines, across, 3, H, W) in [0, 1] as one picture."""
     lines, across, _, height, width = images.shape
     pixels = (images * 255).round().byte().permute(0, 3, 1, 4, 2).reshape(lines * height, across * width, 3)
-    with written_whole(path) as partial:
-        # Little compression: the files are small, and there are many.
-        Image.fromarray(pixels.numpy()).save(partial, format="PNG", compress_level=1)
+    stream = io.BytesIO()
+    Image.fromarray(pixels.numpy()).save(stream, format="PNG", compress_level=compression)
+    return stream.getvalue()

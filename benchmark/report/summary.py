@@ -38,6 +38,7 @@ METRICS = (
     Metric("ssim", "SSIM", ".3f", 1),
     Metric("lpips_alex", "LPIPS (Alex)", ".3f", -1),
     Metric("lpips_vgg", "LPIPS (VGG)", ".3f", -1),
+    Metric("identified", "identified", ".2f", 1),
     Metric("label_accuracy", "labels", ".2f", 1),
 )
 

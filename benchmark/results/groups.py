@@ -30,6 +30,12 @@ class Group:
         """How many scored images the rows that are done have."""
         return sum(row.images for row in self.done)
 
+    @property
+    def distractors(self) -> int | None:
+        """Among how many others images were to be found, the least over the rows; `None` where nobody
+        looked."""
+        return min((row.distractors for row in self.done if row.distractors is not None), default=None)
+
     def count(self, status: str) -> int:
         """How many rows have a status."""
         return sum(row.status == status for row in self.rows)

@@ -15,6 +15,7 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.results.rows import Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.scoring.identification import Distractors
 from gifd_bench.benchmark.scoring.scorer import Scores
 from tests.conftest import make_round
 
@@ -31,6 +32,7 @@ class Answer:
     stages: tuple[float, ...] = ()
     curve: tuple[float, ...] = (0.2, 0.1)
     lpips: tuple[float, ...] | None = None
+    identified: tuple[float, ...] | None = None
 
 
 Outcome = Callable[[Cell], Answer | str]
@@ -92,4 +94,8 @@ def _scores(answer: Answer) -> Scores:
     }
     count = len(answer.psnr)
     mean = sum(answer.psnr) / count
-    return Scores(per_image, list(range(count)), [], list(answer.stages) or [mean])
+    others = None
+    if answer.identified is not None:
+        others = Distractors(1000, 1000)
+        per_image |= {"identified": list(answer.identified), "identified_top5": ones}
+    return Scores(per_image, list(range(count)), [], list(answer.stages) or [mean], others)

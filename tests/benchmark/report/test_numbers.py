@@ -20,6 +20,7 @@ from torch import Tensor
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.report.comparison import comparison_tables
 from gifd_bench.benchmark.report.formats import TEXTS
+from gifd_bench.benchmark.report.naming import Names
 from gifd_bench.benchmark.report.plots import POINTS, Plots, mean_curve
 from gifd_bench.benchmark.report.summary import METRICS, Summary, shown_metrics, summaries_of
 from gifd_bench.benchmark.results.rows import Row
@@ -177,7 +178,7 @@ def test_markdown_escapes_what_would_end_a_cell(rows: list[Row]) -> None:
 
 
 def plots_of(rows: list[Row], curve: Callable[[Row], Tensor] = lambda _: torch.tensor([0.2, 0.1])) -> Plots:
-    return Plots(summaries_of(rows), curve)
+    return Plots(summaries_of(rows), Names.of(rows), curve)
 
 
 def test_lines_go_through_what_every_stage_cost_and_reached(rows: list[Row]) -> None:
@@ -244,7 +245,7 @@ def test_bars_have_the_intervals_of_the_table(rows: list[Row]) -> None:
     assert interval.low is not None
     assert bar["y"][0] == interval.mean
     assert bar["y"][0] - bar["error_y"]["arrayminus"][0] == pytest.approx(interval.low)
-    assert bar["x"] == ["none", "noise"]
+    assert bar["x"] == ["no defense", "noise (std 0.01)"]
 
 
 def test_labels_are_text_to_plotly_not_markup(rows: list[Row]) -> None:

@@ -1,0 +1,234 @@
+"""What a run has found, in three sentences: what leaked, which attack is best and how sure that is, and
+which defense helped at what strength."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gifd_bench.benchmark.report.naming import UNDEFENDED, Names, is_undefended
+from gifd_bench.benchmark.report.summary import METRICS, Summary, scores_of
+from gifd_bench.benchmark.scoring.registry import IDENTIFIED
+from gifd_bench.benchmark.statistics.interval import Interval
+from gifd_bench.benchmark.statistics.paired import (
+    FEWEST_PAIRS,
+    Difference,
+    Scores,
+    against_best,
+    difference,
+)
+
+PSNR = METRICS[0].name
+# A setting under which the best attack identifies at most this share of the images hides them.
+HIDDEN = 0.05
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A defense with what the attacks on one task have read under it.
+
+    Attributes:
+        name: what people call it, with its parameters.
+        undefended: whether the update is sent as it is.
+        attack: the name of the best attack.
+        best: it is the one with the best mean PSNR, of those that lack no cell if there are any.
+        summaries: of all attacks with scores.
+    """
+
+    name: str
+    undefended: bool
+    attack: str
+    best: Summary
+    summaries: tuple[Summary, ...]
+
+    @property
+    def psnr(self) -> float:
+        """Mean of the best attack in dB."""
+        return mean_psnr(self.best)
+
+    @property
+    def identified(self) -> float | None:
+        """The largest share of the images that any attack identified, 0 to 1; `None` where it is not
+        known."""
+        shares = [i.mean for s in self.summaries if (i := s.intervals[IDENTIFIED]) is not None]
+        return max(shares, default=None)
+
+    @property
+    def hides(self) -> bool:
+        """Whether no attack identified more than `HIDDEN` of the images."""
+        return self.identified is not None and self.identified <= HIDDEN
+
+    @property
+    def where(self) -> str:
+        """The beginning of a sentence about it."""
+        if self.name == UNDEFENDED:
+            return "Without a defense"
+        return f"Undefended ({self.name})" if self.undefended else f"Under {self.name}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is said of one task.
+
+    Attributes:
+        task: its label.
+        opened: the setting that leaks most: without a defense where that was run.
+        helped: the defended setting that helped: of those that hide the images the one that leaks most by
+            PSNR, which is the weakest; where none hides them, the one that leaks least. `None` without a
+            defended setting.
+        still_leaks: of the settings made of the same components the strongest one that leaks more.
+        sentences: three, or two where nothing was defended.
+    """
+
+    task: str
+    opened: Setting
+    helped: Setting | None
+    still_leaks: Setting | None
+    sentences: tuple[str, ...]
+
+    @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Those to show, from the one that leaks most on."""
+        return tuple(s for s in (self.opened, self.still_leaks, self.helped) if s is not None)
+
+
+def finding_of(summaries: Sequence[Summary], names: Names) -> Finding | None:
+    """What the summaries of one task say; `None` where no cell has scores."""
+    settings = _settings(summaries, names)
+    if not settings:
+        return None
+    opened = max(settings, key=lambda setting: (setting.undefended, setting.psnr))
+    defended = [setting for setting in settings if not setting.undefended and setting is not opened]
+    helped = _helped(defended)
+    sentences = [_leaked(opened), _best(opened, names)]
+    if helped is not None:
+        sentences.append(_defended(opened, helped, len(defended)))
+    still = _still_leaks(defended, helped)
+    return Finding(opened.best.group.task, opened, helped, still, tuple(sentences))
+
+
+def mean_psnr(summary: Summary) -> float:
+    """In dB; minus infinity without scores."""
+    interval = summary.intervals[PSNR]
+    return interval.mean if interval else -math.inf
+
+
+def _settings(summaries: Sequence[Summary], names: Names) -> list[Setting]:
+    found: dict[str, list[Summary]] = {}
+    for summary in summaries:
+        if summary.intervals[PSNR] is not None:
+            found.setdefault(summary.group.defense, []).append(summary)
+    settings = []
+    for defense, its in found.items():
+        best = max(its, key=lambda s: (s.complete, mean_psnr(s)))
+        undefended = is_undefended(its[0].group.rows[0].cell.defense)
+        attack = names.attack(best.group.attack)
+        settings.append(Setting(names.defense(defense), undefended, attack, best, tuple(its)))
+    return settings
+
+
+def _helped(defended: Sequence[Setting]) -> Setting | None:
+    hiding = [setting for setting in defended if setting.hides]
+    if hiding:
+        return max(hiding, key=lambda setting: setting.psnr)
+    return min(defended, key=lambda setting: setting.psnr, default=None)
+
+
+def _still_leaks(defended: Sequence[Setting], helped: Setting | None) -> Setting | None:
+    if helped is None:
+        return None
+    more = [s for s in defended if _kind(s) == _kind(helped) and s.psnr > helped.psnr and not s.hides]
+    return min(more, key=lambda setting: setting.psnr, default=None)
+
+
+def _kind(setting: Setting) -> tuple[str, ...]:
+    return tuple(part.name for part in setting.best.group.rows[0].cell.defense.parts)
+
+
+def _leaked(setting: Setting) -> str:
+    best, psnr = setting.best, setting.best.intervals[PSNR]
+    assert psnr is not None
+    ssim, found = best.intervals["ssim"], best.intervals[IDENTIFIED]
+    images = f"{psnr.n} private image{'s' if psnr.n != 1 else ''}"
+    worth = f"a mean PSNR of {psnr.mean:.1f} dB{_ends(psnr, '.1f')}"
+    if ssim:
+        worth += f" and SSIM of {ssim.mean:.2f}"
+    text = f"{setting.where}, {setting.attack} read back {images} at {worth}"
+    if found is None:
+        return f"{text}."
+    return (
+        f"{text}; {found.mean:.0%} of what it read back finds its own private image at once among "
+        f"{best.group.distractors:,} others{_ends(found, '.0%')}."
+    )
+
+
+def _best(setting: Setting, names: Names) -> str:
+    best, name = setting.best, setting.attack
+    others = {s.group.attack: s for s in setting.summaries if s is not best}
+    if not others:
+        return f"{name} is the only attack here with results; another one may read more."
+    held = against_best([_scores(best), *map(_scores, others.values())], 1, [True, *[False] * len(others)])
+    found = dict(zip(others, (held.differences[k + 1] for k in range(len(others))), strict=True))
+    nearest = max(others, key=lambda attack: mean_psnr(others[attack]))
+    near = found[nearest]
+    images = near.interval.n if near.interval else 0
+    ahead = _margin(near)
+    if near.p is None:
+        few = f"{images} image{'s are' if images != 1 else ' is'} too few"
+        return (
+            f"{name} is ahead of {names.attack(nearest)}, the next best, by {ahead}, but {few} to be sure: "
+            f"the paired test needs {FEWEST_PAIRS}."
+        )
+    level = [names.attack(attack) for attack, its in found.items() if not its.separates]
+    if level:
+        return (
+            f"{name} has the best mean, but a paired test over {images} images cannot tell it from "
+            f"{_listed(level)} (ahead of {names.attack(nearest)} by {ahead}, p = {near.adjusted:.2g})."
+        )
+    return (
+        f"{name} is the best attack: it is ahead of {names.attack(nearest)}, the next best, by {ahead} "
+        f"(paired test over {images} images, p = {near.adjusted:.2g})."
+    )
+
+
+def _defended(opened: Setting, helped: Setting, tried: int) -> str:
+    fell = difference(_scores(opened.best), _scores(helped.best))
+    images = fell.interval.n if fell.interval else 0
+    sure = f"too few images for a test: {images}" if fell.p is None else f"paired test, p = {fell.p:.2g}"
+    change = f"the best attack falls from {opened.psnr:.1f} to {helped.psnr:.1f} dB ({sure})"
+    before, after = opened.identified, helped.identified
+    if before is None or after is None:
+        which = "is the one defense tried" if tried == 1 else f"hides most of the {tried} settings tried"
+        return f"{helped.name} {which}: {change}."
+    if before <= HIDDEN:
+        return f"Nothing was identified even without it; under {helped.name} {change}."
+    identified = f"the images that any attack identifies fall from {before:.0%} to {after:.0%}"
+    if helped.hides:
+        which = (
+            "hides the images"
+            if tried == 1
+            else f"is the weakest of {tried} settings that hides the images"
+        )
+        return f"{helped.name} {which}: {identified}, and {change}."
+    which = "does not hide the images" if tried == 1 else f"hides most of {tried} settings, and not enough"
+    return f"{helped.name} {which}: {identified}, and {change}."
+
+
+def _scores(summary: Summary) -> Scores:
+    return scores_of(summary.group, PSNR)
+
+
+def _margin(found: Difference) -> str:
+    return "–" if found.interval is None else f"{found.interval.mean:.1f} dB{_ends(found.interval, '.1f')}"
+
+
+def _ends(interval: Interval, form: str) -> str:
+    """The interval in brackets; nothing where there is none."""
+    if interval.low is None or interval.high is None:
+        return ""
+    return f" [{interval.low:{form}}, {interval.high:{form}}]"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(", ".join(names).rsplit(", ", 1))

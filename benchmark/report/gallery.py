@@ -1,0 +1,104 @@
+"""The truth and what was made of it, side by side, by task and defense."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gifd_bench.benchmark.report.naming import Names
+from gifd_bench.benchmark.report.pictures import Picture, Pictures, StageStrip
+from gifd_bench.benchmark.results.rows import Row
+
+# About what a pixel takes as text within a page: three colors, little compressed, in base64.
+BYTES_A_PIXEL = 4
+
+
+@dataclass(frozen=True)
+class Line:
+    """One private image: the truth, then the answer of every attack; and of the attacks with several
+    stages, the way there."""
+
+    heading: str
+    pictures: tuple[Picture, ...]
+    stages: tuple[StageStrip, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One task under one defense.
+
+    Attributes:
+        name: of the defense, as people read it.
+        observations: the rows of each observation of which an attack has ended well.
+    """
+
+    task: str
+    defense: str
+    name: str
+    observations: tuple[tuple[Row, ...], ...]
+
+    @cached_property
+    def size(self) -> int:
+        """How many private images."""
+        return sum(max(row.images for row in rows) for rows in self.observations)
+
+
+def bytes_inlined(section: Section, pictures: Pictures) -> int:
+    """About what the pictures of a section would take within a page."""
+    images = 0
+    for rows in section.observations:
+        done = [row for row in rows if row.status == "done"]
+        shown = 1 + sum(1 + (len(row.stages) if len(row.stages) > 1 else 0) for row in done)
+        images += max(row.images for row in rows) * shown
+    return images * pictures.pixels(section.observations[0][0]) * BYTES_A_PIXEL
+
+
+def sections_of(rows: Sequence[Row], names: Names) -> list[Section]:
+    """Every observation that an attack has answered, by task and defense."""
+    observations: dict[str, list[Row]] = {}
+    for row in rows:
+        observations.setdefault(row.cell.observation_id, []).append(row)
+    found: dict[tuple[str, str], list[tuple[Row, ...]]] = {}
+    for group in observations.values():
+        if any(row.status == "done" for row in group):
+            found.setdefault((group[0].task, group[0].defense), []).append(tuple(group))
+    return [
+        Section(task, defense, names.defense(defense), tuple(groups))
+        for (task, defense), groups in found.items()
+    ]
+
+
+def lines_of(section: Section, pictures: Pictures, names: Names) -> Iterator[Line]:
+    """A line for every private image of a section."""
+    for rows in section.observations:
+        first = rows[0]
+        count = pictures.count(first)
+        heading = f"target {first.target}, seed {first.seed}"
+        for image in range(count):
+            yield Line(
+                heading if count == 1 else f"{heading}, image {image}",
+                (
+                    pictures.truth(first, image),
+                    *(
+                        pictures.answer(r, image, _scores(r, image), names.attack(r.attack_name))
+                        for r in rows
+                    ),
+                ),
+                tuple(
+                    pictures.stages(row, image, names.attack(row.attack_name))
+                    for row in rows
+                    if len(row.stages) > 1
+                ),
+            )
+
+
+def _scores(row: Row, image: int) -> tuple[str, ...]:
+    """The metrics of one image, those that there are."""
+    shown = (
+        ("psnr", "{:.2f} dB"),
+        ("ssim", "SSIM {:.3f}"),
+        ("lpips_alex", "LPIPS {:.3f}"),
+    )
+    found = ((form, row.per_image.get(metric)) for metric, form in shown)
+    return tuple(form.format(values[image]) for form, values in found if values)

@@ -1,0 +1,148 @@
+"""The first screen of a report: what was found in a few sentences, and the images that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gifd_bench.benchmark.report.finding import PSNR, Finding, Setting, finding_of, mean_psnr
+from gifd_bench.benchmark.report.naming import Names
+from gifd_bench.benchmark.report.pictures import Picture, Pictures
+from gifd_bench.benchmark.report.summary import Summary
+from gifd_bench.benchmark.results.rows import Row
+from gifd_bench.benchmark.scoring.registry import IDENTIFIED
+
+# Attacks beside each other, the best first: more would not fit on a first screen.
+MOST_ATTACKS = 4
+Image = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the attacks made of one private image under one setting.
+
+    Attributes:
+        setting: what people call it.
+        pictures: of each attack; `None` where it has no answer.
+    """
+
+    setting: str
+    pictures: tuple[Picture | None, ...]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One private image.
+
+    Attributes:
+        heading: why it is shown, and which it is.
+        truth: the image itself.
+        answers: by setting, from the one that leaks most on.
+    """
+
+    heading: str
+    truth: Picture
+    answers: tuple[Answers, ...]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """Of one task.
+
+    Attributes:
+        task: its label.
+        finding: the sentences.
+        attacks: names, in the order of every line of pictures.
+        subjects: three private images, or as many as there are.
+    """
+
+    task: str
+    finding: Finding
+    attacks: tuple[str, ...]
+    subjects: tuple[Subject, ...]
+
+
+def opening_of(summaries: Sequence[Summary], names: Names, pictures: Pictures) -> Opening | None:
+    """The opening for the task with the most cells that are done; `None` where no cell has scores.
+
+    Args:
+        summaries: of the whole run.
+        names: of its defenses and attacks.
+        pictures: of its images.
+    """
+    tasks: dict[str, list[Summary]] = {}
+    for summary in summaries:
+        tasks.setdefault(summary.group.task, []).append(summary)
+    fullest = max(tasks.values(), key=lambda its: sum(len(s.group.done) for s in its), default=[])
+    finding = finding_of(fullest, names)
+    if finding is None:
+        return None
+    shown = _attacks(finding.opened)
+    subjects = tuple(
+        Subject(
+            f"{why}: {pictures.class_name(row, image)} (target {row.target}"
+            + (f", image {image})" if row.images > 1 else ")"),
+            pictures.truth(row, image),
+            tuple(
+                _answers(setting, shown, (row.target, row.seed, image), pictures, names)
+                for setting in finding.settings
+            ),
+        )
+        for why, row, image in _telling(finding.opened.best)
+    )
+    return Opening(finding.task, finding, tuple(names.attack(attack) for attack in shown), subjects)
+
+
+def _attacks(setting: Setting) -> list[str]:
+    best = sorted(setting.summaries, key=mean_psnr, reverse=True)[:MOST_ATTACKS]
+    return [summary.group.attack for summary in best]
+
+
+def _telling(best: Summary) -> list[tuple[str, Row, int]]:
+    """The private images that the best attack has read best, worst and in between: the whole range, not the
+    most striking ones."""
+    scored = sorted(
+        (
+            (value, row, image)
+            for row in best.group.done
+            for image, value in enumerate(row.per_image.get(PSNR) or ())
+        ),
+        key=lambda found: found[0],
+        reverse=True,
+    )
+    # Of an image under several seeds, the median one of its scores.
+    by_image: dict[tuple[int, int], list[tuple[Row, int]]] = {}
+    for _, row, image in scored:
+        by_image.setdefault((row.target, image), []).append((row, image))
+    images = [found[len(found) // 2] for found in by_image.values()]
+    places = {"read best": 0, "in between": len(images) // 2, "read worst": len(images) - 1}
+    chosen = {place: why for why, place in reversed(list(places.items()))}
+    return [(why, *images[place]) for place, why in sorted(chosen.items()) if images]
+
+
+def _answers(
+    setting: Setting, attacks: Sequence[str], image: Image, pictures: Pictures, names: Names
+) -> Answers:
+    target, seed, number = image
+    rows = {
+        summary.group.attack: row
+        for summary in setting.summaries
+        for row in summary.group.done
+        if (row.target, row.seed) == (target, seed)
+    }
+    found = [
+        pictures.answer(rows[attack], number, caption(rows[attack], number), names.attack(attack))
+        if attack in rows
+        else None
+        for attack in attacks
+    ]
+    return Answers(setting.name, tuple(found))
+
+
+def caption(row: Row, image: int) -> tuple[str, ...]:
+    """How good one reconstruction is, in a few letters."""
+    psnr, identified = (row.per_image.get(metric) for metric in (PSNR, IDENTIFIED))
+    texts = [f"{psnr[image]:.1f} dB"] if psnr else []
+    if identified:
+        texts.append("identified" if identified[image] else "not identified")
+    return tuple(texts)
