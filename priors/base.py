@@ -45,11 +45,13 @@ class Prior(nn.Module, ABC):
         stages: the stages' names, stage 0 first.
         image_size: native height and width of a rendered image, in pixels.
         class_names: the classes that it was trained on, by index; empty if unconditional.
+        noise_maps: names of a state's tensors that are noise added to features.
     """
 
     stages: tuple[str, ...]
     image_size: int
     class_names: tuple[str, ...]
+    noise_maps: frozenset[str] = frozenset()
 
     @abstractmethod
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:

@@ -43,5 +43,5 @@ class GIFD(StagedSearch):
         """The balls that a searched tensor is held in."""
         if name in LATENTS:
             return self.options.latent_radii or self.options.radii
-        of_noise = self.options.noise_radii if name.startswith("noise") else None
+        of_noise = self.options.noise_radii if name in self.prior.noise_maps else None
         return of_noise or self.options.radii

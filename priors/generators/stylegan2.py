@@ -242,6 +242,7 @@ class StyleGAN2Prior(Prior):
         self.stages = network.config.stages
         self.image_size = network.config.image_size
         self.class_names = ()
+        self.noise_maps = frozenset(map(_noise, range(2 * len(network.config.channels) - 1)))
         self.eval().requires_grad_(False)
         z = torch.randn(FIT, network.config.style_dim, generator=torch.Generator().manual_seed(0))
         outputs = network.mapping(z.to(network.input.input))
@@ -255,16 +256,15 @@ class StyleGAN2Prior(Prior):
         for layer in range(2 * len(config.channels) - 1):
             side = 4 * 2 ** ((layer + 1) // 2)
             noise = normal(batch, 1, side, side, generator=generator)
-            tensors[f"noise {layer}"] = noise.to(self.mean)
+            tensors[_noise(layer)] = noise.to(self.mean)
         return State(0, tensors, self._searched(0, tensors))
 
     def advance(self, state: State) -> State:
         feature, skip = self._run(state, stop=state.stage + 1)
         stage = state.stage + 1
         # What the blocks before have used up is no longer part of the state.
-        rest = {
-            name: t for name, t in state.tensors.items() if name == "latent" or self._ahead(name, stage)
-        }
+        ahead = {"latent", *map(_noise, range(2 * stage - 1, len(self.noise_maps)))}
+        rest = {name: tensor for name, tensor in state.tensors.items() if name in ahead}
         tensors = {**rest, "feature": feature, "skip": skip}
         return State(stage, tensors, self._searched(stage, tensors))
 
@@ -277,24 +277,24 @@ class StyleGAN2Prior(Prior):
         tensors, network = state.tensors, self.network
         w = styles(self.mean + self.deviation * tensors["latent"])
         if state.stage == 0:
-            (feature, skip), block = network.start(w, tensors["noise 0"]), 1
+            (feature, skip), block = network.start(w, tensors[_noise(0)]), 1
         else:
             feature, skip, block = tensors["feature"], tensors["skip"], state.stage
         for k in range(block, stop):
-            noises = tensors[f"noise {2 * k - 1}"], tensors[f"noise {2 * k}"]
+            noises = tensors[_noise(2 * k - 1)], tensors[_noise(2 * k)]
             feature = network.block(k, feature, skip, w, noises)
             skip = network.to_rgbs[k - 1](feature, w[:, 2 * k + 1], skip)
         return feature, skip
 
     def _searched(self, stage: int, tensors: dict[str, Tensor]) -> tuple[str, ...]:
-        noises = (f"noise {layer}" for layer in range(5 + 2 * stage))
+        noises = map(_noise, range(5 + 2 * stage))
         features = ("feature",) if stage else ()
         return (*features, "latent", *(noise for noise in noises if noise in tensors))
 
-    @staticmethod
-    def _ahead(name: str, stage: int) -> bool:
-        kind, _, layer = name.partition(" ")
-        return kind == "noise" and int(layer) >= 2 * stage - 1
+
+def _noise(layer: int) -> str:
+    """The name of a layer's noise map."""
+    return f"noise {layer}"
 
 
 def load_stylegan2(path: Path) -> StyleGAN2Prior:

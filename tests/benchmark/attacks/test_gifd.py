@@ -40,14 +40,19 @@ def test_each_image_of_a_batch_has_a_sphere_of_its_own(tiny_prior: ResNetPrior) 
     assert len(set(starts.tolist())) == 3
 
 
-def test_latents_and_noise_maps_have_balls_of_their_own() -> None:
+def test_latents_and_noise_maps_have_balls_of_their_own(
+    observation: Observation, tiny_prior: ResNetPrior
+) -> None:
+    tiny_prior.noise_maps = frozenset({"grain"})
     attack = GIFD(radii=PerEntry(1.0), latent_radii=PerEntry(2.0), noise_radii=PerEntry(3.0))
-    for name, expected in (("feature", 5.0), ("latent", 10.0), ("noise 3", 15.0), ("embedding", 5.0)):
+    alike = GIFD(radii=PerStage((7.0,)), last_stage=1)
+    for made in (attack, alike):
+        made.observe(observation, tiny_prior, 0)
+    for name, expected in (("feature", 5.0), ("latent", 10.0), ("grain", 15.0), ("embedding", 5.0)):
         radii = attack.radii_of(name)
         assert radii is not None
         assert radii.radius(1, 5) == expected
-    alike = GIFD(radii=PerStage((7.0,)))
-    assert all(alike.radii_of(name) is alike.options.radii for name in ("feature", "latent", "noise 3"))
+        assert alike.radii_of(name) is alike.options.radii
 
 
 def test_of_several_starts_the_best_goes_on(observation: Observation, tiny_prior: ResNetPrior) -> None:
