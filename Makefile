@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check speed clean
+.PHONY: demo test check docs speed clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gifd-bench run demo --output runs/demo
@@ -11,8 +11,13 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2
 
-# Lint, types and import contracts.
+# The documentation as a site: open build/site/index.html.
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m mkdocs build --quiet
+
+# Lint, spelling, types and import contracts.
 check: $(VENV)/.installed-test
+	$(BIN)/codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -250,8 +250,13 @@ class Observation:
                 parameter that is missing was not sent.
             batch_size: see `from_gradients`.
             model: whose weights `before` are; needed where that is no model and there is no `spec`.
-            spec: see `from_gradients`.
-            image_size, channels, mean, std, class_names, labels: likewise.
+            spec: see `from_gradients`, as of all that follow but `client`.
+            image_size: side of the images in pixels, or (height, width).
+            channels: of the images.
+            mean: of each channel, which the client subtracts.
+            std: of each channel, which the client divides by.
+            class_names: names of the classes, in their order.
+            labels: of the images, where they are granted to the attacker: (B,) int64.
             client: what the client did; `None` if the attacker does not know it, and takes the round for
                 one step of unknown length.
             defenses: see `from_gradients`.

@@ -66,7 +66,13 @@ class Capture:
             batch_size: how many images the client has; by default as many as were seen.
             client: what it did; by default as it was seen: the modes of the layers, and of a difference the
                 optimizer and its steps, in one epoch.
-            spec, image_size, mean, std, class_names, labels, defenses: see `Observation.from_gradients`.
+            spec: see `Observation.from_gradients`, as of all that follow.
+            image_size: side of the images in pixels, or (height, width).
+            mean: of each channel, which the client subtracts.
+            std: of each channel, which the client divides by.
+            class_names: names of the classes, in their order.
+            labels: of the images, where they are granted to the attacker: (B,) int64.
+            defenses: what the attacker is to know of them.
 
         Raises:
             TaskError: no backward pass was seen, or the parts do not fit together.

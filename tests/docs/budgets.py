@@ -28,6 +28,17 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
     r"observe --check\b": (),
     r"run my_matrix.yaml": ("--attacks.gifd.iterations=1", "--targets=1", "--jobs=1"),
     r"attack\b": ("--attack.iterations=1",),
+    r"tradeoff demo\b": (
+        "--targets=1",
+        "--attacks.ig.iterations=2",
+        "--attacks.latent.iterations=2",
+        "--attacks.gifd.iterations=1",
+        "--tasks.photos.model.width=2",
+        "--training-seeds=1",
+        "--distractors=5",
+        "--batch-size=5",
+        "--jobs=1",
+    ),
     r"tune\b": (
         "--trials=1",
         "--evaluations",
