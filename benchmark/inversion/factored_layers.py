@@ -171,8 +171,13 @@ class Norm(FactoredLayer):
         return values.view(lanes.count, -1, *values.shape[1:]).sum(dim=others)
 
     def _channels_first(self, values: Tensor) -> bool:
-        """Whether a LayerNorm normalises over the channels of images, as some libraries' subclasses do."""
-        return type(self.module) is not nn.LayerNorm and values.ndim == 4
+        """Whether a LayerNorm normalises over the first axis of images, as some libraries' subclasses do.
+        Where that and the last axis are of one size, a subclass is taken to do it; if it does not, its
+        products are found to be wrong."""
+        if type(self.module) is nn.LayerNorm or values.ndim != 4:
+            return False
+        assert isinstance(self.module, nn.LayerNorm)
+        return tuple(self.module.normalized_shape) == (values.shape[1],)
 
 
 @dataclass(frozen=True)
