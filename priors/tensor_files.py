@@ -58,8 +58,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return _state_dict(path, read_checkpoint(path))
 
 
-def read_generator(path: Path) -> dict[str, Tensor]:
-    """A state dict as above, or the one under `g_ema` in a training checkpoint.
+def read_generator(path: Path, *keys: str) -> dict[str, Tensor]:
+    """A state dict as above, or the one under the first of some keys that a training checkpoint has.
 
     Raises:
         PriorError: as `read_state_dict`.
@@ -67,8 +67,9 @@ def read_generator(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_safetensors(path)[0]
     content = read_checkpoint(path)
-    nested = content.get("g_ema", content) if isinstance(content, dict) else content
-    return _state_dict(path, nested)
+    if isinstance(content, dict):
+        content = next((content[key] for key in keys if key in content), content)
+    return _state_dict(path, content)
 
 
 def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:

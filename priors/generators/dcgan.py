@@ -1,7 +1,8 @@
 """DCGAN (Radford et al., "Unsupervised representation learning with deep convolutional generative
-adversarial networks", ICLR 2016) at 32x32, and its stages.
+adversarial networks", ICLR 2016), and its stages.
 
-Tensor names and shapes are those of the CIFAR-10 generator that GIAS uses (`main.0.weight`, ...).
+Tensor names and shapes are those of PyTorch's tutorial and of the CIFAR-10 generator that GIAS uses
+(`main.0.weight`, ...).
 """
 
 from __future__ import annotations
@@ -13,34 +14,33 @@ import torch
 from torch import Tensor, nn
 
 from gifd_bench.priors.base import Prior, State, normal
-from gifd_bench.priors.errors import PriorError
-from gifd_bench.priors.kinds.dcgan import STAGES
-from gifd_bench.priors.tensor_files import check_tensors, read_state_dict
+from gifd_bench.priors.kinds.dcgan import DCGANConfig, config_of
+from gifd_bench.priors.tensor_files import check_tensors, read_generator
+
+# Where training scripts keep the generator's state dict in a checkpoint.
+NESTED = ("netG_state_dict", "generator", "netG", "state_dict")
 
 
 class DCGAN(nn.Module):
-    """Transposed convolutions with batch normalisation: a latent (B, latent_size) to (B, 3, 32, 32).
+    """Transposed convolutions with batch normalization: a latent (B, latent_size, 1, 1) to images in
+    [-1, 1]."""
 
-    Args:
-        latent_size: entries of the latent (100 in the published weights).
-        width: channels of the last feature; the first has eight times as many (64).
-    """
-
-    def __init__(self, latent_size: int = 100, width: int = 64) -> None:
+    def __init__(self, config: DCGANConfig) -> None:
         super().__init__()
-        self.latent_size = latent_size
+        self.config = config
         layers: list[nn.Module] = []
-        for inputs, outputs in pairwise((latent_size, 8 * width, 4 * width, 2 * width, width)):
+        for inputs, outputs in pairwise((config.latent_size, *config.channels)):
             # The first one makes 4x4 of a single pixel; the others double the side.
-            geometry = (4, 1, 0) if inputs == latent_size and not layers else (4, 2, 1)
+            geometry = (4, 2, 1) if layers else (4, 1, 0)
             layers.append(nn.ConvTranspose2d(inputs, outputs, *geometry, bias=False))
             layers += [nn.BatchNorm2d(outputs), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(width, 3, 1, bias=False), nn.Tanh()]
+        last = (4, 2, 1) if config.doubles else (1, 1, 0)
+        layers += [nn.ConvTranspose2d(config.channels[-1], 3, *last, bias=False), nn.Tanh()]
         self.main = nn.Sequential(*layers)
 
 
 class DCGANPrior(Prior):
-    """DCGAN in stages: the latent, then the feature after each activation (4x4 to 32x32).
+    """DCGAN in stages: the latent, then the feature after each activation (4x4, 8x8, ...).
 
     A state holds `z` (B, latent_size) or `feature` (B, C, H, W), and nothing else.
     """
@@ -51,13 +51,13 @@ class DCGANPrior(Prior):
     def __init__(self, network: DCGAN) -> None:
         super().__init__()
         self.network = network
-        self.stages = STAGES
-        self.image_size = 32
+        self.stages = network.config.stages
+        self.image_size = network.config.image_size
         self.class_names = ()
         self.eval().requires_grad_(False)
 
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
-        z = normal(len(classes), self.network.latent_size, generator=generator)
+        z = normal(len(classes), self.network.config.latent_size, generator=generator)
         return State(0, {"z": z.to(next(self.network.parameters()))}, ("z",))
 
     def advance(self, state: State) -> State:
@@ -81,19 +81,17 @@ def load_dcgan(path: Path) -> DCGANPrior:
     Raises:
         PriorError: no such file, damaged, or of tensors that make up no generator.
     """
-    tensors = read_state_dict(path)
-    try:
-        latent_size, width = tensors["main.0.weight"].shape[0], tensors["main.10.weight"].shape[0]
-    except (KeyError, IndexError) as error:
-        raise PriorError(f"{path}: not a DCGAN generator for 32x32 ({error} is missing)") from error
-    network = DCGAN(latent_size, width)
+    found = read_generator(path, *NESTED)
+    # DataParallel puts a word before every name.
+    tensors = {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    network = DCGAN(config_of(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}))
     check_tensors(path, network.state_dict(), tensors)
     network.load_state_dict(tensors)
     return DCGANPrior(network)
 
 
-def empty_dcgan() -> DCGANPrior:
-    """The prior in its published shape, without weights (on the meta device)."""
+def empty_dcgan(config: DCGANConfig) -> DCGANPrior:
+    """The prior in a published shape, without weights (on the meta device)."""
     with torch.device("meta"):
-        network = DCGAN()
+        network = DCGAN(config)
     return DCGANPrior(network)

@@ -219,6 +219,19 @@ def styles(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE) * GAIN
 
 
+class _IntoRange(torch.autograd.Function):
+    """Images clamped into [0, 1], with the gradient of those that are not: a search would else lose
+    every pixel that is saturated, for good."""
+
+    @staticmethod
+    def forward(_: object, images: Tensor) -> Tensor:
+        return images.clamp(0, 1)
+
+    @staticmethod
+    def backward(_: object, gradient: Tensor) -> Tensor:
+        return gradient
+
+
 class StyleGAN2Prior(Prior):
     """StyleGAN2 in stages by resolution.
 
@@ -270,7 +283,7 @@ class StyleGAN2Prior(Prior):
 
     def generate(self, state: State) -> Tensor:
         _, image = self._run(state, stop=len(self.stages))
-        return ((image + 1) / 2).clamp(0, 1)
+        return _IntoRange.apply((image + 1) / 2)  # type: ignore[no-any-return]
 
     def _run(self, state: State, stop: int) -> tuple[Tensor, Tensor]:
         """The feature that enters block `stop`, and the running image there."""
@@ -303,7 +316,7 @@ def load_stylegan2(path: Path) -> StyleGAN2Prior:
     Raises:
         PriorError: no such file, damaged, or of tensors that make up no generator.
     """
-    tensors = read_generator(path)
+    tensors = read_generator(path, "g_ema")
     network = StyleGAN2(config_of(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}))
     check_tensors(path, network.state_dict(), tensors)
     network.load_state_dict(tensors)

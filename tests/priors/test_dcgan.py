@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.generators.untrained import UntrainedPrior
 from gifd_bench.priors.kinds.dcgan import dcgan
+from gifd_bench.priors.registry import PRIORS
 
 # Index in the published `main`, and shape, of each transposed convolution; width 4 instead of 64.
 CONVOLUTIONS = {0: (10, 32, 4, 4), 3: (32, 16, 4, 4), 6: (16, 8, 4, 4), 9: (8, 4, 4, 4), 12: (4, 3, 1, 1)}
@@ -57,6 +59,33 @@ def test_the_image_is_that_of_the_layers_written_out(tmp_path: Path) -> None:
     assert prior.stages == ("latent", "4x4", "8x8", "16x16", "32x32")
 
 
+@pytest.mark.parametrize("key", ["netG_state_dict", "generator", None])
+def test_the_generator_of_the_tutorial_loads_from_its_checkpoint(tmp_path: Path, key: str | None) -> None:
+    random = torch.Generator().manual_seed(2)
+    last = {"main.12.weight": 0.3 * torch.randn(4, 3, 4, 4, generator=random)}
+    tensors = {f"module.{name}": tensor for name, tensor in {**published(), **last}.items()}
+    torch.save({"epoch": 3, key: tensors} if key else tensors, tmp_path / "g.pth")
+    prior = dcgan(tmp_path / "g.pth")
+    assert (prior.image_size, prior.stages[-1]) == (64, "32x32")
+    state = prior.initial_state(torch.tensor([-1]), torch.Generator().manual_seed(1))
+    feature = state
+    for _ in prior.stages[1:]:
+        feature = prior.advance(feature)
+    x = feature.tensors["feature"]
+    expected = F.conv_transpose2d(x, last["main.12.weight"], stride=2, padding=1).tanh()
+    torch.testing.assert_close(prior.render(state), (expected + 1) / 2, atol=1e-5, rtol=0)
+
+
+def test_stages_are_read_from_a_header_whatever_its_order(tmp_path: Path) -> None:
+    tensors = dict(sorted(published().items()))
+    assert list(tensors)[:6] != list(published())[:6]
+    save_file(tensors, tmp_path / "dcgan.safetensors")
+    names = PRIORS.stage_names("dcgan", {"weights": tmp_path / "dcgan.safetensors"})
+    assert (
+        names == ("latent", "4x4", "8x8", "16x16", "32x32") == dcgan(tmp_path / "dcgan.safetensors").stages
+    )
+
+
 def test_wrong_files(tmp_path: Path) -> None:
     with pytest.raises(PriorError, match="give a file"):
         dcgan()
@@ -66,6 +95,9 @@ def test_wrong_files(tmp_path: Path) -> None:
     torch.save({**published(), "main.3.weight": torch.zeros(1)}, tmp_path / "y.pth")
     with pytest.raises(PriorError, match=r"'main.3.weight' has shape \(1,\)"):
         dcgan(tmp_path / "y.pth")
+    torch.save({**published(), "main.12.weight": torch.zeros(4, 1, 1, 1)}, tmp_path / "grey.pth")
+    with pytest.raises(PriorError, match="images of 1 channels; three are expected"):
+        dcgan(tmp_path / "grey.pth")
 
 
 def test_the_untrained_generator_depends_on_its_seed_alone() -> None:

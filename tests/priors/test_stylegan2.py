@@ -148,6 +148,16 @@ def test_the_image_is_that_of_the_slow_reference(path: Path) -> None:
     torch.testing.assert_close(found, ((expected + 1) / 2).clamp(0, 1), atol=1e-4, rtol=0)
 
 
+def test_saturated_pixels_have_a_gradient(path: Path) -> None:
+    prior = stylegan2(path)
+    state = states(prior)[-1]
+    skip = state.tensors["skip"].add(10).requires_grad_()
+    images = prior.render(State(state.stage, {**state.tensors, "skip": skip}, state.searched))
+    assert bool((images.detach() == 1).all())
+    (gradient,) = torch.autograd.grad(images.sum(), skip)
+    assert bool((gradient.abs() > 1e-3).any())
+
+
 def test_the_running_image_is_carried_along(path: Path) -> None:
     prior = stylegan2(path)
     for state in states(prior)[1:]:
