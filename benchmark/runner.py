@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from gifd_bench.benchmark.attacks.base import Attack
-from gifd_bench.benchmark.display import Display, Listener, VictimListener
+from gifd_bench.benchmark.display import Display, Listener
 from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
@@ -22,6 +22,7 @@ from gifd_bench.benchmark.matrix.unmet import unmet
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.claims import DEATHS, claimed
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.rounds import Rounds
 from gifd_bench.benchmark.scoring.base import Metric
 from gifd_bench.benchmark.scoring.identification import Lineup
 from gifd_bench.benchmark.scoring.scorer import score
@@ -29,11 +30,7 @@ from gifd_bench.benchmark.time_limit import TimeLimit, ends_when_hung
 from gifd_bench.benchmark.tracking.base import Tracker
 from gifd_bench.benchmark.tracking.guarded import Guarded
 from gifd_bench.common.errors import StorageError, UserError, one_line
-from gifd_bench.common.threads import operation_threads
 from gifd_bench.priors.base import Prior
-from gifd_bench.tasks.observation import Observation
-from gifd_bench.tasks.observation_file import load_observation
-from gifd_bench.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,7 @@ class Runner:
         self.threads = run.threads
         self._metrics: dict[str, Metric] = {}
         self._priors: dict[str, Prior] = {}
-        self._tasks: dict[str, Task] = {}
+        self._rounds = Rounds(run, display, stop)
         self._lineups: dict[str, Lineup | None] = {}
 
     def run_all(self, matrix: Matrix, most: int | None = None, start: int = 0) -> None:
@@ -193,12 +190,11 @@ class Runner:
 
         def hung(reason: str) -> None:
             folder.write_failed(reason, "", checkpoint.spent())
-            folder.claim.unlink(missing_ok=True)
 
         hard_limit = self.limits.seconds if self.limits.ends_process else None
         prior = self._prior(cell.prior) if cell.prior else None
         attack: Attack = cell.attack.build()
-        observation = self._observation(cell)
+        observation = self._rounds.observation(cell)
         with ends_when_hung(hard_limit, hung):
             reconstruction = invert(
                 attack,
@@ -219,21 +215,6 @@ class Runner:
         scores = score(reconstruction, truth, observation, self._metrics, self._lineup(cell.task))
         folder.write_done(reconstruction, scores, checkpoint.spent())
         self.tracker.finish(reconstruction, scores, truth)
-
-    def _observation(self, cell: Cell) -> Observation:
-        """The cell's observation, from its file, which is made first where there is none."""
-        path = self.run.observation(cell)
-        if not path.is_file():
-            with operation_threads(self.threads):
-                self.run.write_round(cell, *cell.play(self._task(cell.task)))
-        return load_observation(path, cell.imports)
-
-    def _task(self, config: TaskConfig) -> Task:
-        key = config.canonical
-        if key not in self._tasks:
-            listener = VictimListener(self.display, config.label, self.stop)
-            self._tasks[key] = config.build([listener], self.threads)
-        return self._tasks[key]
 
     def _lineup(self, config: TaskConfig) -> Lineup | None:
         """Other images of the task's dataset; `None` where that is not on this machine."""

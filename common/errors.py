@@ -27,8 +27,12 @@ class FileError(UserError):
     """A file is missing, damaged, or of another kind than expected."""
 
 
+class MissingError(FileError):
+    """A file is not there."""
+
+
 class AccessError(FileError):
-    """A file is not there, or is not to be read by this user; nothing is known of its content."""
+    """A file is not to be read by this user; nothing is known of its content."""
 
 
 class StorageError(UserError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from gifd_bench.common.errors import AccessError, FileError, StorageError, one_line
+from gifd_bench.common.errors import AccessError, FileError, MissingError, StorageError, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,10 +75,18 @@ def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        AccessError: the file is not there, or is not to be read by this user.
+        AccessError: this user must not read it.
+        FileError: the file is not there, or is not JSON.
+    """
+    return parse_json(path, read_bytes(path))
+
+
+def parse_json(path: Path, content: bytes) -> Any:
+    """The JSON value in what was read from a file.
+
+    Raises:
         FileError: it is not JSON.
     """
-    content = read_bytes(path)
     try:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -89,8 +97,8 @@ def read_bytes(path: Path) -> bytes:
     """All of a file.
 
     Raises:
-        AccessError: it is not there, or is not to be read by this user.
-        FileError: the disk does not give it back.
+        AccessError: this user must not read it.
+        FileError: it is not there, or the disk does not give it back.
     """
     try:
         return path.read_bytes()
@@ -101,7 +109,7 @@ def read_bytes(path: Path) -> bytes:
 def not_read(path: Path, error: OSError) -> FileError:
     """Why a file could not be read: a file that is not there, and one of somebody else's, are no damage."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return AccessError(f"{path}: no such file")
+        return MissingError(f"{path}: no such file")
     if isinstance(error, PermissionError):
         return AccessError(f"{path}: this user must not read it (permission denied)")
     return FileError(f"{path}: cannot be read ({error.strerror or one_line(error)})")
@@ -139,8 +147,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a safetensors file.
 
     Raises:
-        AccessError: the file is not there, or is not to be read by this user.
-        FileError: it is damaged.
+        AccessError: this user must not read it.
+        FileError: the file is not there, or is damaged.
     """
     return read_tensors_and_metadata(path)[0]
 
@@ -149,8 +157,8 @@ def read_tensors_and_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, 
     """Read a safetensors file: its tensors, and the texts beside them.
 
     Raises:
-        AccessError: the file is not there, or is not to be read by this user.
-        FileError: it is damaged.
+        AccessError: this user must not read it.
+        FileError: the file is not there, or is damaged.
     """
     from safetensors import safe_open
 
@@ -167,8 +175,8 @@ def check_tensors(path: Path) -> None:
     """Make sure that a file is a whole safetensors file; its tensors are not read, and torch is not needed.
 
     Raises:
-        AccessError: the file is not there, or is not to be read by this user.
-        FileError: it is damaged.
+        AccessError: this user must not read it.
+        FileError: the file is not there, or is damaged.
     """
     from safetensors import safe_open
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gifd_bench.common.errors import AccessError, FileError, one_line
+from gifd_bench.common.errors import AccessError, FileError, MissingError, one_line
 from gifd_bench.common.files import read_tensors_and_metadata
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.kinds.files import must_exist
@@ -25,7 +25,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     must_exist(path)
     try:
         return read_tensors_and_metadata(path)
-    except AccessError as error:
+    except (AccessError, MissingError) as error:
         raise PriorError(str(error)) from error
     except FileError as error:
         raise PriorError(f"{path}: damaged weights file ({one_line(error.__cause__ or error)})") from error

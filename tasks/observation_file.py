@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from gifd_bench.common.errors import AccessError, FileError, one_line
+from gifd_bench.common.errors import AccessError, FileError, MissingError, one_line
 from gifd_bench.common.files import read_tensors_and_metadata, write_tensors
 from gifd_bench.tasks.batch_norm import Moments
 from gifd_bench.tasks.client import ClientSettings, FedAvg
@@ -95,10 +95,10 @@ def load_observation(path: Path, imports: Collection[str] = ()) -> Observation:
         TaskError: no such file, one that this user must not read, damaged, of another format, not fitting
             its own model, or naming a model or defense from outside that is not among `imports`.
     """
-    if not path.is_file():
-        raise TaskError(f"{path}: no such observation file")
     try:
         tensors, metadata = read_tensors_and_metadata(path)
+    except MissingError as error:
+        raise TaskError(f"{path}: no such observation file") from error
     except AccessError as error:
         raise TaskError(str(error)) from error
     except FileError as error:

@@ -18,6 +18,7 @@ from gifd_bench.benchmark.matrix.files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.needs import Need, needs
 from gifd_bench.benchmark.matrix.unmet import unmet
 from gifd_bench.benchmark.matrix.workload import Load, workload
+from gifd_bench.benchmark.results.record import DAMAGED
 from gifd_bench.benchmark.results.run_folder import RunFolder
 
 EPILOG = """any field of the configuration can be set here, as for `gifd-bench run`"""
@@ -86,11 +87,13 @@ def _existing(path: Path, matrix: Matrix) -> RunFolder:
 
 
 def _planned(cell: Cell, folder: RunFolder | None) -> Planned:
-    if folder is not None and folder.cell(cell).ended():
-        record = folder.cell(cell).read()
-        if record.status == "done":
-            return Planned(cell, "done", None, record.gradient_evaluations or 0, record.seconds or 0.0)
-        return Planned(cell, record.status, record.reason)
+    outcome = folder.cell(cell).outcome() if folder is not None else None
+    if isinstance(outcome, str):
+        return Planned(cell, DAMAGED, outcome)
+    if outcome is not None:
+        if outcome.status == "done":
+            return Planned(cell, "done", None, outcome.gradient_evaluations or 0, outcome.seconds or 0.0)
+        return Planned(cell, outcome.status, outcome.reason)
     reason = unmet(cell)
     return Planned(cell, "skipped" if reason else TO_RUN, reason)
 
@@ -117,9 +120,10 @@ def _rates(cells: Sequence[Planned]) -> dict[tuple[str, str], float]:
 def _axes(cells: Sequence[Planned]) -> Table:
     """Counts by axis and status."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    statuses = (*STATUSES, *({planned.status for planned in cells} - {*STATUSES}))
     table.add_column("axis")
     table.add_column("")
-    for status in STATUSES:
+    for status in statuses:
         table.add_column(status, justify="right")
     table.add_column("cells", justify="right")
     for axis in ("task", "defense", "prior", "attack"):
@@ -128,17 +132,19 @@ def _axes(cells: Sequence[Planned]) -> Table:
             part = getattr(planned.cell, axis)
             counts[part.label if part else "–"][planned.status] += 1
         for number, (label, found) in enumerate(counts.items()):
-            table.add_row("" if number else axis, label, *_numbers(found))
+            table.add_row("" if number else axis, label, *_numbers(found, statuses))
     for axis in ("target", "seed"):
         numbers = sorted({getattr(planned.cell, axis) for planned in cells})
         named = f"{len(numbers)}, {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
         table.add_row(axis, named)
-    table.add_row("all", "", *_numbers(Counter(planned.status for planned in cells)), style="bold")
+    table.add_row(
+        "all", "", *_numbers(Counter(planned.status for planned in cells), statuses), style="bold"
+    )
     return table
 
 
-def _numbers(counts: Counter[str]) -> list[str]:
-    return [*(f"{counts[status]:,}" for status in STATUSES), f"{sum(counts.values()):,}"]
+def _numbers(counts: Counter[str], statuses: Sequence[str]) -> list[str]:
+    return [*(f"{counts[status]:,}" for status in statuses), f"{sum(counts.values()):,}"]
 
 
 def _print_reasons(console: Console, cells: Sequence[Planned]) -> None:

@@ -7,6 +7,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
+from gifd_bench.benchmark.commands.damage import tell_damage
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.report.formats import TEXTS
 from gifd_bench.benchmark.report.page import write_report
@@ -42,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command."""
+    """Run the command; the exit status is 1 where a cell is damaged."""
     options = parser().parse_args(arguments)
     folder = RunFolder(options.folder)
     rows = rows_of(folder)
@@ -53,4 +54,4 @@ def run(arguments: list[str]) -> int:
         sys.stdout.write(f"{folder.report}\n")
         if options.open and not webbrowser.open(folder.report.resolve().as_uri()):
             raise BenchmarkError(f"no browser was found; open {folder.report} yourself")
-    return 0
+    return tell_damage(folder, rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gifd_bench.benchmark.commands.damage import tell_damage
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
 from gifd_bench.benchmark.commands.run_display import StatusDisplay
 from gifd_bench.benchmark.commands.run_slurm import add_slurm_options, run_on_slurm
@@ -21,9 +22,11 @@ from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.needs import has_gpu, missing
 from gifd_bench.benchmark.matrix.workload import workload
 from gifd_bench.benchmark.report.page import write_report
+from gifd_bench.benchmark.results.record import DAMAGED
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.results.tables import mean_table
+from gifd_bench.benchmark.rounds import Rounds, retire_damaged
 from gifd_bench.benchmark.runner import StopRequest
 from gifd_bench.benchmark.tracking.guarded import Guarded
 from gifd_bench.benchmark.tracking.registry import TRACKERS
@@ -36,7 +39,7 @@ an attack of your own: --attacks+=my_package.my_attack.MyAttack, or --attacks+=m
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where a cell failed, 130 after an interruption."""
+    """Run the command; the exit status is 1 where a cell failed or is damaged, 130 if interrupted."""
     options, overrides = parser().parse_known_args(arguments)
     matrix = load_matrix(options.config, overrides)
     folder = RunFolder(options.output or Path("runs") / matrix.name)
@@ -48,9 +51,9 @@ def run(arguments: list[str]) -> int:
     # The report shows labels, which may be others than when it was written.
     relabelled = folder.matrix.is_file() and folder.load_matrix().config() != matrix.config()
     folder.open_for(matrix, options.threads)
-    if options.retry == "failed":
-        folder.retire_failed()
     console = Console()
+    if options.retry is not None:
+        _retry(options.retry, folder, console)
     # Here first, so that a tracker whose package is missing is one line.
     tracker = Guarded(TRACKERS[options.tracker]())
     pending = folder.not_ended(matrix.cells())
@@ -62,7 +65,7 @@ def run(arguments: list[str]) -> int:
     if not all_ended:
         console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
         return ExitStatus.INTERRUPTED
-    return _report(folder, console, write=bool(pending) or not folder.report.is_file() or relabelled)
+    return _report(folder, console, write=bool(pending or options.retry) or relabelled)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -78,7 +81,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")
     command.add_argument("--output", type=Path, help="folder of the results; default: runs/NAME")
     command.add_argument("--tracker", choices=sorted(TRACKERS), default="none")
-    command.add_argument("--retry", choices=["failed"], help="run failed cells again")
+    command.add_argument("--retry", choices=["failed", DAMAGED], help="run these cells again")
     group = command.add_argument_group("in several processes")
     group.add_argument("--launcher", choices=["local", "slurm"], default="local")
     group.add_argument(
@@ -124,6 +127,15 @@ def _run(
         return LocalLauncher(jobs, settings).run(folder, display.show, stop)
 
 
+def _retry(status: str, folder: RunFolder, console: Console) -> None:
+    """Put results aside, so that their cells run again."""
+    if status == "failed":
+        folder.retire_failed()
+        return
+    with StopRequest() as stop, ProgressDisplay(console, 0, 0) as bars:
+        retire_damaged(folder, Rounds(folder, bars, stop))
+
+
 def _check_needs(matrix: Matrix, pending: Sequence[Cell], folder: RunFolder) -> None:
     """Name all that the cells need and that is not here, before the first one runs."""
     observed = {cell.observation_id for cell in pending if folder.observation(cell).is_file()}
@@ -136,7 +148,8 @@ def _check_needs(matrix: Matrix, pending: Sequence[Cell], folder: RunFolder) -> 
 def _report(folder: RunFolder, console: Console, write: bool) -> int:
     """Write the page, where it is to be written, and print the means."""
     rows = rows_of(folder)
-    if write:
+    # A page that is there shows numbers that may be damaged by now.
+    if write or not folder.report.is_file() or any(row.status == DAMAGED for row in rows):
         write_report(folder, rows)
     console.print(mean_table(rows))
     console.print(f"every cell: gifd-bench show {folder.path}", markup=False, soft_wrap=True)
@@ -147,4 +160,5 @@ def _report(folder: RunFolder, console: Console, write: bool) -> int:
     failed = [row for row in rows if row.status == "failed"]
     for row in failed:
         console.print(f"failed: {row.id}: {row.reason}", markup=False, soft_wrap=True)
-    return ExitStatus.FAILED if failed else 0
+    damaged = tell_damage(folder, rows)
+    return ExitStatus.FAILED if failed else damaged

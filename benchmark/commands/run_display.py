@@ -14,7 +14,7 @@ from rich.text import Text
 from gifd_bench.benchmark.commands.durations import duration
 from gifd_bench.benchmark.launch.status import Running, Status
 
-WORDS = ("queued", "running", "silent", "done", "failed", "skipped")
+WORDS = ("queued", "running", "silent", "done", "failed", "skipped", "damaged")
 
 
 class StatusDisplay:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gifd_bench.benchmark.commands.damage import tell_damage
 from gifd_bench.benchmark.results.rows import Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, cell_table, mean_table
@@ -35,9 +36,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command."""
+    """Run the command; the exit status is 1 where a cell is damaged."""
     options = parser().parse_args(arguments)
-    rows = rows_of(RunFolder(options.folder))
+    folder = RunFolder(options.folder)
+    rows = rows_of(folder)
     if options.format in TEXTS:
         sys.stdout.write(TEXTS[options.format](rows) + "\n")
     else:
@@ -49,4 +51,4 @@ def run(arguments: list[str]) -> int:
         else:
             console.print(mean_table(rows))
             console.print(f"{len(rows)} cells are too many for a table; every one: --format csv or json")
-    return 0
+    return tell_damage(folder, rows)

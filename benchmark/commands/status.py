@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gifd_bench.benchmark.commands.damage import tell_lines
 from gifd_bench.benchmark.commands.run_display import StatusDisplay
 from gifd_bench.benchmark.launch.status import StatusReader
 from gifd_bench.benchmark.results.run_folder import RunFolder
@@ -32,21 +33,28 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; with `--watch` it ends when all cells have, or with Ctrl-C."""
+    """Run the command; with `--watch` it ends when all cells have, or with Ctrl-C. The exit status is 1
+    where a cell is damaged."""
     options = parser().parse_args(arguments)
-    reader = StatusReader(RunFolder(options.folder))
+    folder = RunFolder(options.folder)
+    reader = StatusReader(folder)
     if options.json:
         status = reader.read()
-        content = {"counts": dict(status.counts), "running": [asdict(its) for its in status.running]}
+        content = {
+            "counts": dict(status.counts),
+            "running": [asdict(its) for its in status.running],
+            "damaged": list(status.damaged),
+        }
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
-        return 0
+        return tell_lines(folder, status.damaged)
     with StatusDisplay(Console()) as display:
         try:
             while True:
                 status = reader.read()
                 display.show(status)
                 if not options.watch or status.ended == status.cells:
-                    return 0
+                    break
                 time.sleep(reader.pause(SECONDS))
         except KeyboardInterrupt:
             return 0
+    return tell_lines(folder, status.damaged)

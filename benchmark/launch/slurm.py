@@ -18,6 +18,7 @@ from submitit.core.utils import FailedJobError
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.launch.worker import WorkerSettings, work
+from gifd_bench.benchmark.results.record import CellRecord
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.common.errors import ExitStatus, one_line
 
@@ -151,7 +152,8 @@ def chunk_of(run: RunFolder, waiting: int, parallel: int) -> int:
         parallel: jobs that run at a time.
     """
     share = -(-waiting // parallel)
-    records = (folder.read() for _, folder in run.cells() if folder.ended())
+    outcomes = (folder.outcome() for _, folder in run.cells())
+    records = (outcome for outcome in outcomes if isinstance(outcome, CellRecord))
     seconds = [record.seconds for record in records if record.status == "done" and record.seconds]
     return max(1, min(share, round(JOB_SECONDS / fmean(seconds)))) if seconds else share
 

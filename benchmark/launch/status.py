@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.claims import Claim, read_claim, read_progress
-from gifd_bench.benchmark.results.record import Progress
+from gifd_bench.benchmark.results.record import DAMAGED, Progress
 from gifd_bench.benchmark.results.run_folder import RunFolder
 
 # A claim whose process has written no progress for so long may be of a dead one.
@@ -45,12 +45,14 @@ class Status:
     """Of all cells of a run.
 
     Attributes:
-        counts: by `queued`, `running`, `silent`, `done`, `failed` and `skipped`.
+        counts: by `queued`, `running`, `silent`, `done`, `failed`, `skipped` and `damaged`.
         running: cells with a claim, those long silent included.
+        damaged: a line for each cell that has ended, and of which a file is not what it was.
     """
 
     counts: Counter[str]
     running: tuple[Running, ...]
+    damaged: tuple[str, ...] = ()
 
     @property
     def cells(self) -> int:
@@ -60,7 +62,7 @@ class Status:
     @property
     def ended(self) -> int:
         """Those with a result."""
-        return self.counts["done"] + self.counts["failed"] + self.counts["skipped"]
+        return sum(self.counts[status] for status in ("done", "failed", "skipped", DAMAGED))
 
 
 class StatusReader:
@@ -70,6 +72,7 @@ class StatusReader:
         self._run = run
         self._waiting: Sequence[tuple[Cell, CellFolder]] = list(run.cells())
         self._ended: Counter[str] = Counter()
+        self._damaged: list[str] = []
         self._took = 0.0
 
     def read(self) -> Status:
@@ -97,9 +100,13 @@ class StatusReader:
                 waiting.append((cell, folder))
                 counts["queued"] += 1
                 continue
-            status = folder.status()
-            if status is not None:
-                self._ended[status] += 1
+            outcome = folder.outcome()
+            if isinstance(outcome, str):
+                self._ended[DAMAGED] += 1
+                self._damaged.append(damage_line(cell.id, outcome))
+                continue
+            if outcome is not None:
+                self._ended[outcome.status] += 1
                 continue
             waiting.append((cell, folder))
             claim = read_claim(folder)
@@ -110,7 +117,12 @@ class StatusReader:
             counts["silent" if found.silent > SILENT else "running"] += 1
             running.append(found)
         self._waiting = waiting
-        return Status(counts + self._ended, tuple(running))
+        return Status(counts + self._ended, tuple(running), tuple(self._damaged))
+
+
+def damage_line(cell: str, reason: str) -> str:
+    """What is said of a damaged cell."""
+    return f"damaged: {cell}: {reason}"
 
 
 def _running(title: str, claim: Claim, folder: CellFolder) -> Running:

@@ -22,6 +22,7 @@ from gifd_bench.benchmark.report.plots import Plot, Plots
 from gifd_bench.benchmark.report.reconstructions import read_curve
 from gifd_bench.benchmark.report.strips import InlinedStrips, StripFolder
 from gifd_bench.benchmark.report.summary import shown_metrics, summaries_of
+from gifd_bench.benchmark.results.record import DAMAGED
 from gifd_bench.benchmark.results.rows import STATUSES, Row
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, LEVEL
@@ -209,10 +210,10 @@ def _filters(rows: Sequence[Row], names: Names) -> list[Filter]:
 
 
 def _failures(rows: Sequence[Row]) -> list[Failure]:
-    """Cells that failed or were skipped; those of one attack, defense and reason together."""
+    """Cells that failed, were skipped or are damaged; those of one attack, defense and reason together."""
     found: dict[tuple[str, str, str, str, str], list[str]] = {}
     for row in rows:
-        if row.status in ("failed", "skipped"):
+        if row.status in ("failed", "skipped", DAMAGED):
             key = row.task, row.defense, row.attack_name, row.status, row.reason or ""
             found.setdefault(key, []).append(f"target {row.target}, seed {row.seed}")
     return [Failure(*key, tuple(cells)) for key, cells in found.items()]

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import platform
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.answer_folder import AnswerFolder
+from gifd_bench.benchmark.results.checksums import check_file, checksum
 from gifd_bench.benchmark.results.circumstances import commit, machine
 from gifd_bench.benchmark.results.record import (
+    DAMAGED,
     CellRecord,
     Circumstances,
     DistractorRecord,
     Ended,
     StageRecord,
 )
+from gifd_bench.benchmark.results.round_files import RoundFiles
+from gifd_bench.common.errors import AccessError, FileError, one_line
 from gifd_bench.common.files import make_folder, read_tensors, write_json
 
 # Commands that only read results start at once: torch is imported by what needs it.
@@ -32,7 +36,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellFolder(AnswerFolder):
-    """Everything about one cell. `result.json` is written last: with it the cell has ended."""
+    """Everything about one cell. `result.json` is written last: with it the cell has ended.
+
+    Attributes:
+        round: the files of what it attacks; `None` where they are not at hand.
+        sealed: whether its result has to have a checksum; those of older versions have none.
+    """
+
+    round: RoundFiles | None = None
+    sealed: bool = True
 
     @property
     def config(self) -> Path:
@@ -68,21 +80,49 @@ class CellFolder(AnswerFolder):
         """Whether there is a result, of whatever kind."""
         return self.result.is_file()
 
-    def status(self) -> Ended | None:
-        """`done`, `failed` or `skipped`; `None` while the cell has not ended.
+    def status(self) -> Ended | Literal["damaged"] | None:
+        """`done`, `failed`, `skipped` or `damaged`; `None` while the cell has not ended.
 
         Raises:
-            FileError: its result is damaged.
+            AccessError: this user must not read it.
         """
-        return self.read().status if self.ended() else None
+        found = self.outcome()
+        if isinstance(found, str):
+            return DAMAGED
+        return found.status if found is not None else None
+
+    def outcome(self) -> CellRecord | str | None:
+        """How the cell has ended; where that or what belongs to it is damaged, the reason on one line;
+        `None` while the cell has not ended.
+
+        Raises:
+            AccessError: this user must not read it.
+        """
+        if not self.ended():
+            return None
+        try:
+            return self.read()
+        except AccessError:
+            raise
+        except FileError as error:
+            return one_line(error)
 
     def read(self) -> CellRecord:
-        """How the cell has ended.
+        """How the cell has ended, with every file that it names looked at.
 
         Raises:
-            FileError: its result is not there, or is damaged.
+            AccessError: this user must not read it.
+            FileError: it has not ended; or its result, a file that belongs to it, or what it was scored
+                with is damaged.
         """
-        return CellRecord.read(self.result)
+        record = CellRecord.read(self.result, self.sealed)
+        if record.cell not in (None, self.path.name):
+            raise FileError(f"{self.result}: the result of another cell")
+        for name, expected in record.files.items():
+            check_file(self.path / name, expected)
+        if record.round is not None and self.round is not None:
+            self.round.check(record.round)
+        return record
 
     def begin(self, cell: Cell) -> None:
         """Make the folder and write the configuration."""
@@ -127,6 +167,7 @@ class CellFolder(AnswerFolder):
             ),
             path=reconstruction.path,
             distractors=None if others is None else DistractorRecord(others.count, others.of_dataset),
+            round=self.round.sums() if self.round is not None and self.round.record.exists() else None,
         )
         self._write_end(record)
 
@@ -148,6 +189,10 @@ class CellFolder(AnswerFolder):
         return read_tensors(self.reconstruction)["images"]
 
     def _write_end(self, record: CellRecord) -> None:
-        record.write(self.result)
+        there = [file for file in (self.config, self.reconstruction, self.picture) if file.exists()]
+        files = {file.name: checksum(file) for file in there}
+        # Whoever dies after this has ended the cell, and leaves no claim on it.
+        self.claim.unlink(missing_ok=True)
+        replace(record, cell=self.path.name, files=files).write(self.result)
         for done_with in (self.checkpoint, self.progress):
             done_with.unlink(missing_ok=True)

@@ -12,12 +12,15 @@ from typing import Any, ClassVar, Literal, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gifd_bench.benchmark.inversion.choices import Path as MatchingPath
+from gifd_bench.benchmark.results.checksums import read_sealed, write_sealed
 from gifd_bench.common.errors import FileError
 from gifd_bench.common.files import read_json, write_json
 
 PACKAGES = ("gifd-bench", "torch", "pytorch-lightning", "torchmetrics")
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Ended = Literal["done", "failed", "skipped"]
+# Of a cell that has ended, and of which a file is not what it was: there is no number of it.
+DAMAGED: Literal["damaged"] = "damaged"
 R = TypeVar("R")
 
 
@@ -31,7 +34,15 @@ def read_record(kind: type[R], path: Path) -> R:
     Raises:
         FileError: not there, no JSON, or not of this kind; one line says which field.
     """
-    content = read_json(path)
+    return checked(kind, read_json(path), path)
+
+
+def checked(kind: type[R], content: Any, path: Path) -> R:
+    """A record, of what was read from its file, with each of its fields checked.
+
+    Raises:
+        FileError: not of this kind; one line says which field.
+    """
     try:
         return _adapter(kind).validate_python(content)
     except ValidationError as error:
@@ -133,6 +144,20 @@ class DistractorRecord:
 
 
 @dataclass(frozen=True)
+class RoundSums:
+    """Which files a cell was run and scored with.
+
+    Attributes:
+        observation, truth: SHA-256 of each.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    observation: str
+    truth: str
+
+
+@dataclass(frozen=True)
 class CellRecord:
     """How a cell has ended: the content of `result.json`.
 
@@ -149,6 +174,9 @@ class CellRecord:
         stages: those of the restart that was returned.
         path: how updates were matched: `factored`, `general` or `mixed`; `None` where it is not known.
         distractors: of the identification; `None` where nobody looked.
+        cell: its id; `None` in those of older versions.
+        files: SHA-256 of the files beside it, by name; empty in those of older versions.
+        round: what it was scored with; `None` where it was not, and in those of older versions.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -165,6 +193,9 @@ class CellRecord:
     stages: tuple[StageRecord, ...] = ()
     path: MatchingPath | None = None
     distractors: DistractorRecord | None = None
+    cell: str | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    round: RoundSums | None = None
 
     def mean(self, metric: str) -> float | None:
         """A metric's mean over the images, or `None`."""
@@ -178,16 +209,21 @@ class CellRecord:
 
     def write(self, path: Path) -> None:
         """Write the file, whole or not at all."""
-        write_json(path, asdict(self))
+        write_sealed(path, asdict(self))
 
     @classmethod
-    def read(cls, path: Path) -> CellRecord:
+    def read(cls, path: Path, sealed: bool = True) -> CellRecord:
         """Read a file that `write` wrote.
 
+        Args:
+            path: of the file.
+            sealed: whether it has to have a checksum; those of older versions have none.
+
         Raises:
+            AccessError: this user must not read it.
             FileError: not there, damaged, or of another version.
         """
-        record = read_record(cls, path)
+        record = checked(cls, read_sealed(path, sealed), path)
         if record.status == "done" and None in (
             record.matching_loss,
             record.gradient_evaluations,

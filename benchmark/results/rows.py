@@ -8,13 +8,13 @@ from typing import Any
 
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.cell_folder import CellFolder
-from gifd_bench.benchmark.results.record import CellRecord, StageRecord
+from gifd_bench.benchmark.results.record import DAMAGED, CellRecord, StageRecord
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.scoring.registry import COLUMNS as SCORES
 from gifd_bench.benchmark.scoring.registry import IDENTIFICATION
 
 PENDING = "pending"
-STATUSES = ("done", "failed", "skipped", PENDING)
+STATUSES = ("done", "failed", "skipped", DAMAGED, PENDING)
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,17 @@ class Row:
     """A cell in numbers; metrics are means over its images, `None` where there are none.
 
     Attributes:
-        status: `done`, `failed`, `skipped`, or `pending` while the cell has not ended.
+        status: `done`, `failed`, `skipped`, `damaged` where a file is not what it was, or `pending` while
+            the cell has not ended.
         images: how many images the metrics are over.
         identified, identified_top5: shares of the images whose reconstruction finds them at the first
             place, or among the first five, among so many `distractors`.
         path: how updates were matched: `factored`, `general` or `mixed`; `None` where it is not known.
-        reason: why the cell failed or was skipped, or why a metric could not be had.
+        reason: why the cell failed or was skipped, what is damaged, or why a metric could not be had.
         extra: means of the metrics that the matrix names beside the bundled ones, by name; each is a
             column.
         cell: what was run; no column.
-        record: how it ended, `None` while it has not; no column.
+        record: how it ended, `None` while it has not or where that is damaged; no column.
     """
 
     id: str
@@ -115,7 +116,7 @@ def rows_of(run: RunFolder) -> list[Row]:
     """A row for every cell of the matrix, in the matrix's order; each result is read once.
 
     Raises:
-        FileError: a result is damaged.
+        AccessError: this user must not read a result.
     """
     matrix = run.load_matrix()
     extra = [metric.label for metric in matrix.metrics]
@@ -131,9 +132,10 @@ def row_of(cell: Cell, folder: CellFolder, extra: Sequence[str] = ()) -> Row:
         extra: names of the matrix's further metrics.
 
     Raises:
-        FileError: its result is damaged.
+        AccessError: this user must not read its result.
     """
-    record = folder.read() if folder.ended() else None
+    found = folder.outcome()
+    damage, record = (found, None) if isinstance(found, str) else (None, found)
     mean = record.mean if record else lambda _: None
     return Row(
         id=cell.id,
@@ -146,7 +148,7 @@ def row_of(cell: Cell, folder: CellFolder, extra: Sequence[str] = ()) -> Row:
         batch_size=cell.task.settings.batch_size,
         seed=cell.seed,
         target=cell.target,
-        status=record.status if record else PENDING,
+        status=DAMAGED if damage else record.status if record else PENDING,
         images=record.images if record else 0,
         **{metric: mean(metric) for metric in (*SCORES, *IDENTIFICATION)},
         distractors=record.distractors.count if record and record.distractors else None,
@@ -154,7 +156,7 @@ def row_of(cell: Cell, folder: CellFolder, extra: Sequence[str] = ()) -> Row:
         gradient_evaluations=record.gradient_evaluations if record else None,
         seconds=record.seconds if record else None,
         path=record.path if record else None,
-        reason=record.reason if record else None,
+        reason=record.reason if record else damage,
         extra={metric: mean(metric) for metric in extra},
         cell=cell,
         record=record,

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.checksums import SEAL, read_sealed, write_sealed
 from gifd_bench.benchmark.results.output_folder import first_difference, has_record, without_code
+from gifd_bench.benchmark.results.round_files import RoundFiles
 from gifd_bench.common.errors import one_line
-from gifd_bench.common.files import make_folder, read_json, read_tensors, write_json, write_tensors
+from gifd_bench.common.files import make_folder, read_json, write_json
 
 # Commands that only read results start at once: torch is imported by what needs it.
 if TYPE_CHECKING:
@@ -29,8 +32,7 @@ FORMAT = "gifd-bench/run/2"
 class RunFolder:
     """Cells of one matrix, the observations that they attack, and the truth that they are scored by.
 
-    Cells that attack the same update share its observation. Truths are kept apart from observations:
-    an attack that runs elsewhere needs the one and must not be given the other.
+    Cells that attack the same update share its observation.
     """
 
     path: Path
@@ -47,7 +49,20 @@ class RunFolder:
 
     def cell(self, cell: Cell) -> CellFolder:
         """The folder of a cell."""
-        return CellFolder(self.path / "cells" / cell.id)
+        return CellFolder(self.path / "cells" / cell.id, self.round(cell), self.sealed)
+
+    def round(self, its: Round) -> RoundFiles:
+        """The files of what a cell attacks."""
+        return RoundFiles(self.path, its)
+
+    @cached_property
+    def sealed(self) -> bool:
+        """Whether everything in it has a checksum: folders that older versions began have none.
+
+        Raises:
+            FileError: the record of the matrix is damaged.
+        """
+        return not self.matrix.exists() or SEAL in self._content()
 
     def open_for(self, matrix: Matrix, threads: int | None = None) -> int:
         """Make the folder, or make sure that it holds a run of these very cells.
@@ -68,7 +83,7 @@ class RunFolder:
             UserError: it holds something else, or was begun with other threads; nothing is written.
         """
         if not has_record(self.path, self.matrix, "a run"):
-            for name in ("cells", "observations", "truths"):
+            for name in ("cells", "observations", "truths", "rounds"):
                 make_folder(self.path / name)
             self._write_matrix(matrix, threads or 1)
             return threads or 1
@@ -125,40 +140,47 @@ class RunFolder:
 
     def observation(self, cell: Round) -> Path:
         """The file of the observation that a cell attacks."""
-        return self.path / "observations" / f"{cell.observation_id}.safetensors"
+        return self.round(cell).observation
 
     def write_round(self, cell: Round, observation: Observation, truth: Truth) -> None:
-        """Keep a round of the client: the truth first, so that no observation lacks one.
+        """Keep a round of the client.
 
         Raises:
             StorageError: it cannot be written.
         """
-        write_tensors(self._truth(cell), {"images": truth.images, "labels": truth.labels})
-        observation.save(self.observation(cell))
+        self.round(cell).write(observation, truth)
 
     def truth(self, cell: Round) -> Truth:
-        """The private batch of a cell."""
-        from gifd_bench.tasks.truth import Truth
+        """The private batch of a cell.
 
-        tensors = read_tensors(self._truth(cell))
-        return Truth(tensors["images"], tensors["labels"])
-
-    def _truth(self, cell: Round) -> Path:
-        return self.path / "truths" / f"{cell.observation_id}.safetensors"
+        Raises:
+            FileError: its file is missing or damaged.
+        """
+        return self.round(cell).read_truth()
 
     def _write_matrix(self, matrix: Matrix, threads: int) -> None:
-        write_json(self.matrix, {"format": FORMAT, "threads": threads, "matrix": matrix.config()})
+        content = {"format": FORMAT, "threads": threads, "matrix": matrix.config()}
+        # What an older version began has no checksums, and a seal here would say that it has.
+        write = write_sealed if self.sealed else write_json
+        write(self.matrix, content)
+
+    def _content(self) -> dict[str, Any]:
+        content = read_json(self.matrix)
+        return content if isinstance(content, dict) else {}
 
     def _read(self) -> tuple[Matrix, int]:
         if not self.matrix.is_file():
             raise BenchmarkError(f"{self.path}: holds no run (there is no {self.matrix.name} in it)")
-        content = read_json(self.matrix)
-        found = content.get("format") if isinstance(content, dict) else None
+        content = self._content()
+        found = content.get("format")
         if found != FORMAT:
             raise BenchmarkError(
                 f"{self.matrix}: of format '{found}', not '{FORMAT}', which this version reads; "
                 "choose another --output"
             )
+        content = read_sealed(self.matrix, required=False)
+        if odd := content.keys() - {"format", "threads", "matrix"}:
+            raise BenchmarkError(f"{self.matrix}: damaged (it holds '{min(odd)}')")
         try:
             return Matrix.from_config(content["matrix"]), int(content["threads"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -91,8 +91,6 @@ def _has_ended(file: Path) -> bool:
         return True  # The run of a summary.
     if not cell.ended():
         return False
-    if not cell.claim.is_file():
-        return True
     # The process that wrote the result still has to close the run, or has died before it could.
     with claimed(cell) as claim:
         return claim is not None

@@ -13,6 +13,7 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.defense import NONE, DefenseConfig
 from gifd_bench.benchmark.matrix.task import TaskConfig, training_split
+from gifd_bench.benchmark.results.record import CellRecord
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.scoring.identification import Lineup
 from gifd_bench.benchmark.statistics.interval import Interval, mean_interval
@@ -115,7 +116,8 @@ def _point(
     failed = 0
     for cell in cells:
         folder = run.cell(cell)
-        record = folder.read() if folder.ended() else None
+        found = folder.outcome()
+        record = found if isinstance(found, CellRecord) else None
         psnr, ssim = (record.per_image.get(name) if record else None for name in ("psnr", "ssim"))
         if record is None or record.status != "done" or psnr is None or ssim is None:
             failed += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,9 @@ def test_a_job_gets_an_equal_share_and_no_more_than_ten_minutes_by_the_cells_tha
 
     run(matrix, tmp_path / "out")
     ((_, cell),) = folder.cells()
-    content = json.loads(cell.result.read_text())
+    record = cell.read()
     for seconds, expected in ((JOB_SECONDS / 4, 4), (JOB_SECONDS / 1000, 7), (3 * JOB_SECONDS, 1)):
-        cell.result.write_text(json.dumps({**content, "seconds": seconds}))
+        replace(record, seconds=seconds).write(cell.result)
         assert chunk_of(folder, 100, 16) == expected
 
 

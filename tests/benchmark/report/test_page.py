@@ -21,6 +21,7 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.report import page as page_module
 from gifd_bench.benchmark.report.page import write_report
+from gifd_bench.benchmark.results.checksums import SEAL, checksum, write_sealed
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from tests.benchmark.helpers import tiny_matrix
@@ -100,8 +101,8 @@ def test_pictures_are_in_the_order_of_the_truth(tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path, tasks={"photos": task}, attacks={"ig": {}}, defenses={"none": None})
     run = finish(matrix, tmp_path / "out", lambda _: Answer((10.0, 11.0, 12.0)))
     (cell,) = matrix.cells()
-    file = run.cell(cell).result
-    file.write_text(json.dumps({**json.loads(file.read_text()), "assignment": [2, 0, 1]}))
+    folder = run.cell(cell)
+    replace(folder.read(), assignment=(2, 0, 1)).write(folder.result)
     write_report(run, rows_of(run), single_file=False)
     with Image.open(run.report.parent / "report" / "images" / f"{cell.id}.png") as image:
         strip = np.asarray(image)
@@ -121,8 +122,8 @@ def test_stages_are_side_by_side_in_the_order_of_the_truth(tmp_path: Path) -> No
     matrix = tiny_matrix(tmp_path, tasks={"photos": task}, attacks={"gifd": {}}, defenses={"none": None})
     run = finish(matrix, tmp_path / "out", lambda _: Answer((10.0, 11.0, 12.0), stages=(8.0, 9.0)))
     (cell,) = matrix.cells()
-    file = run.cell(cell).result
-    file.write_text(json.dumps({**json.loads(file.read_text()), "assignment": [2, 0, 1]}))
+    folder = run.cell(cell)
+    replace(folder.read(), assignment=(2, 0, 1)).write(folder.result)
     write_report(run, rows_of(run), single_file=False)
     with Image.open(run.report.parent / "report" / "images" / f"{cell.id}-stages.png") as image:
         strip = np.asarray(image)
@@ -163,10 +164,13 @@ def test_a_reconstruction_without_its_stages_is_one_line(
 ) -> None:
     matrix = tiny_matrix(tmp_path, attacks={"gifd": {}})
     run = finish(matrix, tmp_path / "out", some_of_each)
-    file = run.cell(next(iter(matrix.cells()))).reconstruction
+    folder = run.cell(next(iter(matrix.cells())))
+    file, record = folder.reconstruction, folder.read()
     tensors = load_file(file)
     del tensors["stage/01"]
     save_file(tensors, file)
+    # As it is in what an older version wrote: its own checksum is right.
+    replace(record, files={**record.files, file.name: checksum(file)}).write(folder.result)
     assert cli(["report", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert "reconstruction.safetensors: damaged, or of another version" in error
@@ -229,8 +233,10 @@ def test_a_result_of_another_version_is_one_line(
     matrix = tiny_matrix(tmp_path)
     run = finish(matrix, tmp_path / "out", some_of_each)
     file = run.cell(next(iter(matrix.cells()))).result
-    file.write_text(json.dumps({**json.loads(file.read_text()), "stages": [{"name": "latent"}]}))
-    assert cli(["report", str(tmp_path / "out")]) == 2
+    content = json.loads(file.read_text())
+    del content[SEAL]
+    write_sealed(file, {**content, "stages": [{"name": "latent"}]})
+    assert cli(["report", str(tmp_path / "out")]) == 1
     assert "result.json: damaged, or of another version" in capsys.readouterr().err
 
 

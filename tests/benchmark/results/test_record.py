@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gifd_bench.benchmark.results.checksums import SEAL
 from gifd_bench.benchmark.results.record import CellRecord, Circumstances, Machine, StageRecord
 from gifd_bench.common.errors import FileError
 
@@ -56,6 +57,8 @@ def test_anything_in_any_place_is_a_record_or_one_line(data: st.DataObject, tmp_
     file = tmp_path / "result.json"
     RECORD.write(file)
     content = json.loads(file.read_text())
+    # As older versions wrote it: with a checksum, no field would be looked at.
+    del content[SEAL]
     path, odd = data.draw(st.sampled_from(places(content))), data.draw(JSON)
     if path:
         *outer, last = path
@@ -68,7 +71,7 @@ def test_anything_in_any_place_is_a_record_or_one_line(data: st.DataObject, tmp_
     file.write_text(json.dumps(content))
     said = str(file)
     try:
-        CellRecord.read(file)
+        CellRecord.read(file, sealed=False)
     except FileError as error:
         said = str(error)
     assert str(file) in said
@@ -80,6 +83,6 @@ def test_what_is_no_record_is_one_line(text: str, tmp_path: Path) -> None:
     file = tmp_path / "result.json"
     file.write_text(text)
     with pytest.raises(FileError) as error:
-        CellRecord.read(file)
+        CellRecord.read(file, sealed=False)
     assert str(file) in str(error.value)
     assert "\n" not in str(error.value)

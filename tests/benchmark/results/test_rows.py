@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.results.checksums import SEAL, write_sealed
 from gifd_bench.benchmark.results.groups import groups_of
 from gifd_bench.benchmark.results.rows import COLUMNS, Row, rows_of
 from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, mean_texts
-from gifd_bench.common.errors import FileError
 from tests.benchmark.helpers import tiny_matrix
 from tests.benchmark.report.helpers import FAILED, PENDING, Answer, finish, finished_rows
 
@@ -55,8 +55,8 @@ def test_each_result_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     run = finish(tiny_matrix(tmp_path), tmp_path / "out", outcome)
     read: list[Path] = []
-    real = record.read_json
-    monkeypatch.setattr(record, "read_json", lambda path: (read.append(path), real(path))[1])
+    real = record.read_sealed
+    monkeypatch.setattr(record, "read_sealed", lambda path, seal: (read.append(path), real(path, seal))[1])
     assert len(rows_of(run)) == 4
     assert sorted(read) == sorted(run.cell(cell).result for cell, _ in run.cells())
 
@@ -76,9 +76,14 @@ def test_each_result_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_result_that_is_no_result_names_its_file(tmp_path: Path, damage: dict[str, object]) -> None:
     run = finish(tiny_matrix(tmp_path), tmp_path / "out", outcome)
     file = next(folder.result for _, folder in run.cells())
-    file.write_text(json.dumps({**json.loads(file.read_text()), **damage}))
-    with pytest.raises(FileError, match=r"result\.json: damaged, or of another version"):
-        rows_of(run)
+    content = json.loads(file.read_text())
+    del content[SEAL]
+    write_sealed(file, {**content, **damage})
+    first, *others = rows_of(run)
+    assert first.status == "damaged"
+    assert first.psnr is None
+    assert f"{file}: damaged, or of another version" in (first.reason or "")
+    assert all(row.status != "damaged" for row in others)
 
 
 def test_groups_are_one_attack_on_one_task_under_one_defense(rows: list[Row]) -> None:
