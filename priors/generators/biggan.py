@@ -255,10 +255,20 @@ def published_shapes(config: BigGANConfig) -> dict[str, Tensor]:
 
 def _at(statistics: Tensor, truncation: float, released: bool) -> Tensor:
     """Batch statistics (n_stats, C) at a truncation, linear between the two nearest."""
+    if released:
+        # As the package computes it, with what rounding leaves at 0.14, 0.28, 0.56, 0.58 and 0.94.
+        fraction, whole = math.modf(truncation / (1 / (len(statistics) - 1)))
+        below = int(whole)
+        return (
+            torch.lerp(statistics[below], statistics[below + 1], 1 - fraction)
+            if fraction
+            else statistics[below]
+        )
     position = truncation * (len(statistics) - 1)
     below = min(math.floor(position + 1e-9), len(statistics) - 1)
     fraction = max(0.0, position - below)
-    if fraction < 1e-9:
-        return statistics[below]
-    weight = 1 - fraction if released else fraction
-    return torch.lerp(statistics[below], statistics[below + 1], weight)
+    return (
+        statistics[below]
+        if fraction < 1e-9
+        else torch.lerp(statistics[below], statistics[below + 1], fraction)
+    )

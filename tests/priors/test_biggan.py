@@ -86,6 +86,19 @@ def test_between_two_truncations_the_package_exchanges_the_weights(folder: Path)
     assert float((ours - released).abs().max()) > 1e-3
 
 
+@pytest.mark.parametrize("truncation", [0.14, 0.28, 0.56, 0.58, 0.94])
+def test_what_rounding_takes_for_between_two_has_the_neighbors_statistics(
+    folder: Path, truncation: float
+) -> None:
+    z, classes = torch.randn(2, 6), torch.tensor([1, 3])
+    with torch.no_grad():
+        expected = (published()(z, torch.eye(5)[classes], truncation) + 1) / 2
+    released = images(biggan(folder, truncation=truncation, released_statistics=True), z, classes)
+    ours = images(biggan(folder, truncation=truncation), z, classes)
+    torch.testing.assert_close(released, expected, atol=1e-4, rtol=0)
+    assert float((ours - released).abs().max()) > 1e-3
+
+
 @pytest.mark.parametrize("size", [128, 256, 512])
 def test_the_published_sizes_have_no_missing_and_no_unexpected_tensor(size: int) -> None:
     config = published_config(size)
