@@ -200,6 +200,7 @@ class Attack(InversionLoop):
             curve=self.course.curve(),
             label_probabilities=answer.label_probabilities,
             path=self.judge.path,
+            anytime=self.course.snapshots(),
         )
 
     def set_up(self) -> None:

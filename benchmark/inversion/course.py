@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.anytime import Anytime, Snapshot
 from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, Offer, first_best
 from gifd_bench.benchmark.inversion.draws import Draws
 from gifd_bench.benchmark.inversion.halving import Halvings, best_of
@@ -45,6 +46,7 @@ class Course:
         progress: where it stands.
         restarts: those that run now.
         best: iterates of the stage.
+        anytime: what the answer would have been earlier.
         latest_loss: the lowest matching loss of the latest iterate; a tensor on the device.
 
     Args:
@@ -66,6 +68,7 @@ class Course:
         self.stages = stages
         self.progress = Progress()
         self.best = BestIterate()
+        self.anytime = Anytime()
         self.latest_loss = torch.tensor(torch.nan, device="cpu")
         self._restarts, self._at_once, self._seed = restarts, at_once, seed
         self._of_each = sum(stage.iterations for stage in stages)
@@ -115,6 +118,11 @@ class Course:
     def offer(self, offered: Offer) -> None:
         """Make the iterates of all lanes candidates, of each restart the best member's."""
         self.best.offer(Offer.of_best_members(offered, len(self.restarts)))
+        spent = self.progress.gradient_evaluations
+        if self.anytime.is_due(spent):
+            now = dict(zip(self.restarts, self.best.candidates(*self._now()), strict=True))
+            found = [[*its, now[r]] if r in now else its for r, its in enumerate(self._found)]
+            self.anytime.take(spent, [its for its in found if its], self.best.floor)
 
     def note(self, matching: Tensor) -> None:
         """Put the matching losses of the iteration's lanes down: of each restart the lowest."""
@@ -175,6 +183,14 @@ class Course:
         chosen = int(torch.where(finite, criteria, torch.inf).argmin())
         return _result(bests[chosen]), tuple(_result(candidate) for candidate in self._found[chosen])
 
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """What the answer would have been earlier, on the CPU; none whose matching loss was not finite."""
+        taken = [
+            replace(snapshot, matching_loss=snapshot.matching_loss.cpu(), images=snapshot.images.cpu())
+            for snapshot in self.anytime.taken
+        ]
+        return tuple(snapshot for snapshot in taken if bool(torch.isfinite(snapshot.matching_loss)))
+
     def curve(self) -> Tensor:
         """The matching loss of each iterate, restart after restart."""
         return self._curves.flatten().cpu()
@@ -186,6 +202,7 @@ class Course:
             "best": None if self.best.kept is None else asdict(self.best.kept),
             "found": [[asdict(candidate) for candidate in stages] for stages in self._found],
             "curves": self._curves,
+            "anytime": self.anytime.state(),
             "restarts": self.restarts,
             "draws": [draws.state() for draws in self._draws],
         }
@@ -196,6 +213,7 @@ class Course:
         self.best.kept = None if state["best"] is None else Offer(**state["best"])
         self._found = [[Candidate(**candidate) for candidate in stages] for stages in state["found"]]
         self._curves = state["curves"].to(self._curves.device)
+        self.anytime.load_state(state["anytime"])
         self._begin_restarts()
         running = state["restarts"]
         self._go_on(running, [Draws(self._seed, restart) for restart in running])

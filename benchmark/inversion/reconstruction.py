@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gifd_bench.benchmark.inversion.anytime import Snapshot
 from gifd_bench.benchmark.inversion.choices import Path
 
 
@@ -45,6 +46,7 @@ class Reconstruction:
             over all restarts.
         stages: the stages of the restart that was returned.
         curve: (iterations,) matching loss of each iterate, restart after restart.
+        anytime: what the answer would have been after 1, 2, 5, 10, ... gradient evaluations.
         path: how updates were matched: `factored` without the gradients of weights, `general` with them, or
             `mixed`; None where it is not known.
     """
@@ -57,6 +59,7 @@ class Reconstruction:
     curve: Tensor
     label_probabilities: Tensor | None = None
     path: Path | None = None
+    anytime: tuple[Snapshot, ...] = ()
 
     @property
     def doubt(self) -> str | None:

@@ -204,6 +204,8 @@ def _defended(opened: Setting, helped: Setting, tried: int) -> str:
     if before <= HIDDEN:
         return f"Nothing was identified even without it; under {helped.name} {change}."
     identified = f"the images that any attack identifies fall from {before:.0%} to {after:.0%}"
+    if round(before, 2) <= round(after, 2):
+        identified = f"attacks still identify {after:.0%} of them"
     if helped.hides:
         which = (
             "hides the images"

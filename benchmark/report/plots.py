@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.report.axes import ParameterAxis, parameter_axes
+from gifd_bench.benchmark.report.courses import Course, Point, courses_of
 from gifd_bench.benchmark.report.drawing import LINEAR, LOG, LOG_X, Look, spec, whiskers
 from gifd_bench.benchmark.report.naming import Names, is_undefended
 from gifd_bench.benchmark.report.summary import Metric, Summary
@@ -25,9 +26,14 @@ from gifd_bench.benchmark.statistics.interval import Interval
 DB, LOSS, IMAGES = "%{y:.2f} dB", "%{y:.3g}", "%{y:.4g} (%{customdata[1]} images)"
 # Iterations that are drawn of a loss curve: it has thousands, and a page many curves.
 POINTS = 120
-# The PSNR of a stage is kept with four decimals.
-ROUNDING = 1e-3
 Scored = tuple[Summary, Interval]
+Read = Callable[[Point], tuple[float | None, float | None]]
+# What courses are drawn in: titles of the axes, and what is read of a point.
+COURSES: tuple[tuple[str, str, Read], ...] = (
+    ("gradient evaluations", "PSNR (dB)", lambda point: (point.gradient_evaluations, point.psnr)),
+    ("gradient evaluations", "identified", lambda point: (point.gradient_evaluations, point.identified)),
+    ("seconds", "PSNR (dB)", lambda point: (point.seconds, point.psnr)),
+)
 
 
 @dataclass(frozen=True)
@@ -183,10 +189,13 @@ class Plots:
 
     def _of_defense(self, task: str, defense: str, groups: Sequence[Group]) -> Iterator[Plot]:
         head = f"{task}, {self._names.defense(defense)}"
-        lines = [trace for group in groups for trace in self._against_evaluations(group)]
-        if lines:
-            heading = f"{head}: PSNR against gradient evaluations"
-            yield Plot(heading, task, defense, spec(lines, "gradient evaluations", "PSNR (dB)"))
+        courses = [course for group in groups for course in courses_of(group)]
+        for x, y, read in COURSES:
+            lines = [line for course in courses for line in self._course(course, read)]
+            # Where nothing but the answers is known, one chart of them is enough.
+            if lines and (read is COURSES[0][2] or any(len(line.x) > 1 for line in lines)):
+                heading = f"{head}: {y.removesuffix(' (dB)')} against {x}"
+                yield Plot(heading, task, defense, spec(lines, x, y, LOG_X))
         stages = [trace for group in groups for trace in self._by_stage(group)]
         if stages:
             yield Plot(f"{head}: PSNR by stage", task, defense, spec(stages, "stage", "PSNR (dB)"))
@@ -196,12 +205,13 @@ class Plots:
             its = spec(losses, "iteration", "matching loss", y_scale=LOG)
             yield Plot(heading, task, defense, its)
 
-    def _against_evaluations(self, group: Group) -> Iterator[go.Scatter]:
-        """What was found by the end of every stage, and in the end, against what it had cost."""
-        for rows in _alike(group):
-            path = _mean_path(rows)
-            x, y = [x for x, _ in path], [y for _, y in path]
-            yield self._look.line(group.attack, x, y, f"{DB} ({len(rows)} cells)")
+    def _course(self, course: Course, read: Read) -> Iterator[go.Scatter]:
+        """What an attack had found by when."""
+        pairs = [read(point) for point in course.points]
+        known = [(x, y) for x, y in pairs if x is not None and x > 0 and y is not None]
+        if known:
+            hover = f"%{{y:.4g}} ({course.cells} cells)"
+            yield self._look.line(course.attack, [x for x, _ in known], [y for _, y in known], hover)
 
     def _by_stage(self, group: Group) -> Iterator[go.Scatter]:
         for rows in _alike(group):
@@ -237,23 +247,6 @@ def _alike(group: Group) -> list[list[Row]]:
         if row.psnr is not None and row.gradient_evaluations is not None:
             found.setdefault(tuple(stage.name for stage in row.stages), []).append(row)
     return list(found.values())
-
-
-def _path(row: Row) -> list[tuple[float, float]]:
-    """Gradient evaluations and PSNR at the end of every stage, and of the answer."""
-    stages = [(float(stage.gradient_evaluations), stage.psnr) for stage in row.stages]
-    return [*stages, (float(row.gradient_evaluations or 0), row.psnr or 0.0)]
-
-
-def _mean_path(rows: Sequence[Row]) -> list[tuple[float, float]]:
-    """The mean of their paths, point by point; an answer that is the last stage's is no point more."""
-    points = [
-        (fmean(x for x, _ in point), fmean(y for _, y in point))
-        for point in zip(*map(_path, rows), strict=True)
-    ]
-    last, end = [(0.0, 0.0), *points][-2:]
-    same = last[0] == end[0] and abs(last[1] - end[1]) < ROUNDING
-    return points[:-1] if same else points
 
 
 def mean_curve(curves: Iterable[Tensor]) -> tuple[list[float], list[float | None]]:

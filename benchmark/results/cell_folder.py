@@ -20,6 +20,7 @@ from gifd_bench.benchmark.results.record import (
     Circumstances,
     DistractorRecord,
     Ended,
+    MomentRecord,
     StageRecord,
 )
 from gifd_bench.benchmark.results.round_files import RoundFiles
@@ -168,6 +169,16 @@ class CellFolder(AnswerFolder):
             path=reconstruction.path,
             distractors=None if others is None else DistractorRecord(others.count, others.of_dataset),
             round=self.round.sums() if self.round is not None and self.round.record.exists() else None,
+            moments=tuple(
+                MomentRecord(
+                    moment.gradient_evaluations,
+                    round(moment.seconds, 3),
+                    moment.matching_loss,
+                    round(moment.psnr, 4),
+                    moment.identified,
+                )
+                for moment in scores.moments
+            ),
         )
         self._write_end(record)
 

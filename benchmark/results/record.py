@@ -129,6 +129,26 @@ class StageRecord:
 
 
 @dataclass(frozen=True)
+class MomentRecord:
+    """What the answer would have been worth if the attack had been stopped earlier.
+
+    Attributes:
+        gradient_evaluations, seconds: spent until then.
+        matching_loss: of that answer.
+        psnr: in dB, mean over the images.
+        identified: share of the images that it identifies, 0 to 1; `None` where nobody looked.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    gradient_evaluations: int
+    seconds: float
+    matching_loss: float
+    psnr: float
+    identified: float | None
+
+
+@dataclass(frozen=True)
 class DistractorRecord:
     """Among how many others the private images were to be found.
 
@@ -177,6 +197,7 @@ class CellRecord:
         cell: its id; `None` in those of older versions.
         files: SHA-256 of the files beside it, by name; empty in those of older versions.
         round: what it was scored with; `None` where it was not, and in those of older versions.
+        moments: what earlier answers were worth, after 1, 2, 5, 10, ... gradient evaluations.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -196,6 +217,7 @@ class CellRecord:
     cell: str | None = None
     files: dict[str, str] = field(default_factory=dict)
     round: RoundSums | None = None
+    moments: tuple[MomentRecord, ...] = ()
 
     def mean(self, metric: str) -> float | None:
         """A metric's mean over the images, or `None`."""

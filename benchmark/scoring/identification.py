@@ -60,7 +60,9 @@ class Lineup:
         self._own = torch.cat(drawn)
         missing = count + SPARE - len(drawn)
         channels, height, width = self._own.shape[1:]
-        self._crops = bundled_others(missing, (channels, height, width)) if missing else self._own[:0]
+        crops = bundled_others(missing, (channels, height, width)) if missing else self._own[:0]
+        # Once, and not for every cell; 32 bits, for there may be many of them.
+        self._rows = _standardized(torch.cat([self._own, crops])).float()
 
     def ranks(self, images: Tensor, truths: Tensor) -> tuple[Tensor, Distractors]:
         """At which place each reconstruction finds its own private image, and among how many.
@@ -76,9 +78,12 @@ class Lineup:
         same = torch.zeros(len(self._own), dtype=torch.bool)
         for truth in truths:
             same |= ((self._own - truth).abs() < SAME).flatten(1).all(dim=1)
-        own = self._own[~same][: self._count]
-        others = torch.cat([own, self._crops[: self._count - len(own)]])
-        return own_ranks(images, truths, others), Distractors(len(others), len(own))
+        own = (~same).nonzero().flatten()[: self._count]
+        crops = torch.arange(len(self._own), len(self._rows))[: self._count - len(own)]
+        rows, mine = (_standardized(batch).float() for batch in (images, truths))
+        others = (rows @ self._rows.t())[:, torch.cat([own, crops])]
+        places: Tensor = 1 + (others >= (rows * mine).sum(dim=1, keepdim=True)).sum(dim=1)
+        return places, Distractors(others.shape[1], len(own))
 
 
 def reduced(images: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gifd_bench.benchmark.inversion.anytime import Snapshot
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.base import Metric, MetricMissing
@@ -28,6 +29,24 @@ TOP = 5
 
 
 @dataclass(frozen=True)
+class Moment:
+    """What the answer would have been worth if the attack had been stopped earlier.
+
+    Attributes:
+        gradient_evaluations, seconds: spent until then.
+        matching_loss: of that answer.
+        psnr: in dB, mean over the images.
+        identified: share of the images that it identifies; `None` where nobody looked.
+    """
+
+    gradient_evaluations: int
+    seconds: float
+    matching_loss: float
+    psnr: float
+    identified: float | None
+
+
+@dataclass(frozen=True)
 class Scores:
     """Metrics of one reconstruction.
 
@@ -39,6 +58,7 @@ class Scores:
         reasons: why a metric could not be had, one line each.
         stage_psnr: mean PSNR over the images of every stage's best iterate, by the same assignment.
         distractors: among how many others the private images were to be found; `None` where nobody looked.
+        moments: what earlier answers were worth, each by an assignment of its own.
     """
 
     per_image: dict[str, list[float] | None]
@@ -46,6 +66,7 @@ class Scores:
     reasons: list[str]
     stage_psnr: list[float]
     distractors: Distractors | None = None
+    moments: tuple[Moment, ...] = ()
 
     def mean(self, metric: str) -> float | None:
         """Mean over the images, or `None`."""
@@ -98,7 +119,19 @@ def score(
         ranks, distractors = lineup.ranks(images, truth.images)
         per_image[IDENTIFIED] = (ranks == 1).float().tolist()
         per_image[IDENTIFIED_TOP5] = (ranks <= TOP).float().tolist()
-    return Scores(per_image, order.tolist(), reasons, stages, distractors)
+    moments = tuple(_moment(snapshot, truth.images, lineup) for snapshot in reconstruction.anytime)
+    return Scores(per_image, order.tolist(), reasons, stages, distractors, moments)
+
+
+def _moment(snapshot: Snapshot, truths: Tensor, lineup: Lineup | None) -> Moment:
+    images = snapshot.images[assign(snapshot.images, truths)]
+    return Moment(
+        snapshot.gradient_evaluations,
+        snapshot.seconds,
+        float(snapshot.matching_loss),
+        float(psnr(images, truths).mean()),
+        None if lineup is None else float((lineup.ranks(images, truths)[0] == 1).float().mean()),
+    )
 
 
 def values_of(

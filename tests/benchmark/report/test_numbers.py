@@ -17,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.report.comparison import comparison_tables
-from gifd_bench.benchmark.report.formats import TEXTS
+from gifd_bench.benchmark.report.formats import ALL, TEXTS, TableOptions
 from gifd_bench.benchmark.report.naming import Names
 from gifd_bench.benchmark.report.plots import POINTS, Plots, mean_curve
 from gifd_bench.benchmark.report.summary import METRICS, Summary, shown_metrics, summaries_of
@@ -138,7 +139,7 @@ def test_every_image_of_a_batch_counts(tmp_path: Path) -> None:
 
 
 def test_csv_reads_back_unrounded(rows: list[Row]) -> None:
-    lines = list(csv.DictReader(io.StringIO(TEXTS["csv"](rows))))
+    lines = list(csv.DictReader(io.StringIO(TEXTS["csv"](rows, ALL))))
     for line, summary in zip(lines, summaries_of(rows), strict=True):
         interval = summary.intervals["psnr"]
         assert interval is not None
@@ -151,7 +152,7 @@ def test_csv_reads_back_unrounded(rows: list[Row]) -> None:
 
 
 def test_markdown_has_intervals_and_bold_and_leaves_out_a_metric_that_nobody_has(rows: list[Row]) -> None:
-    header, _, ig, gifd, *_ = TEXTS["markdown"](rows).splitlines()
+    header, _, ig, gifd, *_ = TEXTS["markdown"](rows, ALL).splitlines()
     assert "LPIPS (Alex) ↓" in header
     assert "VGG" not in header
     assert "| 13.50 [" in ig
@@ -164,7 +165,7 @@ def relabelled(rows: list[Row], attack: str) -> list[Row]:
 
 
 def test_latex_is_a_booktabs_table_with_every_special_character_escaped(rows: list[Row]) -> None:
-    table = TEXTS["latex"](relabelled(rows, r"a_b & 100% \x{y}~^$#"))
+    table = TEXTS["latex"](relabelled(rows, r"a_b & 100% \x{y}~^$#"), ALL)
     assert r"\begin{tabular}{lllrrrrrrr}" in table
     assert [table.count(rf"\{rule}rule") for rule in ("top", "mid", "bottom")] == [1, 2, 1]
     assert r"a\_b \& 100\% \textbackslash{}x\{y\}\textasciitilde{}\textasciicircum{}\$\# &" in table
@@ -173,8 +174,35 @@ def test_latex_is_a_booktabs_table_with_every_special_character_escaped(rows: li
     assert {line.replace(r"\&", "").count("&") for line in body} == {9}
 
 
+def test_latex_says_how_sure_it_is_and_shows_the_columns_that_are_asked_for(rows: list[Row]) -> None:
+    table = TEXTS["latex"](rows, TableOptions(("psnr", "ssim"), significance=True))
+    lines = table.splitlines()
+    assert lines[1:3] == [r"\begin{table}", r"\centering"]
+    assert lines[-1] == r"\end{table}"
+    assert "$n$ = 8 private images" in table
+    assert "Holm" in table
+    assert r"95\% confidence" in table
+    assert r"\begin{tabular}{lllrrrr}" in table
+    body = [line.removesuffix(r" \\").split(" & ") for line in lines if line.endswith(r"\\")]
+    assert {len(cells) for cells in body} == {7}
+    assert body[0][3:] == [r"PSNR $\uparrow$", "$p$", r"SSIM $\uparrow$", "$p$"]
+    ig, gifd = body[1:3]
+    assert (ig[4], gifd[4]) == ("0.008", "best")
+    assert gifd[3].startswith(r"\textbf{20.00} {\scriptsize [")
+    assert "LPIPS" not in table
+    # Every brace and environment is closed.
+    assert table.count("{") == table.count("}")
+    assert table.count(r"\begin") == table.count(r"\end")
+
+
+@pytest.mark.parametrize("form", sorted(TEXTS))
+def test_a_column_that_no_cell_has_is_an_error(form: str, rows: list[Row]) -> None:
+    with pytest.raises(BenchmarkError, match="no cell has 'lpips_vgg'; there are: psnr, ssim, lpips_alex"):
+        TEXTS[form](rows, TableOptions(("lpips_vgg",)))
+
+
 def test_markdown_escapes_what_would_end_a_cell(rows: list[Row]) -> None:
-    assert r"| a\|b |" in TEXTS["markdown"](relabelled(rows, "a|b"))
+    assert r"| a\|b |" in TEXTS["markdown"](relabelled(rows, "a|b"), ALL)
 
 
 def plots_of(rows: list[Row], curve: Callable[[Row], Tensor] = lambda _: torch.tensor([0.2, 0.1])) -> Plots:
@@ -256,7 +284,7 @@ def test_labels_are_text_to_plotly_not_markup(rows: list[Row]) -> None:
 def test_a_run_with_nothing_done_has_tables_without_numbers(tmp_path: Path) -> None:
     rows = finished_rows(tiny_matrix(tmp_path), tmp_path / "out", lambda _: PENDING)
     for text in TEXTS.values():
-        assert text(rows)
+        assert text(rows, ALL)
     summaries = summaries_of(rows)
     assert [s.missing for s in summaries] == ["1 pending"] * 4
     assert plots_of(rows).all(METRICS) == []

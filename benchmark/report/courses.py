@@ -1,0 +1,83 @@
+"""What attacks had found by when: means over the cells that are done, against what had been spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from gifd_bench.benchmark.results.groups import Group
+from gifd_bench.benchmark.results.rows import Row
+
+
+@dataclass(frozen=True)
+class Point:
+    """One moment of an attack, mean over cells.
+
+    Attributes:
+        gradient_evaluations, seconds: spent until then; seconds are `None` where they were not noted.
+        psnr: in dB.
+        identified: share of the images, 0 to 1; `None` where nobody looked.
+    """
+
+    gradient_evaluations: float
+    seconds: float | None
+    psnr: float
+    identified: float | None
+
+
+@dataclass(frozen=True)
+class Course:
+    """The way of one attack to its answer.
+
+    Attributes:
+        attack: its name.
+        points: the last one is the answer itself.
+        cells: that they are means over.
+    """
+
+    attack: str
+    points: tuple[Point, ...]
+    cells: int
+
+
+def courses_of(group: Group) -> list[Course]:
+    """The course of an attack on one task under one defense; several where cells have other moments than
+    others."""
+    alike: dict[tuple[float, ...], list[list[Point]]] = {}
+    for row in group.done:
+        if row.psnr is not None and row.gradient_evaluations is not None:
+            points = _points(row)
+            alike.setdefault(tuple(point.gradient_evaluations for point in points), []).append(points)
+    return [
+        Course(group.attack, tuple(_mean(its) for its in zip(*paths, strict=True)), len(paths))
+        for paths in alike.values()
+    ]
+
+
+def _points(row: Row) -> list[Point]:
+    """The moments of a cell, and the answer; of a cell that was run without moments the ends of stages."""
+    assert row.psnr is not None
+    assert row.gradient_evaluations is not None
+    moments = row.record.moments if row.record else ()
+    points = [Point(m.gradient_evaluations, m.seconds, m.psnr, m.identified) for m in moments] or [
+        Point(stage.gradient_evaluations, None, stage.psnr, None) for stage in row.stages
+    ]
+    answer = Point(row.gradient_evaluations, row.seconds, row.psnr, row.identified)
+    if points and points[-1].gradient_evaluations == answer.gradient_evaluations:
+        points.pop()
+    return [*points, answer]
+
+
+def _mean(points: Sequence[Point]) -> Point:
+    return Point(
+        fmean(point.gradient_evaluations for point in points),
+        _mean_of([point.seconds for point in points]),
+        fmean(point.psnr for point in points),
+        _mean_of([point.identified for point in points]),
+    )
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
