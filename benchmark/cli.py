@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "show how far a run is, whoever runs it",
     "show": "print the results of a run as table, JSON, CSV or Markdown",
     "report": "write the HTML page of a run",
+    "figure": "draw a figure of a run for a paper: PDF, SVG or PNG",
     "observe": "write what the server sees of one round of your model and images",
     "attack": "reconstruct from one observation file alone",
     "check": "check an attack, defense, prior, ... of your own against what every one promises",

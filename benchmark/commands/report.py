@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gifd_bench.benchmark.commands.damage import tell_damage
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.report.formats import TEXTS
+from gifd_bench.benchmark.report.formats import TEXTS, TableOptions
 from gifd_bench.benchmark.report.page import write_report
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
@@ -32,6 +32,17 @@ def parser() -> argparse.ArgumentParser:
         help="html writes the page; the others print the table: latex needs the package booktabs",
     )
     command.add_argument(
+        "--columns",
+        default="",
+        metavar="NAMES",
+        help="metrics of the printed table, with commas between them, such as psnr,ssim (default: all)",
+    )
+    command.add_argument(
+        "--significance",
+        action="store_true",
+        help="with latex: a float whose caption says over how many images the means are, and p values",
+    )
+    command.add_argument(
         "--single-file",
         action=argparse.BooleanOptionalAction,
         default=True,
@@ -48,7 +59,9 @@ def run(arguments: list[str]) -> int:
     folder = RunFolder(options.folder)
     rows = rows_of(folder)
     if options.format in TEXTS:
-        sys.stdout.write(TEXTS[options.format](rows) + "\n")
+        columns = tuple(name for name in options.columns.split(",") if name)
+        table = TEXTS[options.format](rows, TableOptions(columns, options.significance))
+        sys.stdout.write(table + "\n")
     else:
         write_report(folder, rows, options.single_file)
         sys.stdout.write(f"{folder.report}\n")

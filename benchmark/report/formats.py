@@ -5,84 +5,76 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.report.latex import COUNTS, counts_of, latex_table
+from gifd_bench.benchmark.report.naming import Names
 from gifd_bench.benchmark.report.summary import METRICS, Metric, Summary, shown_metrics, summaries_of
 from gifd_bench.benchmark.results.rows import STATUSES, Row
 from gifd_bench.benchmark.results.tables import markdown
-from gifd_bench.benchmark.statistics.interval import LEVEL, Interval
-
-LATEX_SPECIALS = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        "\n": " ",
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-    }
-)
+from gifd_bench.benchmark.statistics.interval import Interval
 
 
-def means_as_markdown(rows: Sequence[Row]) -> str:
+@dataclass(frozen=True)
+class TableOptions:
+    """What a table of means shows.
+
+    Attributes:
+        columns: metrics, by name; empty for all that any cell has.
+        significance: whether a LaTeX table is a float that says how sure it is.
+    """
+
+    columns: tuple[str, ...] = ()
+    significance: bool = False
+
+
+ALL = TableOptions()
+
+
+def metrics_for(rows: Sequence[Row], options: TableOptions) -> tuple[Metric, ...]:
+    """The metrics that are columns of a table.
+
+    Raises:
+        BenchmarkError: no such metric, or no cell has it.
+    """
+    there = {metric.name: metric for metric in shown_metrics(rows)}
+    for name in options.columns:
+        if name not in there:
+            raise BenchmarkError(f"--columns: no cell has '{name}'; there are: {', '.join(there)}")
+    return tuple(there[name] for name in options.columns or there)
+
+
+def means_as_markdown(rows: Sequence[Row], options: TableOptions = ALL) -> str:
     """Markdown: means with their intervals, the best of a task and defense bold."""
-    metrics, summaries = shown_metrics(rows), summaries_of(rows)
+    metrics, summaries, names = metrics_for(rows, options), summaries_of(rows), Names.of(rows)
     headings = ["task", "defense", "attack", *(f"{m.heading} {m.arrow}" for m in metrics)]
     lines = [
         [
-            *(s.group.task, s.group.defense, s.group.attack),
+            *(s.group.task, names.defense(s.group.defense), names.attack(s.group.attack)),
             *(_bold(s, m, "**{}**".format) + _ends(s.intervals[m.name], m) for m in metrics),
-            *_counts(s),
+            *counts_of(s),
         ]
         for s in summaries
     ]
     return markdown([*headings, *COUNTS], lines)
 
 
-def means_as_latex(rows: Sequence[Row]) -> str:
-    """A LaTeX tabular (package booktabs): as the Markdown, with a rule between defenses."""
-    metrics, summaries = shown_metrics(rows), summaries_of(rows)
-    arrows = {"↑": r"$\uparrow$", "↓": r"$\downarrow$"}
-    headings = ["task", "defense", "attack", *(f"{m.heading} {arrows[m.arrow]}" for m in metrics), *COUNTS]
-    lines = [" & ".join(headings) + r" \\", r"\midrule"]
-    for before, summary in zip([None, *summaries], summaries, strict=False):
-        if before is not None and _block(before) != _block(summary):
-            lines.append(r"\midrule")
-        numbers = [
-            _bold(summary, m, r"\textbf{{{}}}".format)
-            + _ends(summary.intervals[m.name], m, r"{{\scriptsize {}}}")
-            for m in metrics
-        ]
-        labels = (*_block(summary), summary.group.attack)
-        texts = [*(label.translate(LATEX_SPECIALS) for label in labels), *numbers, *_counts(summary)]
-        lines.append(" & ".join(texts) + r" \\")
-    comments = [
-        f"% needs the package booktabs; in brackets: {LEVEL:.0%} confidence interval over the images",
-        "% bold: the best of a task and defense, and what a paired test cannot tell from it",
-    ]
-    columns = "lll" + "r" * (len(metrics) + len(COUNTS))
-    return "\n".join(
-        [
-            *comments,
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            *lines,
-            r"\bottomrule",
-            r"\end{tabular}",
-        ]
-    )
+def means_as_latex(rows: Sequence[Row], options: TableOptions = ALL) -> str:
+    """LaTeX: as the Markdown; see `latex_table`."""
+    return latex_table(summaries_of(rows), metrics_for(rows, options), Names.of(rows), options.significance)
 
 
-def means_as_csv(rows: Sequence[Row]) -> str:
+def means_as_csv(rows: Sequence[Row], options: TableOptions = ALL) -> str:
     """Comma-separated values, unrounded: `NAME_low` and `NAME_high` are the ends of the interval."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    names = [f"{m.name}{end}" for m in METRICS for end in ("", "_low", "_high")]
+    metrics = metrics_for(rows, options) if options.columns else METRICS
+    names = [f"{m.name}{end}" for m in metrics for end in ("", "_low", "_high")]
     costs = ("gradient_evaluations", "seconds")
     writer.writerow(["task", "defense", "attack", *names, *costs, "images", *STATUSES])
     for s in summaries_of(rows):
-        intervals = [s.intervals[m.name] for m in METRICS]
+        intervals = [s.intervals[m.name] for m in metrics]
         numbers = [n for i in intervals for n in ((i.mean, i.low, i.high) if i else (None, None, None))]
         counts = [s.group.images, *(s.group.count(status) for status in STATUSES)]
         labels = (s.group.task, s.group.defense, s.group.attack)
@@ -90,26 +82,11 @@ def means_as_csv(rows: Sequence[Row]) -> str:
     return stream.getvalue().rstrip("\n")
 
 
-TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
+TEXTS: dict[str, Callable[[Sequence[Row], TableOptions], str]] = {
     "markdown": means_as_markdown,
     "latex": means_as_latex,
     "csv": means_as_csv,
 }
-
-COUNTS = ("evaluations", "images", "cells done")
-
-
-def _counts(summary: Summary) -> list[str]:
-    evaluations = summary.gradient_evaluations
-    return [
-        "–" if evaluations is None else f"{evaluations:.0f}",
-        str(summary.group.images),
-        f"{len(summary.group.done)}/{len(summary.group.rows)}",
-    ]
-
-
-def _block(summary: Summary) -> tuple[str, str]:
-    return summary.group.task, summary.group.defense
 
 
 def _bold(summary: Summary, metric: Metric, bold: Callable[[str], str]) -> str:
@@ -120,8 +97,7 @@ def _bold(summary: Summary, metric: Metric, bold: Callable[[str], str]) -> str:
     return bold(text) if metric.name in summary.best else text
 
 
-def _ends(interval: Interval | None, metric: Metric, form: str = "{}") -> str:
+def _ends(interval: Interval | None, metric: Metric) -> str:
     if interval is None or interval.low is None or interval.high is None:
         return ""
-    ends = f"[{interval.low:{metric.form}}, {interval.high:{metric.form}}]"
-    return " " + form.format(ends)
+    return f" [{interval.low:{metric.form}}, {interval.high:{metric.form}}]"

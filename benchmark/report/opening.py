@@ -14,7 +14,6 @@ from gifd_bench.benchmark.scoring.registry import IDENTIFIED
 
 # Attacks beside each other, the best first: more would not fit on a first screen.
 MOST_ATTACKS = 4
-Image = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -77,28 +76,33 @@ def opening_of(summaries: Sequence[Summary], names: Names, pictures: Pictures) -
     finding = finding_of(fullest, names)
     if finding is None:
         return None
-    shown = _attacks(finding.opened)
+    shown = shown_attacks(finding.opened)
     subjects = tuple(
         Subject(
             f"{why}: {pictures.class_name(row, image)} (target {row.target}"
             + (f", image {image})" if row.images > 1 else ")"),
             pictures.truth(row, image),
-            tuple(
-                _answers(setting, shown, (row.target, row.seed, image), pictures, names)
-                for setting in finding.settings
-            ),
+            tuple(_answers(setting, shown, row, image, pictures, names) for setting in finding.settings),
         )
-        for why, row, image in _telling(finding.opened.best)
+        for why, row, image in telling_images(finding.opened.best)
     )
     return Opening(finding.task, finding, tuple(names.attack(attack) for attack in shown), subjects)
 
 
-def _attacks(setting: Setting) -> list[str]:
+def shown_attacks(setting: Setting) -> list[str]:
+    """The best attacks under a setting, the best one first."""
     best = sorted(setting.summaries, key=mean_psnr, reverse=True)[:MOST_ATTACKS]
     return [summary.group.attack for summary in best]
 
 
-def _telling(best: Summary) -> list[tuple[str, Row, int]]:
+def row_of(setting: Setting, attack: str, like: Row) -> Row | None:
+    """The cell of an attack under a setting on the same target and with the same seed; `None` where it has
+    no answer."""
+    rows = (row for s in setting.summaries if s.group.attack == attack for row in s.group.done)
+    return next((row for row in rows if (row.target, row.seed) == (like.target, like.seed)), None)
+
+
+def telling_images(best: Summary) -> list[tuple[str, Row, int]]:
     """The private images that the best attack has read best, worst and in between: the whole range, not the
     most striking ones."""
     scored = sorted(
@@ -121,21 +125,15 @@ def _telling(best: Summary) -> list[tuple[str, Row, int]]:
 
 
 def _answers(
-    setting: Setting, attacks: Sequence[str], image: Image, pictures: Pictures, names: Names
+    setting: Setting, attacks: Sequence[str], like: Row, image: int, pictures: Pictures, names: Names
 ) -> Answers:
-    target, seed, number = image
-    rows = {
-        summary.group.attack: row
-        for summary in setting.summaries
-        for row in summary.group.done
-        if (row.target, row.seed) == (target, seed)
-    }
-    found = [
-        pictures.answer(rows[attack], number, caption(rows[attack], number), names.attack(attack))
-        if attack in rows
-        else None
-        for attack in attacks
-    ]
+    found: list[Picture | None] = []
+    for attack in attacks:
+        row = row_of(setting, attack, like)
+        if row is None:
+            found.append(None)
+        else:
+            found.append(pictures.answer(row, image, caption(row, image), names.attack(attack)))
     return Answers(setting.name, tuple(found))
 
 

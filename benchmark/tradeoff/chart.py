@@ -26,6 +26,18 @@ def write_chart(points: Sequence[Point], path: Path) -> None:
         StorageError: it cannot be written.
     """
     figure = Figure(figsize=SIZE, layout="constrained")
+    draw_tradeoff(points, figure)
+    with written_whole(path) as partial:
+        figure.savefig(partial, format=path.suffix.removeprefix("."), dpi=DPI)
+
+
+def draw_tradeoff(points: Sequence[Point], figure: Figure) -> None:
+    """Draw the points of one task: on the left what is identified, on the right the similarity.
+
+    Args:
+        points: those without an accuracy or a leak are left out.
+        figure: an empty one, of any size.
+    """
     left, right = figure.subplots(1, 2)
     drawn = [point for point in points if point.accuracy is not None and point.best is not None]
     _draw(left, drawn, lambda leak: leak.identified)
@@ -40,8 +52,6 @@ def write_chart(points: Sequence[Point], path: Path) -> None:
     left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    with written_whole(path) as partial:
-        figure.savefig(partial, format=path.suffix.removeprefix("."), dpi=DPI)
 
 
 def _draw(axes: Axes, points: Sequence[Point], leak: Read) -> None:
