@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gifd_bench.benchmark.attacks.base import Attack as Attack
     from gifd_bench.benchmark.attacks.options import AttackOptions as AttackOptions
     from gifd_bench.benchmark.attacks.options import Stage as Stage
+    from gifd_bench.benchmark.auditing.audit import AuditReport as AuditReport
+    from gifd_bench.benchmark.auditing.audit import audit as audit
     from gifd_bench.benchmark.inversion.labels.rules import infer_labels as infer_labels
     from gifd_bench.benchmark.inversion.penalties import Iterate as Iterate
     from gifd_bench.benchmark.inversion.penalties import Penalty as Penalty
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Attack": "benchmark.attacks.base",
     "AttackOptions": "benchmark.attacks.options",
+    "AuditReport": "benchmark.auditing.audit",
     "Capture": "tasks.capture.step",
     "CaptureCallback": "tasks.capture.frameworks",
     "ClientSettings": "tasks.client",
@@ -95,6 +98,7 @@ _MODULES = {
     "Truth": "tasks.truth",
     "UNKNOWN_CLASS": "priors.base",
     "UserError": "common.errors",
+    "audit": "benchmark.auditing.audit",
     "check_observation": "benchmark.self_check",
     "capture": "tasks.capture.step",
     "flower_mod": "tasks.capture.flower",

@@ -21,6 +21,7 @@ COMMANDS = {
     "report": "write the HTML page of a run",
     "figure": "draw a figure of a run for a paper: PDF, SVG or PNG",
     "observe": "write what the server sees of one round of your model and images",
+    "audit": "attack one update with all that is at hand; a page says what could be read from it",
     "attack": "reconstruct from one observation file alone",
     "check": "check an attack, defense, prior, ... of your own against what every one promises",
     "tune": "the best options of attacks under a budget, found on images that no table uses",

@@ -120,9 +120,12 @@ class InversionLoop(pl.LightningModule, ABC):
         self.course.step()
 
     def finish(self) -> None:
-        """Close the last stage, once the Trainer is done."""
+        """Close the last stage, once the Trainer is done; where that was stopped early, with what was found
+        until then."""
         if self.course.stage_is_over:
             self._end_stage()
+        elif self.progress.step > 0:
+            self.course.end_stage()
 
     def _begin_stage(self, ended: Sequence[Search | None]) -> None:
         """Start the stage that is on, from what each restart came to in the one before."""

@@ -175,13 +175,17 @@ class Course:
         Raises:
             BenchmarkError: no iterate had a finite matching loss.
         """
-        bests = [first_best(stages, self.best.floor) for stages in self._found]
+        # Restarts that were to follow have found nothing where the inversion was stopped early.
+        begun = [stages for stages in self._found if stages]
+        if not begun:
+            raise BenchmarkError("the inversion was stopped before its first iteration")
+        bests = [first_best(stages, self.best.floor) for stages in begun]
         criteria = torch.stack([best.criterion for best in bests])
         finite = torch.isfinite(criteria)
         if not bool(finite.any()):
             raise BenchmarkError("the matching loss was never finite")
         chosen = int(torch.where(finite, criteria, torch.inf).argmin())
-        return _result(bests[chosen]), tuple(_result(candidate) for candidate in self._found[chosen])
+        return _result(bests[chosen]), tuple(_result(candidate) for candidate in begun[chosen])
 
     def snapshots(self) -> tuple[Snapshot, ...]:
         """What the answer would have been earlier, on the CPU; none whose matching loss was not finite."""

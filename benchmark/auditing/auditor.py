@@ -1,11 +1,11 @@
-"""Attacking one observation file, of whatever origin, with no truth anywhere."""
+"""One attack on one observation, of whatever origin, with no truth anywhere."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+
+from pytorch_lightning.callbacks import Callback
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
@@ -52,24 +52,26 @@ class Auditor:
 
     def run(
         self,
-        file: Path,
+        identity: str,
         observation: Observation,
         prior: Prior | None,
         seed: int,
         folder: AuditFolder,
         display: Display,
         stop: Callable[[], bool],
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         """Attack an observation, or go on where that was interrupted; nothing where it has ended.
 
         Args:
-            file: of the observation.
-            observation: what is in it.
+            identity: which observation it is: a hash of it.
+            observation: itself.
             prior: see `build_prior`.
             seed: of the attack's randomness.
             folder: of the answer.
             display: see there.
             stop: asked after every iteration.
+            callbacks: further ones for the Trainer.
 
         Raises:
             BenchmarkError: the folder holds something else, or the attack needs what is not granted.
@@ -78,10 +80,10 @@ class Auditor:
         attack: Attack = self.attack.build()
         unmet = attack.options.unmet(observation.threat_model, observation.is_difference)
         if unmet is not None:
-            raise BenchmarkError(f"{file}: {unmet}")
+            raise BenchmarkError(f"{self.attack.label}: {unmet}")
         folder.open_for(
             {
-                "observation": hashlib.sha256(file.read_bytes()).hexdigest(),
+                "observation": identity,
                 "attack": self.attack.config(),
                 "prior": self.prior.config() if self.prior else None,
                 "seed": seed,
@@ -91,6 +93,8 @@ class Auditor:
             return
         checkpoint = Checkpoint(folder.checkpoint, Limits().checkpoint_seconds, stop)
         listener = Listener(display, self.attack.label)
-        answer = invert(attack, observation, prior, seed, checkpoint=checkpoint, callbacks=[listener])
+        answer = invert(
+            attack, observation, prior, seed, checkpoint=checkpoint, callbacks=[listener, *callbacks]
+        )
         folder.write(answer, observation.class_names, checkpoint.spent())
         display.end(self.attack.label, "done")

@@ -1,0 +1,183 @@
+"""What the owner of the private images adds: the truth, and how near the attacks came to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gifd_bench.benchmark.auditing.trials import Found
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.scoring.assignment import assign
+from gifd_bench.benchmark.scoring.base import MetricMissing
+from gifd_bench.benchmark.scoring.identification import own_ranks
+from gifd_bench.benchmark.scoring.metrics import SSIM, psnr
+from gifd_bench.benchmark.scoring.scorer import values_of
+from gifd_bench.benchmark.self_check import ObservationCheck, check_observation
+from gifd_bench.tasks.observation import Observation
+
+# From here on the reconstruction of an image that is also identified counts as recognized. A convention of
+# ours: SSIM is 0 of unrelated images and 1 of equal ones.
+RECOGNIZED_SSIM = 0.5
+# Below this correlation of neighboring pixels an image is nothing but noise; photographs are above 0.8.
+NOISE_LIKE = 0.2
+# Images are compared with the distractors so many at a time.
+CHUNK = 100
+
+
+@dataclass(frozen=True)
+class Distractors:
+    """Other images, among which a private one is to be found.
+
+    Attributes:
+        images: (N, C, H, W) in [0, 1]; none of them is private.
+        source: what they are, as a phrase.
+    """
+
+    images: Tensor
+    source: str
+
+    def without(self, private: Tensor) -> Distractors:
+        """Those that are none of the private images (B, C, H, W)."""
+        same = [any(torch.equal(other, image) for image in private) for other in self.images]
+        return Distractors(self.images[~torch.tensor(same, dtype=torch.bool)], self.source)
+
+
+@dataclass(frozen=True)
+class Owned:
+    """The private batch, which only its owner has.
+
+    Attributes:
+        images: (B, C, H, W) in [0, 1].
+        labels: (B,) int64; `None` where the owner does not give them.
+        distractors: see there.
+    """
+
+    images: Tensor
+    labels: Tensor | None
+    distractors: Distractors
+
+    @classmethod
+    def of(
+        cls, observation: Observation, images: Tensor, labels: Tensor | None, distractors: Distractors
+    ) -> Owned:
+        """The batch of an observation.
+
+        Raises:
+            BenchmarkError: images or labels are not as many, or not of the shape, that it is of.
+        """
+        expected = (observation.batch_size, *observation.model.image_shape)
+        if tuple(images.shape) != expected:
+            raise BenchmarkError(
+                f"images of shape {tuple(images.shape)} given, and this update was computed on {expected}"
+            )
+        low, high = float(images.min()), float(images.max())
+        if not (low >= 0 and high <= 1):
+            raise BenchmarkError(
+                f"images are in [{low:.3g}, {high:.3g}], and in [0, 1] expected, before any normalization"
+            )
+        classes = observation.model.num_classes
+        if labels is not None and (
+            labels.shape != expected[:1] or not bool(((labels >= 0) & (labels < classes)).all())
+        ):
+            raise BenchmarkError(f"{expected[0]} labels from 0 to {classes - 1} are expected")
+        if len(distractors.images) == 0:
+            raise BenchmarkError("there is no other image to tell a private one from")
+        return cls(images, labels, distractors.without(images))
+
+    @property
+    def noise_like(self) -> bool:
+        """Whether the images are nothing but noise, which no attack that knows of images looks for."""
+        return all(_neighbors(image) < NOISE_LIKE for image in self.images)
+
+    def check(self, observation: Observation) -> ObservationCheck | None:
+        """Whether the described client would have sent this update; `None` where labels are not given."""
+        return None if self.labels is None else check_observation(observation, self.images, self.labels)
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """How near a reconstruction came to its private image.
+
+    Attributes:
+        place: at which the reconstruction finds its own image among the others: 1 is the nearest.
+        psnr: in dB.
+        ssim: at most 1; `None` where the images are too small for it.
+    """
+
+    place: int
+    psnr: float
+    ssim: float | None
+
+    @property
+    def identified(self) -> bool:
+        """Whether the reconstruction is nearer to its own image than to every other one."""
+        return self.place == 1
+
+    @property
+    def similar(self) -> bool:
+        """Whether it looks like its image, by SSIM."""
+        return self.ssim is not None and self.ssim >= RECOGNIZED_SSIM
+
+    @property
+    def recognized(self) -> bool:
+        """Whether both hold; where there is no SSIM, whether the first does."""
+        return self.identified and (self.similar or self.ssim is None)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How near one attack came.
+
+    Attributes:
+        order: index of the reconstruction that answers each private image.
+        images: in the order of the private images.
+    """
+
+    order: tuple[int, ...]
+    images: tuple[ImageScore, ...]
+
+    @property
+    def rank(self) -> tuple[int, int, float]:
+        """What attacks are compared by, more is more: images recognized, images identified, SSIM or, where
+        there is none, PSNR, on average."""
+        likeness = sum(one.psnr if one.ssim is None else one.ssim for one in self.images)
+        return (
+            sum(one.recognized for one in self.images),
+            sum(one.identified for one in self.images),
+            likeness / len(self.images),
+        )
+
+
+def score(found: Found, owned: Owned) -> Score | None:
+    """Compare what an attack found with the truth; `None` where it failed."""
+    if found.failure is not None:
+        return None
+    truth = owned.images
+    order = assign(found.images, truth)
+    images = found.images[order]
+    places = torch.ones(len(truth), dtype=torch.int64)
+    for chunk in torch.split(owned.distractors.images, CHUNK):
+        places += own_ranks(images, truth, chunk) - 1
+    try:
+        ssim: Sequence[float | None] = values_of(SSIM(), images, truth, None)
+    except (MetricMissing, RuntimeError, ValueError):  # Its window does not fit into small images.
+        ssim = [None] * len(truth)
+    return Score(
+        tuple(order.tolist()),
+        tuple(map(ImageScore, places.tolist(), psnr(images, truth).tolist(), ssim)),
+    )
+
+
+def _neighbors(image: Tensor) -> float:
+    """Correlation of pixels with those beside and below them, on average over the channels."""
+    pairs = ((image[:, :, 1:], image[:, :, :-1]), (image[:, 1:], image[:, :-1]))
+    found = [
+        torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1]
+        for channel in range(len(image))
+        for one, other in ((a[channel], b[channel]) for a, b in pairs)
+    ]
+    # An image of one color has no correlation, and is no noise.
+    return float(torch.stack(found).nan_to_num(1.0).mean())

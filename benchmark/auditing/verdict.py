@@ -1,0 +1,228 @@
+"""The verdict of an audit in words, with what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from gifd_bench.benchmark.auditing.owner import ImageScore, Owned, Score
+from gifd_bench.benchmark.auditing.trials import Found, doubts
+from gifd_bench.benchmark.self_check import ObservationCheck
+
+# Private images are recognized; partly; or no attack came near them. Without the truth none of these can
+# be said: what attackers hold explains the update, and only the owner can tell whether it is hers; or no
+# attack explains it at all.
+Outcome = Literal["recognized", "partly", "not_recognized", "unjudged", "unexplained"]
+HEADLINES: dict[Outcome, str] = {
+    "recognized": "Recognized",
+    "partly": "Partly recognized",
+    "not_recognized": "Not recognized",
+    "unjudged": "Not judged",
+    "unexplained": "Wrongly described, or not attackable: this says nothing of safety",
+}
+FailIf = Literal["identified", "partly"]
+FAIL_IF: tuple[FailIf, ...] = get_args(FailIf)
+_FAILING: dict[FailIf, frozenset[Outcome]] = {
+    "identified": frozenset({"recognized", "unjudged", "unexplained"}),
+    "partly": frozenset({"recognized", "partly", "unjudged", "unexplained"}),
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One attack's answer, and how near it came.
+
+    Attributes:
+        found: the answer.
+        score: `None` where the truth is not given, or the attack failed.
+    """
+
+    found: Found
+    score: Score | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came out of an audit.
+
+    Attributes:
+        outcome: see there.
+        sentences: the reasons, in words.
+        images: how many private images there are.
+        recognized, identified: how many of them, by the best attack; `None` where the truth is not given.
+        chosen: the answer that an attacker would hold to be the best: it explains the update best.
+        best: the answer that came nearest to the truth; `None` where that is not given.
+    """
+
+    outcome: Outcome
+    sentences: tuple[str, ...]
+    images: int
+    recognized: int | None
+    identified: int | None
+    chosen: Judged | None
+    best: Judged | None
+
+    @property
+    def headline(self) -> str:
+        """The outcome in a few words."""
+        return HEADLINES[self.outcome]
+
+    def fails(self, condition: FailIf | None) -> bool:
+        """Whether a check that must not pass at a condition fails. An audit that can say nothing fails at
+        every condition: it is no sign of safety."""
+        return condition is not None and self.outcome in _FAILING[condition]
+
+
+def judge(
+    judged: Sequence[Judged], images: int, owned: Owned | None, check: ObservationCheck | None
+) -> Verdict:
+    """The verdict.
+
+    Args:
+        judged: what the attacks found, those that explain the update best first, failed ones last.
+        images: how many private images there are.
+        owned: the truth, where the owner gives it.
+        check: whether the update is described rightly, where the owner gives labels too.
+    """
+    done = [one for one in judged if one.found.failure is None]
+    if not done:
+        return Verdict("unexplained", ("Every attack failed; see below.",), images, None, None, None, None)
+    chosen = done[0]
+    if owned is None:
+        return _without_truth(done, images)
+    best = max(done, key=lambda one: one.score.rank if one.score else (0, 0, 0.0))
+    assert best.score is not None
+    scores = best.score.images
+    recognized, identified = (
+        sum(one.recognized for one in scores),
+        sum(one.identified for one in scores),
+    )
+    outcome, sentences = _with_truth(done, best, owned, check)
+    return Verdict(outcome, tuple(sentences), images, recognized, identified, chosen, best)
+
+
+def _without_truth(done: Sequence[Judged], images: int) -> Verdict:
+    chosen = done[0]
+    reasons = list(dict.fromkeys(doubts([one.found for one in done])))
+    explained = (
+        f"The best answer, of {chosen.found.trial.label}, has an update whose cosine with the observed one "
+        f"is {1 - chosen.found.distance:.4f} (1 is the same direction)."
+    )
+    ask = (
+        "Give the private images (--images and --labels) for a verdict: they are compared here, and sent "
+        "nowhere."
+    )
+    if reasons:
+        return Verdict(
+            "unexplained",
+            (
+                "No attack explains this update. That is what a wrong description looks like, and a strong "
+                "defense; it is never to be taken for safety.",
+                f"{_capital(reasons[0])}.",
+                explained,
+                ask,
+            ),
+            images,
+            None,
+            None,
+            chosen,
+            None,
+        )
+    return Verdict(
+        "unjudged",
+        (
+            "Without the private images nobody can say whether these pictures show them. Look at them: "
+            "what is "
+            "below is what a server could hold in its hands.",
+            explained,
+            "That an update is explained well does not prove that the images are right, and one that is "
+            "explained badly does not prove that they are safe.",
+            ask,
+        ),
+        images,
+        None,
+        None,
+        chosen,
+        None,
+    )
+
+
+def _with_truth(
+    done: Sequence[Judged], best: Judged, owned: Owned, check: ObservationCheck | None
+) -> tuple[Outcome, list[str]]:
+    assert best.score is not None
+    scores, among = best.score.images, len(owned.distractors.images)
+    sentences = [_nearest(best, scores, among)]
+    chosen = done[0]
+    if chosen is not best and chosen.score is not None and chosen.score.rank[:2] < best.score.rank[:2]:
+        sentences.append(
+            f"An attacker who goes by what explains the update best would hold up the answer of "
+            f"{chosen.found.trial.label} instead, which is not as near; but nobody keeps the server from "
+            "keeping all of them."
+        )
+    plural = "s" if len(scores) > 1 else ""
+    if any(one.recognized for one in scores):
+        shown = "private images" if plural else "the private image"
+        return "recognized", [f"A server that receives this update can see {shown}.", *sentences]
+    if any(one.identified or one.similar for one in scores):
+        sentences.insert(
+            0, f"A server that receives this update learns something of the private image{plural}."
+        )
+        sentences.append(
+            "That is more than chance, which finds an image at once "
+            f"{len(done)} times in {among + 1:,} at the most, and less than a picture that shows it."
+        )
+        return "partly", sentences
+    if check is not None and not check.agrees and check.cause != "undeclared defense":
+        sentences.append(
+            f"But the update is not described rightly ({check.cause}): {check.explanation}. Until that is "
+            "put right, a poor reconstruction says nothing."
+        )
+        return "unexplained", sentences
+    if owned.noise_like:
+        sentences.append(
+            "But the private images are nothing but noise, and attacks look for images. Audit with real "
+            "photographs, which are easier to recognize."
+        )
+        return "unjudged", sentences
+    if check is None:
+        reasons = doubts([one.found for one in done])
+        if reasons:
+            sentences.append(f"And nobody knows why: {reasons[0]}. Give the labels, too (--labels).")
+            return "unexplained", sentences
+    elif not check.agrees:
+        sentences.append(
+            f"The attacker was not told of all that was done to the update: {check.explanation}. One who "
+            "knows, or guesses, reads more; audit it declared, too."
+        )
+    sentences.append(
+        "This is what these attacks read in this time, and no proof of safety: others, or more time, may "
+        "read more."
+    )
+    return "not_recognized", sentences
+
+
+def _nearest(best: Judged, scores: Sequence[ImageScore], among: int) -> str:
+    count, label = len(scores), best.found.trial.label
+    identified = sum(one.identified for one in scores)
+    top = max(scores, key=lambda one: (one.recognized, one.identified, one.psnr))
+    likeness = "" if top.ssim is None else f", SSIM {top.ssim:.2f}"
+    if count == 1:
+        place = (
+            f"is nearer to the private image than to each of {among:,} others"
+            if identified
+            else f"is nearer to {top.place - 1:,} of {among:,} other images than to the private one"
+        )
+        return f"The best reconstruction, of {label}, {place}{likeness}, PSNR {top.psnr:.1f} dB."
+    recognized = sum(one.recognized for one in scores)
+    return (
+        f"The best answer, of {label}, shows {recognized} of {count} private images recognizably, and "
+        f"{identified} of them are nearer to their reconstruction than each of {among:,} others; the "
+        "best one has"
+        f"{likeness.removeprefix(',')}{',' * bool(likeness)} PSNR {top.psnr:.1f} dB."
+    )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
