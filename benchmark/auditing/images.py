@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from gifd_bench.benchmark.auditing.owner import Distractors
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.scoring.identification import bundled_others, draw_others
+from gifd_bench.benchmark.scoring.identification import bundled_others
 from gifd_bench.tasks.capture.files import read_file
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.image_files import SUFFIXES, list_folders, list_images, read_image
@@ -101,9 +101,8 @@ def named_distractors(name: str, shape: tuple[int, int, int]) -> Distractors:
 
 def dataset_distractors(dataset: Dataset, name: str, shape: tuple[int, int, int]) -> Distractors:
     """Images of a dataset, drawn at random."""
-    nothing = torch.zeros(0, 3, 1, 1)
-    drawn = draw_others(dataset, WANTED, SEED, nothing)
-    images = [_fitting(image, shape) for image in drawn]
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(SEED)).tolist()
+    images = [_fitting(dataset.image(index), shape) for index in order[:WANTED]]
     return _filled_up(torch.stack(images), f"images of {name}", shape)
 
 
