@@ -16,6 +16,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from gifd_bench.benchmark.attacks.base import Attack
+from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.common.files import written_whole
 from gifd_bench.common.threads import operation_threads
@@ -84,6 +85,48 @@ def invert(
         observation: all that it sees.
         prior: for attacks that need one.
         seed: of all its randomness.
+        threads, checkpoint, callbacks, accelerator: see `invert_all`.
+
+    Raises:
+        InversionInterrupted: the checkpoint was asked to stop.
+        UserError: the attack needs something that it is not given, or it has no answer.
+    """
+    (answer,) = invert_all(
+        attack,
+        [observation],
+        prior,
+        [seed],
+        threads=threads,
+        checkpoint=checkpoint,
+        callbacks=callbacks,
+        accelerator=accelerator,
+    )
+    if isinstance(answer, BenchmarkError):
+        raise answer
+    return answer
+
+
+def invert_all(
+    attack: Attack,
+    observations: Sequence[Observation],
+    prior: Prior | None,
+    seeds: Sequence[int],
+    *,
+    threads: int = 1,
+    checkpoint: Checkpoint | None = None,
+    callbacks: Sequence[Callback] = (),
+    accelerator: str = "auto",
+) -> list[Reconstruction | BenchmarkError]:
+    """Run an attack on several observations at once, as lanes of one inversion.
+
+    The same arguments give the same bytes on the same machine; other bytes than one observation after the
+    other, whose sums are rounded in another order.
+
+    Args:
+        attack: fresh from its options; of a class that `packs`, where there are several.
+        observations: all that it sees, of one victim; see `gifd_bench.benchmark.inversion.targets`.
+        prior: for attacks that need one.
+        seeds: of all its randomness, one an observation.
         threads: of one operation on the CPU; other numbers may change the last bits.
         checkpoint: goes on from this file where it exists, and keeps it up to date.
         callbacks: further ones for the Trainer.
@@ -92,11 +135,14 @@ def invert(
     Raises:
         InversionInterrupted: the checkpoint was asked to stop.
         UserError: the attack needs something that it is not given.
+
+    Returns:
+        Of each observation the answer, or the error that is in its place where it has none.
     """
     with operation_threads(threads), isolate_rng():
         # Whatever draws from the global generators (nothing of ours does) starts alike in every process.
         pl.seed_everything(0, verbose=False)
-        attack.observe(observation, prior, seed)
+        attack.observe_all(observations, prior, seeds)
         # A checkpoint comes after the others, which may have something to say about the same iteration.
         used = [*callbacks, *([checkpoint] if checkpoint else [])]
         trainer = _trainer(attack.iterations, used, accelerator)
@@ -105,7 +151,14 @@ def invert(
             # The data of an inversion is the observation, which the attack holds; what the Trainer
             # iterates over is only a count.
             trainer.fit(attack, itertools.count(), ckpt_path=resume, weights_only=True)
-        return attack.reconstruction()
+        return [_answer(attack, target) for target in range(len(observations))]
+
+
+def _answer(attack: Attack, target: int) -> Reconstruction | BenchmarkError:
+    try:
+        return attack.reconstruction(target)
+    except BenchmarkError as error:
+        return error
 
 
 def _trainer(iterations: int, callbacks: list[Callback], accelerator: str) -> pl.Trainer:

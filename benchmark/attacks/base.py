@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.attacks.loop import InversionLoop
@@ -20,10 +21,11 @@ from gifd_bench.benchmark.inversion.matching import MatchingLoss, matching_loss
 from gifd_bench.benchmark.inversion.penalties import Iterate, Penalty
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.inversion.search import Search
-from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.benchmark.inversion.stopping import Judgement
+from gifd_bench.benchmark.inversion.targets import clients_of, moments_of
 from gifd_bench.common.registry import unknown
 from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.batch_norm import Moments
 from gifd_bench.tasks.observation import Observation
 
 
@@ -37,11 +39,13 @@ class Attack(InversionLoop):
 
     Searches that have nothing to do with each other, as restarts, take their steps together: they are
     lanes, the first dimension of every tensor. A loss is one a lane, (L,), and what is minimised is their
-    sum.
+    sum. Several targets may be attacked at once, as more lanes, those of one target after the other's.
 
     Attributes:
         Options: the class of the options.
+        packs: whether its lanes may have different targets. It is not inherited: a subclass says so itself.
         options: what it is set to.
+        labels: that the whole search goes by, (targets, B), granted or inferred.
 
     Args:
         options: of its class `Options`; None to have them made from keywords.
@@ -52,6 +56,7 @@ class Attack(InversionLoop):
     """
 
     Options: ClassVar[type[AttackOptions]]
+    packs: ClassVar[bool] = False
     # Whether the search goes on where a squared distance is below the rounding of the squared norms.
     to_the_last_digit: ClassVar[bool] = False
     options: AttackOptions
@@ -73,6 +78,11 @@ class Attack(InversionLoop):
                 raise BenchmarkError(f"{cls.__name__}: {unknown('option', name, known)}")
         return cls.Options(**changes)
 
+    @classmethod
+    def may_pack(cls) -> bool:
+        """Whether this very class says that it `packs`: what a subclass adds may not bear it."""
+        return bool(vars(cls).get("packs", False))
+
     # What a subclass says.
 
     @abstractmethod
@@ -83,15 +93,15 @@ class Attack(InversionLoop):
         """The matching loss, which no other attack shares."""
         return matching_loss(self.options.loss_in_full)
 
-    def fixed_labels(self) -> Tensor:
-        """The labels that the whole search goes by: (B,) int64, granted or else inferred."""
-        return infer_labels(self.observation, self.options.label_rule_for(self.observation.batch_size))
+    def fixed_labels(self, observation: Observation) -> Tensor:
+        """The labels of a target that the whole search goes by: (B,) int64, granted or else inferred."""
+        return infer_labels(observation, self.options.label_rule_for(observation.batch_size))
 
     def targets(self, search: Search) -> Tensor:
         """The labels that go with the rendered images: (L, B) int64, or (L, B, classes) probabilities where
         they are searched too."""
         lanes = len(next(iter(search.searched.values())))
-        return self.labels.expand(lanes, -1)
+        return self.labels.repeat_interleave(lanes // len(self.labels), dim=0)
 
     def objective(self) -> tuple[Tensor, Tensor]:
         """The matching losses of the current iterates, and what is minimised: (L,) each."""
@@ -119,7 +129,8 @@ class Attack(InversionLoop):
 
     def match(self, images: Tensor, targets: Tensor) -> Judgement:
         """How well (L, B, 3, H, W) images with their targets match: one gradient evaluation a lane."""
-        self.progress.gradient_evaluations += len(images)
+        # What is counted is each target's own.
+        self.progress.gradient_evaluations += len(images) // len(self.labels)
         return self.judge(images, targets)
 
     def evaluate(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -145,25 +156,44 @@ class Attack(InversionLoop):
         Raises:
             BenchmarkError: a prior is needed and there is none, or the options do not fit it.
         """
+        self.observe_all([observation], prior, [seed])
+
+    def observe_all(
+        self, observations: Sequence[Observation], prior: Prior | None, seeds: Sequence[int]
+    ) -> None:
+        """Hand over several targets, to be attacked at once; see `observe`.
+
+        Args:
+            observations: of one victim, and alike in all but what was observed; see `targets`.
+            prior: for attacks whose options say `needs_prior`.
+            seeds: of all randomness, one a target.
+        """
+        if len(observations) > 1 and not self.may_pack():
+            raise BenchmarkError(f"{type(self).__name__} takes one target at a time")
         if self.options.needs_prior and prior is None:
             raise BenchmarkError(f"attack {type(self).__name__} needs a prior")
-        channels, height, width = observation.model.image_shape
+        channels, height, width = observations[0].model.image_shape
         if prior is not None and (channels, height) != (3, width):
             raise BenchmarkError(
                 f"a prior makes square images of three channels, and this victim takes {channels} of "
                 f"{height}x{width}; use an attack without a prior, such as ig"
             )
-        self._given = _Given(observation, prior)
+        self._given = _Given(observations, prior)
         stages = self.options.stages(() if prior is None else prior.stages)
         options = self.options
-        self.course = Course(stages, options.restarts, options.at_once, seed, options.halvings)
-        self.labels = self.fixed_labels()
+        self.course = Course(stages, options.restarts, options.at_once, seeds, options.halvings)
+        self.labels = torch.stack([self.fixed_labels(observation) for observation in observations])
         self.search = Search({})
 
     @property
     def observation(self) -> Observation:
-        """All that the attacker sees."""
-        return self._given.observation
+        """All that the attacker sees; of several targets the first one's, whose victim they share."""
+        return self._given.observations[0]
+
+    @property
+    def batch_norm_moments(self) -> Mapping[str, Moments] | None:
+        """BatchNorm statistics to match, by layer, (C,), or (targets, C) where each has its own."""
+        return moments_of(self._given.observations)
 
     @property
     def prior(self) -> Prior:
@@ -183,31 +213,32 @@ class Attack(InversionLoop):
             raise BenchmarkError(f"{type(self).__name__} is for square images, not for {size[0]}x{size[1]}")
         return size
 
-    def reconstruction(self) -> Reconstruction:
-        """The answer, once the Trainer is done.
+    def reconstruction(self, target: int = 0) -> Reconstruction:
+        """The answer for a target, once the Trainer is done.
 
         Raises:
             BenchmarkError: no iterate had a finite matching loss.
         """
         self.finish()
-        answer, stages = self.course.chosen()
+        answer, stages = self.course.chosen(target)
         return Reconstruction(
             images=answer.images,
             labels=answer.labels,
             matching_loss=answer.matching_loss,
             gradient_evaluations=self.progress.gradient_evaluations,
             stages=stages,
-            curve=self.course.curve(),
+            curve=self.course.curve(target),
             label_probabilities=answer.label_probabilities,
             path=self.judge.path,
-            anytime=self.course.snapshots(),
+            anytime=self.course.snapshots(target),
         )
 
     def set_up(self) -> None:
         """Move what the attack was given to its device."""
-        self.client = SimulatedClient(self.observation, self.device)
+        clients = clients_of(self._given.observations, self.device)
+        self.client = clients[0]
         lanes = self.course.most_lanes
-        self.judge = Judge(self.client, self.loss, self.options.stop, lanes, self.to_the_last_digit)
+        self.judge = Judge(clients, self.loss, self.options.stop, lanes, self.to_the_last_digit)
         self.course.best.floor = self.judge.floor
         self.course.to(self.device)
         self.labels = self.labels.to(self.device)
@@ -222,5 +253,5 @@ class _Given:
     """What an attack is given. As an attribute of the attack itself, a prior would be a part of it, which
     is trained and checkpointed."""
 
-    observation: Observation
+    observations: Sequence[Observation]
     prior: Prior | None

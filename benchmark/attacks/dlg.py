@@ -12,6 +12,7 @@ from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.pixel_options import DLGOptions
 from gifd_bench.benchmark.attacks.pixels import PixelSearch
 from gifd_bench.benchmark.inversion.search import Lane, Search
+from gifd_bench.tasks.observation import Observation
 
 
 class DLG(PixelSearch):
@@ -34,11 +35,11 @@ class DLG(PixelSearch):
     to_the_last_digit: ClassVar[bool] = True
     options: DLGOptions
 
-    def fixed_labels(self) -> Tensor:
+    def fixed_labels(self, observation: Observation) -> Tensor:
         # Labels that are searched are not inferred first, which some models and updates do not allow.
         if self._searches_labels():
             return torch.empty(0, dtype=torch.int64, device=self.device)
-        return super().fixed_labels()
+        return super().fixed_labels(observation)
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
         start = dict(super().begin(stage, lane, ended).searched)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -38,6 +39,7 @@ class GGL(GeneratorSearch):
     """
 
     Options: ClassVar[type[GGLOptions]] = GGLOptions
+    packs: ClassVar[bool] = True
     options: GGLOptions
 
     def prepare(self) -> None:
@@ -49,7 +51,7 @@ class GGL(GeneratorSearch):
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
         # The members of a population share what is not searched, and their mean.
-        alike = Lane(lane.restart, 0, lane.draws.afresh())
+        alike = replace(lane, member=0, draws=lane.draws.afresh())
         start = super().begin(stage, alike, ended)
         zeros = {name: torch.zeros_like(tensor) for name, tensor in start.searched.items()}
         return Search(zeros, start.held, start.searched)

@@ -46,6 +46,7 @@ class GI(PixelSearch):
     """
 
     Options: ClassVar[type[GIOptions]] = GIOptions
+    packs: ClassVar[bool] = True
     options: GIOptions
 
     def prepare(self) -> None:
@@ -60,7 +61,7 @@ class GI(PixelSearch):
     def penalties(self) -> list[Penalty]:
         options = self.options
         found: list[Penalty] = [TotalVariation(options.total_variation), ImageNorm(options.image_norm)]
-        expected = self.observation.batch_norm_moments()
+        expected = self.batch_norm_moments
         if options.batch_norm and expected and not never_updated(expected):
             weight, first = options.batch_norm, options.first_batch_norm
             found.append(BatchNormStatistics(weight, first, expected, self.client, self.judge.victim))

@@ -28,6 +28,7 @@ class GIAS(GeneratorSearch):
     """
 
     Options: ClassVar[type[GIASOptions]] = GIASOptions
+    packs: ClassVar[bool] = True
     options: GIASOptions
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:

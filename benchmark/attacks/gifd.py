@@ -23,6 +23,7 @@ class GIFD(StagedSearch):
     """
 
     Options: ClassVar[type[GIFDOptions]] = GIFDOptions
+    packs: ClassVar[bool] = True
     options: GIFDOptions
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:

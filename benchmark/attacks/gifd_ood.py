@@ -19,4 +19,5 @@ class GIFDOOD(GIFD):
     """
 
     Options: ClassVar[type[GIFDOODOptions]] = GIFDOODOptions
+    packs: ClassVar[bool] = True
     options: GIFDOODOptions

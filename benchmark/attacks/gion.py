@@ -26,6 +26,7 @@ class GION(Attack):
     """
 
     Options: ClassVar[type[GIONOptions]] = GIONOptions
+    packs: ClassVar[bool] = True
     options: GIONOptions
 
     def prepare(self) -> None:

@@ -24,6 +24,7 @@ class IG(PixelSearch):
     """
 
     Options: ClassVar[type[IGOptions]] = IGOptions
+    packs: ClassVar[bool] = True
     options: IGOptions
 
     def penalties(self) -> tuple[Penalty, ...]:

@@ -12,4 +12,5 @@ class Latent(StagedSearch):
     """Latent search alone: the first stage of GIFD, and what its later stages are measured against."""
 
     Options: ClassVar[type[LatentOptions]] = LatentOptions
+    packs: ClassVar[bool] = True
     options: LatentOptions

@@ -79,7 +79,7 @@ class InversionLoop(pl.LightningModule, ABC):
     def configure_optimizers(self) -> Any:
         if not self.search.searched:
             self.set_up()
-            self._begin_stage([None] * len(self.course.restarts))
+            self._begin_stage([None] * len(self.course.searches))
         optimizer, scheduler = self.optimizer(self.course.stage)
         if scheduler is None:
             return optimizer
@@ -154,7 +154,7 @@ class InversionLoop(pl.LightningModule, ABC):
             with torch.no_grad():
                 self.offer()
             self.course.end_stage()
-            return [None] * len(self.course.restarts)
+            return [None] * len(self.course.searches)
         ends = {**self.search.held, **self.search.searched}
         if self.course.stage.members > 1 and self.course.best.kept is not None:
             ends = dict(self.course.best.kept.tensors)
@@ -164,7 +164,7 @@ class InversionLoop(pl.LightningModule, ABC):
                 {name: ends[name][r].detach() for name in self.search.searched},
                 {name: ends[name][r].detach() for name in self.search.held},
             )
-            for r in range(len(self.course.restarts))
+            for r in range(len(self.course.searches))
         ]
 
     # Checkpoints: tensors, numbers and strings alone, so that they load with weights_only.

@@ -30,7 +30,7 @@ class GeneratorSearch(Attack):
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
         if ended is None:
-            state = self.prior.initial_state(self._classes(), lane.draw("start"))
+            state = self.prior.initial_state(self._classes(lane), lane.draw("start"))
         else:
             tensors = {**ended.held, **ended.searched}
             state = self.prior.advance(State(stage - 1, tensors, tuple(ended.searched)))
@@ -47,10 +47,10 @@ class GeneratorSearch(Attack):
         tensors = {n: as_batch(tensor) for n, tensor in {**search.held, **search.searched}.items()}
         return State(self.progress.stage, tensors, tuple(search.searched))
 
-    def _classes(self) -> Tensor:
-        """The prior's class of each label, by name."""
+    def _classes(self, lane: Lane) -> Tensor:
+        """The prior's class of each label of a lane, by name."""
         known = {name: index for index, name in enumerate(self.prior.class_names)}
-        names = [self.observation.class_names[label] for label in self.labels.tolist()]
+        names = [self.observation.class_names[label] for label in self.labels[lane.target].tolist()]
         return torch.tensor([known.get(name, UNKNOWN_CLASS) for name in names], device=self.device)
 
 

@@ -85,7 +85,8 @@ class BestIterate:
     The comparison stays on the device: a `where`, not a branch.
 
     Args:
-        floor: scalar; see `gifd_bench.benchmark.inversion.stopping`.
+        floor: scalar, or of each target, (targets,), for equally many restarts one after another; see
+            `gifd_bench.benchmark.inversion.stopping`.
     """
 
     def __init__(self, floor: float | Tensor = -math.inf) -> None:
@@ -98,7 +99,10 @@ class BestIterate:
             self.kept = offered.detached()
             return
         kept = self.kept
-        better = is_better(offered.criterion.detach(), kept.criterion, self.floor)
+        floor = self.floor
+        if isinstance(floor, Tensor) and floor.ndim:
+            floor = floor.repeat_interleave(len(kept.criterion) // len(floor))
+        better = is_better(offered.criterion.detach(), kept.criterion, floor)
         self.kept = Offer(
             _where(better, offered.criterion, kept.criterion),
             _where(better, offered.matching_loss, kept.matching_loss),

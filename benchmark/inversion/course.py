@@ -39,21 +39,22 @@ class Progress:
 
 
 class Course:
-    """Restarts run side by side, some at once and the others after them; each is its stages in turn.
+    """Restarts run side by side, some at once and the others after them; each is its stages in turn. Where
+    several targets are attacked at once, those of each target do.
 
     Attributes:
         stages: of a restart, in order.
         progress: where it stands.
-        restarts: those that run now.
         best: iterates of the stage.
-        anytime: what the answer would have been earlier.
-        latest_loss: the lowest matching loss of the latest iterate; a tensor on the device.
+        anytime: of each target what the answer would have been earlier.
+        latest_losses: of each target the lowest matching loss of the latest iterate, (targets,); on the
+            device.
 
     Args:
         stages: see above.
-        restarts: how many there are.
-        at_once: how many run at once.
-        seed: of all randomness.
+        restarts: how many there are of each target.
+        at_once: how many of them run at once.
+        seeds: of all randomness, one a target.
         halvings: when which of so many restarts that run at once are dropped; by default none are.
     """
 
@@ -62,18 +63,19 @@ class Course:
         stages: Sequence[Stage],
         restarts: int,
         at_once: int,
-        seed: int,
+        seeds: Sequence[int],
         halvings: Callable[[int, int], Halvings] = Halvings.none,
     ) -> None:
         self.stages = stages
         self.progress = Progress()
         self.best = BestIterate()
-        self.anytime = Anytime()
-        self.latest_loss = torch.tensor(torch.nan, device="cpu")
-        self._restarts, self._at_once, self._seed = restarts, at_once, seed
+        self.anytime = [Anytime() for _ in seeds]
+        self.latest_losses = torch.full((len(seeds),), torch.nan, device="cpu")
+        self._restarts, self._at_once, self._seeds = restarts, at_once, seeds
         self._of_each = sum(stage.iterations for stage in stages)
-        self._curves = torch.full((restarts, self._of_each), torch.nan, device="cpu")
-        self._found: list[list[Candidate]] = [[] for _ in range(restarts)]
+        # One row a restart, target by target.
+        self._curves = torch.full((len(seeds) * restarts, self._of_each), torch.nan, device="cpu")
+        self._found: list[list[Candidate]] = [[] for _ in range(len(seeds) * restarts)]
         self._halvings = halvings
         self._rows: Tensor
         self._begin_restarts()
@@ -99,15 +101,21 @@ class Course:
         return self.progress.stage == len(self.stages) - 1
 
     @property
+    def searches(self) -> list[tuple[int, int]]:
+        """Target and restart of all that run now, target by target and equally many of each."""
+        return [divmod(row, self._restarts) for row in self._running]
+
+    @property
     def most_lanes(self) -> int:
         """How many lanes there are at once, at most."""
-        return min(self._at_once, self._restarts) * max(stage.members for stage in self.stages)
+        members = max(stage.members for stage in self.stages)
+        return len(self._seeds) * min(self._at_once, self._restarts) * members
 
     def lanes(self) -> list[Lane]:
-        """Those of the stage, restart by restart."""
+        """Those of the stage, search by search."""
         return [
-            Lane(restart, member, draws)
-            for restart, draws in zip(self.restarts, self._draws, strict=True)
+            Lane(restart, member, draws, target)
+            for (target, restart), draws in zip(self.searches, self._draws, strict=True)
             for member in range(self.stage.members)
         ]
 
@@ -117,21 +125,23 @@ class Course:
 
     def offer(self, offered: Offer) -> None:
         """Make the iterates of all lanes candidates, of each restart the best member's."""
-        self.best.offer(Offer.of_best_members(offered, len(self.restarts)))
+        self.best.offer(Offer.of_best_members(offered, len(self._running)))
         spent = self.progress.gradient_evaluations
-        if self.anytime.is_due(spent):
-            now = dict(zip(self.restarts, self.best.candidates(*self._now()), strict=True))
-            found = [[*its, now[r]] if r in now else its for r, its in enumerate(self._found)]
-            self.anytime.take(spent, [its for its in found if its], self.best.floor)
+        if self.anytime[0].is_due(spent):
+            now = dict(zip(self._running, self.best.candidates(*self._now()), strict=True))
+            found = [[*its, now[row]] if row in now else its for row, its in enumerate(self._found)]
+            for target, anytime in enumerate(self.anytime):
+                begun = [its for its in found[self._rows_of(target)] if its]
+                anytime.take(spent, begun, self._floor(target))
 
     def note(self, matching: Tensor) -> None:
         """Put the matching losses of the iteration's lanes down: of each restart the lowest."""
         loss = matching.detach()
         known = torch.where(torch.isnan(loss), torch.inf, loss)
-        lowest = known.view(len(self.restarts), -1).amin(dim=1)
+        lowest = known.view(len(self._seeds), len(self._running) // len(self._seeds), -1).amin(dim=2)
         column = self.progress.iteration % self._of_each
-        self._curves[self._rows, column] = lowest
-        self.latest_loss = lowest.amin()
+        self._curves[self._rows, column] = lowest.flatten()
+        self.latest_losses = lowest.amin(dim=1)
 
     def step(self) -> None:
         """An iteration is done."""
@@ -139,28 +149,36 @@ class Course:
         self.progress.iteration += 1
 
     def drop_worst(self) -> list[int] | None:
-        """Where it is time to, drop the restarts whose best iterates so far are worst; of those that ran,
-        the places of those that go on. None where all do, as in most iterations."""
+        """Where it is time to, drop the restarts of each target whose best iterates so far are worst; of
+        those that ran, the places of those that go on. None where all do, as in most iterations."""
         step = self.progress.iteration % self._of_each
-        left = self._due.left.get(step)
-        if left is None or left >= len(self.restarts):
+        left, running = self._due.left.get(step), len(self._running) // len(self._seeds)
+        if left is None or left >= running:
             return None
         kept = [] if self.best.kept is None else self.best.candidates(*self._now())
-        found = [[*self._found[r], *kept[place : place + 1]] for place, r in enumerate(self.restarts)]
-        bests = [first_best(candidates, self.best.floor).criterion for candidates in found]
-        places = best_of(torch.stack(bests).tolist(), left)
-        for place, restart in enumerate(self.restarts):
+        found = [[*self._found[row], *kept[place : place + 1]] for place, row in enumerate(self._running)]
+        bests = [
+            first_best(candidates, self._floor(place // running)).criterion
+            for place, candidates in enumerate(found)
+        ]
+        criteria = torch.stack(bests).tolist()
+        places = [
+            first + place
+            for first in range(0, len(criteria), running)
+            for place in best_of(criteria[first : first + running], left)
+        ]
+        for place, row in enumerate(self._running):
             if place not in places:
-                self._found[restart] = found[place]
-        self._go_on([self.restarts[place] for place in places], [self._draws[place] for place in places])
+                self._found[row] = found[place]
+        self._go_on([self._running[place] for place in places], [self._draws[place] for place in places])
         self.best.keep(torch.tensor(places, device=self._rows.device))
         return places
 
     def end_stage(self) -> None:
         """Close the stage, and the restarts after their last one."""
         found = self.best.candidates(*self._now())
-        for restart, candidate in zip(self.restarts, found, strict=True):
-            self._found[restart].append(candidate)
+        for row, candidate in zip(self._running, found, strict=True):
+            self._found[row].append(candidate)
         self.best = BestIterate(self.best.floor)
         last = self.is_last_stage
         self.progress.step = 0
@@ -169,17 +187,18 @@ class Course:
             self.progress.restart += self._at_once
             self._begin_restarts()
 
-    def chosen(self) -> tuple[StageResult, tuple[StageResult, ...]]:
-        """The answer, and the stages of the restart that it is from.
+    def chosen(self, target: int = 0) -> tuple[StageResult, tuple[StageResult, ...]]:
+        """The answer for a target, and the stages of the restart that it is from.
 
         Raises:
             BenchmarkError: no iterate had a finite matching loss.
         """
         # Restarts that were to follow have found nothing where the inversion was stopped early.
-        begun = [stages for stages in self._found if stages]
+        begun = [stages for stages in self._found[self._rows_of(target)] if stages]
         if not begun:
             raise BenchmarkError("the inversion was stopped before its first iteration")
-        bests = [first_best(stages, self.best.floor) for stages in begun]
+        floor = self._floor(target)
+        bests = [first_best(stages, floor) for stages in begun]
         criteria = torch.stack([best.criterion for best in bests])
         finite = torch.isfinite(criteria)
         if not bool(finite.any()):
@@ -187,17 +206,23 @@ class Course:
         chosen = int(torch.where(finite, criteria, torch.inf).argmin())
         return _result(bests[chosen]), tuple(_result(candidate) for candidate in begun[chosen])
 
-    def snapshots(self) -> tuple[Snapshot, ...]:
-        """What the answer would have been earlier, on the CPU; none whose matching loss was not finite."""
+    def snapshots(self, target: int = 0) -> tuple[Snapshot, ...]:
+        """What the answer for a target would have been earlier, on the CPU; none whose matching loss was
+        not finite. Of the time, each of several targets has its share."""
         taken = [
-            replace(snapshot, matching_loss=snapshot.matching_loss.cpu(), images=snapshot.images.cpu())
-            for snapshot in self.anytime.taken
+            replace(
+                snapshot,
+                seconds=snapshot.seconds / len(self._seeds),
+                matching_loss=snapshot.matching_loss.cpu(),
+                images=snapshot.images.cpu(),
+            )
+            for snapshot in self.anytime[target].taken
         ]
         return tuple(snapshot for snapshot in taken if bool(torch.isfinite(snapshot.matching_loss)))
 
-    def curve(self) -> Tensor:
-        """The matching loss of each iterate, restart after restart."""
-        return self._curves.flatten().cpu()
+    def curve(self, target: int = 0) -> Tensor:
+        """The matching loss of each iterate for a target, restart after restart."""
+        return self._curves.view(len(self._seeds), -1)[target].cpu()
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -206,8 +231,8 @@ class Course:
             "best": None if self.best.kept is None else asdict(self.best.kept),
             "found": [[asdict(candidate) for candidate in stages] for stages in self._found],
             "curves": self._curves,
-            "anytime": self.anytime.state(),
-            "restarts": self.restarts,
+            "anytime": [anytime.state() for anytime in self.anytime],
+            "running": self._running,
             "draws": [draws.state() for draws in self._draws],
         }
 
@@ -217,26 +242,35 @@ class Course:
         self.best.kept = None if state["best"] is None else Offer(**state["best"])
         self._found = [[Candidate(**candidate) for candidate in stages] for stages in state["found"]]
         self._curves = state["curves"].to(self._curves.device)
-        self.anytime.load_state(state["anytime"])
+        for anytime, saved in zip(self.anytime, state["anytime"], strict=True):
+            anytime.load_state(saved)
         self._begin_restarts()
-        running = state["restarts"]
-        self._go_on(running, [Draws(self._seed, restart) for restart in running])
+        self._go_on(state["running"])
         for draws, saved in zip(self._draws, state["draws"], strict=True):
             draws.load_state(saved)
+
+    def _rows_of(self, target: int) -> slice:
+        return slice(target * self._restarts, (target + 1) * self._restarts)
+
+    def _floor(self, target: int) -> float | Tensor:
+        floor = self.best.floor
+        return floor[target] if isinstance(floor, Tensor) and floor.ndim else floor
 
     def _now(self) -> tuple[str, int]:
         return self.stage.name, self.progress.gradient_evaluations
 
     def _begin_restarts(self) -> None:
-        """The next that run at once, all of them."""
+        """The next that run at once, all of them, of each target."""
         first = self.progress.restart
-        restarts = list(range(first, min(first + self._at_once, self._restarts)))
+        restarts = range(first, min(first + self._at_once, self._restarts))
         self._due = self._halvings(len(restarts), self._of_each)
-        self._go_on(restarts, [Draws(self._seed, restart) for restart in restarts])
+        self._go_on([t * self._restarts + restart for t in range(len(self._seeds)) for restart in restarts])
 
-    def _go_on(self, restarts: list[int], draws: list[Draws]) -> None:
-        self.restarts, self._draws = restarts, draws
-        self._rows = torch.tensor(restarts, dtype=torch.int64, device=self._curves.device)
+    def _go_on(self, running: list[int], draws: list[Draws] | None = None) -> None:
+        """With these rows, target by target; with draws from the start where none are given."""
+        self._running = running
+        self._draws = draws or [Draws(self._seeds[target], restart) for target, restart in self.searches]
+        self._rows = torch.tensor(running, dtype=torch.int64, device=self._curves.device)
 
 
 def _result(candidate: Candidate) -> StageResult:

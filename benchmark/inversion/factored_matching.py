@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from gifd_bench.benchmark.inversion.choices import Path
@@ -40,40 +41,48 @@ class FactoredMatching:
         path: see `GradientProducts`.
 
     Args:
-        client: as `serves` asks for.
-        loss: prepared for the client's observed update.
+        clients: as `serves` asks for, one a target, with one victim.
+        loss: prepared for the first client's observed update.
         shape: of an image: channels, height and width.
         lanes: how many there will be at once.
     """
 
     def __init__(
-        self, client: SimulatedClient, loss: MatchingLoss, shape: tuple[int, int, int], lanes: int
+        self,
+        clients: Sequence[SimulatedClient],
+        loss: MatchingLoss,
+        shape: tuple[int, int, int],
+        lanes: int,
     ) -> None:
-        self._client = client
+        self._client = client = clients[0]
         self._weights = loss.tensor_weights
         self._loss = _LOSSES[type(loss)]
-        mask, self._bounds = _mask_and_bounds(client.imitation)
-        columns = {n: m for n, m in zip(client.names, mask, strict=True) if m is not None} if mask else {}
+        self._bounds = [
+            _together(bounds) for bounds in zip(*(_bounds(each.imitation) for each in clients), strict=True)
+        ]
+        columns = [_columns(each) for each in clients]
         self._products = GradientProducts(
             client.victim,
-            [dict(zip(client.names, client.observed, strict=True))],
+            [dict(zip(each.names, each.observed, strict=True)) for each in clients],
             (client.observation.batch_size, *shape),
             lanes,
-            [columns] if columns else (),
+            columns if columns[0] else (),
         )
         self.victim: nn.Module = self._products.victim
         self.path: Path = self._products.path
 
     @staticmethod
-    def serves(client: SimulatedClient, loss: MatchingLoss) -> bool:
+    def serves(clients: Sequence[SimulatedClient], loss: MatchingLoss) -> bool:
         """Whether the loss needs no more than inner products and norms of one gradient a candidate,
-        whatever of the client is imitated."""
+        whatever of the clients is imitated."""
+        client = clients[0]
         return (
             type(loss) in _LOSSES
             and client.one_gradient
             and client.settings.loss.is_plain
             and not any(layer.training for _, layer in batch_norm_layers(client.victim))
-            and _is_known(client.imitation)
+            and all(_is_known(each.imitation) for each in clients)
+            and all(_columns(each).keys() == _columns(client).keys() for each in clients)
         )
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -107,9 +116,21 @@ def _is_known(imitation: Imitation) -> bool:
     return columns and all(type(part) is Clipped for part in others)
 
 
-def _mask_and_bounds(
-    imitation: Imitation,
-) -> tuple[tuple[Tensor | None, ...] | None, list[float | Tensor]]:
-    parts = _parts(imitation)
-    masks = [part.masks for part in parts if isinstance(part, Masked)]
-    return masks[0] if masks else None, [part.bound for part in parts if isinstance(part, Clipped)]
+def _columns(client: SimulatedClient) -> dict[str, Tensor]:
+    """The columns that the client is known to have zeroed are False, by the name of their matrix."""
+    for part in _parts(client.imitation):
+        if isinstance(part, Masked):
+            named = zip(client.names, part.masks, strict=True)
+            return {name: mask for name, mask in named if mask is not None}
+    return {}
+
+
+def _bounds(imitation: Imitation) -> list[float | Tensor]:
+    """Those that updates are clipped to, in turn."""
+    return [part.bound for part in _parts(imitation) if isinstance(part, Clipped)]
+
+
+def _together(bounds: Sequence[float | Tensor]) -> float | Tensor:
+    """The bounds of all targets, (targets,); one number where they are alike, or there is one."""
+    tensors = [bound for bound in bounds if isinstance(bound, Tensor)]
+    return torch.stack(tensors) if len(tensors) > 1 else bounds[0]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -13,19 +16,20 @@ from gifd_bench.benchmark.inversion.stopping import STOP_RULES, Judgement
 
 
 class Judge:
-    """Judges candidates, many at once: lanes, which have nothing to do with each other.
+    """Judges candidates, many at once: lanes, which have nothing to do with each other, and equally many of
+    each target.
 
     Where the loss needs only inner products and norms of gradients, it has them without the gradients of
     most weights (see `factored_matching`); elsewhere each lane's update is computed in turn. Which of the
     two is decided by kinds and sizes alone, so that it is the same each time.
 
     Attributes:
-        floor: see `StopRule`.
+        floor: see `StopRule`; of several targets, (targets,), where they differ.
         path: `factored`, `general`, or `mixed` where it differs from parameter to parameter.
         victim: sees each forward pass of candidates, one of all lanes or one a lane.
 
     Args:
-        client: computes updates.
+        clients: compute updates, one a target, with one victim.
         loss: the matching loss, which no other judge shares.
         stop: what the answer is chosen by.
         lanes: how many there will be at once.
@@ -34,20 +38,31 @@ class Judge:
     """
 
     def __init__(
-        self, client: SimulatedClient, loss: MatchingLoss, stop: Stop, lanes: int, to_the_last_digit: bool
+        self,
+        clients: Sequence[SimulatedClient],
+        loss: MatchingLoss,
+        stop: Stop,
+        lanes: int,
+        to_the_last_digit: bool,
     ) -> None:
-        self._client = client
-        self._rule = STOP_RULES[stop](loss, client.observed, client.imitation.noise_std)
-        self.floor = self._rule.floor
+        self._clients = clients
+        # A loss is prepared for one observed update.
+        losses = [loss, *(copy.deepcopy(loss) for _ in clients[1:])]
+        self._rules = [
+            STOP_RULES[stop](its_loss, client.observed, client.imitation.noise_std)
+            for its_loss, client in zip(losses, clients, strict=True)
+        ]
+        self.floor = _together([rule.floor for rule in self._rules])
         self.path: Path = "general"
+        client = clients[0]
         self.victim: nn.Module = client.victim
         self._factored: FactoredMatching | None = None
         if (
-            self._rule.sees_whole_updates
+            self._rules[0].sees_whole_updates
             and not to_the_last_digit
-            and FactoredMatching.serves(client, loss)
+            and FactoredMatching.serves(clients, loss)
         ):
-            factored = FactoredMatching(client, loss, client.observation.model.image_shape, lanes)
+            factored = FactoredMatching(clients, loss, client.observation.model.image_shape, lanes)
             if factored.path != "general":
                 self._factored, self.path, self.victim = factored, factored.path, factored.victim
 
@@ -55,15 +70,25 @@ class Judge:
         """Judge the candidates of L lanes.
 
         Args:
-            images: (L, B, 3, H, W) in [0, 1].
+            images: (L, B, 3, H, W) in [0, 1], target by target.
             targets: (L, B) int64, or (L, B, classes) probabilities.
         """
         if self._factored is not None:
             matching = self._factored(images, targets)
             return Judgement(matching, matching.detach(), matching.detach())
-        each = [self._rule.judge(self._client.update(*lane)) for lane in zip(images, targets, strict=True)]
+        of_each = len(images) // len(self._clients)
+        each = [
+            self._rules[i // of_each].judge(self._clients[i // of_each].update(*lane))
+            for i, lane in enumerate(zip(images, targets, strict=True))
+        ]
         return Judgement(
             torch.stack([judgement.objective for judgement in each]),
             torch.stack([judgement.criterion for judgement in each]),
             torch.stack([judgement.matching_loss for judgement in each]),
         )
+
+
+def _together(floors: Sequence[float | Tensor]) -> float | Tensor:
+    """The floors of all targets, (targets,); one number where they are alike, or there is one."""
+    tensors = [floor for floor in floors if isinstance(floor, Tensor)]
+    return torch.stack(tensors) if len(tensors) > 1 else floors[0]

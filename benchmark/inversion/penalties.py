@@ -85,7 +85,7 @@ class BatchNormStatistics(Penalty):
     Args:
         weight: see `Penalty`.
         first_layer: factor of the first BatchNorm layer.
-        expected: by layer.
+        expected: by layer; (C,), or one row a target, (targets, C).
         client: computes the candidates' updates.
         victim: what candidates are passed through to be judged.
     """
@@ -120,10 +120,19 @@ class BatchNormStatistics(Penalty):
         found = {name: lane_moments(entered, lanes) for name, entered in self._entered.items()}
         for entered in self._entered.values():
             entered.clear()
-        return moment_distance(found, self._expected, self._first_layer)
+        expected = {name: _of_lanes(moments, lanes) for name, moments in self._expected.items()}
+        return moment_distance(found, expected, self._first_layer)
 
     def _see(self, name: str, _: nn.Module, entered: tuple[Tensor, ...]) -> None:
         self._entered[name].append(entered[0])
+
+
+def _of_lanes(moments: Moments, lanes: int) -> Moments:
+    """Of each lane what is expected of its target."""
+    if moments.mean.ndim == 1:
+        return moments
+    each = lanes // len(moments.mean)
+    return Moments(moments.mean.repeat_interleave(each, dim=0), moments.var.repeat_interleave(each, dim=0))
 
 
 class GroupConsistency(Penalty):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.draws import Draws
 
 
@@ -28,7 +29,15 @@ class Search:
 
     @classmethod
     def side_by_side(cls, lanes: Sequence[Search]) -> Search:
-        """Searches of one lane each as one of them all, whose searched tensors are leaves of their own."""
+        """Searches of one lane each as one of them all, whose searched tensors are leaves of their own.
+
+        Raises:
+            BenchmarkError: they do not search the same tensors.
+        """
+        for lane in lanes[1:]:
+            others = lane.searched.keys() ^ lanes[0].searched.keys()
+            if others:
+                raise BenchmarkError(f"lanes do not search the same: {', '.join(sorted(others))}")
         searched, held, began = (
             {name: torch.stack([part[name].detach() for part in parts]) for name in parts[0]}
             for parts in (
@@ -71,16 +80,18 @@ class Lane:
         restart: counted from 0.
         member: of several searches in a restart.
         draws: of the restart.
+        target: whose images it is to find, counted from 0; there are several in a pack.
     """
 
     restart: int
     member: int
     draws: Draws
+    target: int = 0
 
     def draw(self, purpose: str) -> torch.Generator:
         """The generator of what is drawn for a purpose, such as `start` or `langevin`, in this lane.
 
-        It depends on the attack's seed, the restart, the member and the purpose alone, and goes on where it
+        It depends on the target's seed, the restart, the member and the purpose alone, and goes on where it
         was left. Attacks that draw for the same purpose share their numbers: `start` is where the search
         begins.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from gifd_bench.benchmark.inversion.dropout_masks import use_masks_that_show
@@ -29,6 +29,7 @@ class SimulatedClient:
     Args:
         observation: all that the attacker sees.
         device: where to compute.
+        victim: of another client of the same victim, to be shared; None for a copy of its own.
 
     Attributes:
         names: of the parameters that were sent, in the model's order.
@@ -36,9 +37,11 @@ class SimulatedClient:
         imitation: of the known defenses; `imitation.noise_std` is what they leave to be expected.
     """
 
-    def __init__(self, observation: Observation, device: torch.device) -> None:
+    def __init__(
+        self, observation: Observation, device: torch.device, victim: nn.Module | None = None
+    ) -> None:
         self.observation = observation
-        self.victim = copy.deepcopy(observation.victim()).to(device)
+        self.victim = copy.deepcopy(observation.victim()).to(device) if victim is None else victim
         self.settings = observation.client or ClientSettings()
         set_batch_norm_training(self.victim, self.settings.batch_norm == "train")
         for _, layer in batch_norm_layers(self.victim):

@@ -58,7 +58,7 @@ class Curves(Callback):
 
     def _numbers(self, attack: Attack) -> dict[str, float]:
         progress = attack.progress
-        loss, now = float(attack.course.latest_loss), time.perf_counter()
+        loss, now = float(attack.course.latest_losses[0]), time.perf_counter()
         numbers = {
             "matching_loss": loss,
             "gradient_evaluations": float(progress.gradient_evaluations),

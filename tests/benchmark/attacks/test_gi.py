@@ -104,7 +104,7 @@ def test_gi_takes_the_first_step_of_adam_on_the_whole_objective() -> None:
     objective = torch.zeros(())
     for x in members:
         apart = torch.stack([(x[b] - mean[b]).square().sum().sqrt() for b in range(2)]).mean() / 16**2
-        objective = objective + 0.5 * slow_distance(observation, x, attack.labels)
+        objective = objective + 0.5 * slow_distance(observation, x, attack.labels[0])
         objective = objective + slow_fidelity(x, 0.3, 0.7) + 5 * apart
         objective = objective + 0.2 * slow_batch_norm(observation, x, expected, 10)
     (gradient,) = torch.autograd.grad(objective, members)

@@ -33,7 +33,7 @@ def observed(defense: Defense, known: Any, **settings: Any) -> Observation:
 
 def judge_of(observation: Observation, loss: Matching, lanes: int, stop: Stop = "matching_loss") -> Judge:
     client = SimulatedClient(observation, torch.device("cpu"))
-    return Judge(client, matching_loss(loss), stop, lanes, to_the_last_digit=False)
+    return Judge([client], matching_loss(loss), stop, lanes, to_the_last_digit=False)
 
 
 @pytest.mark.parametrize(
