@@ -10,14 +10,18 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.common.errors import one_line
 from gifd_bench.common.files import written_whole
 from gifd_bench.common.threads import operation_threads
 from gifd_bench.priors.base import Prior
@@ -38,10 +42,11 @@ class Checkpoint(Callback):
         path: of the file, which is replaced whole.
         seconds: between checkpoints.
         stop: asked after every iteration; true ends the inversion.
+        of: what the inversion is called; a checkpoint of another one is not gone on from.
     """
 
-    def __init__(self, path: Path, seconds: float, stop: Callable[[], bool]) -> None:
-        self.path, self.seconds, self.stop = path, seconds, stop
+    def __init__(self, path: Path, seconds: float, stop: Callable[[], bool], of: str = "") -> None:
+        self.path, self.seconds, self.stop, self.of = path, seconds, stop, of
         self._spent_before = 0.0
         self._began = self._saved = time.monotonic()
 
@@ -58,10 +63,34 @@ class Checkpoint(Callback):
         if stopping:
             raise InversionInterrupted
 
-    def state_dict(self) -> dict[str, float]:
-        return {"spent": self.spent()}
+    def drop_if_doubtful(self) -> str | None:
+        """Remove a checkpoint that nothing can go on from.
 
-    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        Returns:
+            Why it was removed; `None` where it is sound, or there is none.
+        """
+        doubt = self._doubt() if self.path.exists() else None
+        if doubt is not None:
+            self.path.unlink()
+        return doubt
+
+    def _doubt(self) -> str | None:
+        try:
+            with ZipFile(self.path) as file:
+                # torch writes a checksum of every part, and does not look at it.
+                damaged = file.testzip()
+            if damaged is not None:
+                return f"its checkpoint is damaged ({damaged})"
+            content = torch.load(self.path, map_location="cpu", weights_only=True)
+            of = content["callbacks"][self.state_key].get("of", self.of)
+        except Exception as error:  # Whatever it is that lies there.
+            return f"its checkpoint is damaged ({one_line(error)[:200] or type(error).__name__})"
+        return None if of == self.of else "its checkpoint is of another inversion"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"spent": self.spent(), "of": self.of}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._spent_before = state_dict["spent"]
 
 

@@ -48,6 +48,10 @@ class Limits:
     ends_process: bool = False
 
 
+# What a cluster tells a job with that is to end soon.
+NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
+
+
 class StopRequest:
     """Turns the first Ctrl-C or TERM into a request, asked for between iterations; a second one
     interrupts at once."""
@@ -60,6 +64,8 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         self._before = {s: signal.signal(s, self._handle) for s in (signal.SIGINT, signal.SIGTERM)}
+        # Held back by whoever started this process, until there is somebody to stop.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, NOTICES)
         return self
 
     def __exit__(self, *args: object) -> None:
@@ -162,7 +168,8 @@ class Runner:
 
     def _run_cell(self, matrix: str, cell: Cell, folder: CellFolder) -> None:
         folder.begin(cell)
-        checkpoint = Checkpoint(folder.checkpoint, self.limits.checkpoint_seconds, self.stop)
+        seconds = self.limits.checkpoint_seconds
+        checkpoint = Checkpoint(folder.checkpoint, seconds, self.stop, of=cell.id)
         try:
             reason = unmet(cell)
             if reason is None:
@@ -185,7 +192,10 @@ class Runner:
         self.display.end(cell.title, status)
 
     def _attack(self, matrix: str, cell: Cell, folder: CellFolder, checkpoint: Checkpoint) -> None:
-        folder.note("goes on" if folder.checkpoint.exists() else "begins")
+        doubt = checkpoint.drop_if_doubtful()
+        folder.note(
+            f"starts again: {doubt}" if doubt else "goes on" if folder.checkpoint.exists() else "begins"
+        )
         self.tracker.begin(matrix, cell, folder)
 
         def hung(reason: str) -> None:

@@ -16,6 +16,8 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.resolve import Resolver
 from gifd_bench.benchmark.results.audit_folder import AuditFolder
 from gifd_bench.benchmark.runner import Limits
+from gifd_bench.common.hashing import canonical, short_hash
+from gifd_bench.common.terminal import say
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.observation import Observation
 
@@ -81,17 +83,20 @@ class Auditor:
         unmet = attack.options.unmet(observation.threat_model, observation.is_difference)
         if unmet is not None:
             raise BenchmarkError(f"{self.attack.label}: {unmet}")
-        folder.open_for(
-            {
-                "observation": identity,
-                "attack": self.attack.config(),
-                "prior": self.prior.config() if self.prior else None,
-                "seed": seed,
-            }
-        )
+        config = {
+            "observation": identity,
+            "attack": self.attack.config(),
+            "prior": self.prior.config() if self.prior else None,
+            "seed": seed,
+        }
+        folder.open_for(config)
         if folder.result.is_file():
             return
-        checkpoint = Checkpoint(folder.checkpoint, Limits().checkpoint_seconds, stop)
+        seconds = Limits().checkpoint_seconds
+        checkpoint = Checkpoint(folder.checkpoint, seconds, stop, of=short_hash(canonical(config)))
+        doubt = checkpoint.drop_if_doubtful()
+        if doubt is not None:
+            say(f"gifd-bench: {folder.path}: starts again: {doubt}")
         listener = Listener(display, self.attack.label)
         answer = invert(
             attack, observation, prior, seed, checkpoint=checkpoint, callbacks=[listener, *callbacks]

@@ -122,7 +122,8 @@ class LocalLauncher:
                     return True
                 if time.monotonic() >= pause_until:
                     while left and len(workers) < min(self.jobs, left):
-                        workers.append(Worker(self.settings.command(run.path), run.threads))
+                        command = [*self.settings.command(run.path), f"--parent={os.getpid()}"]
+                        workers.append(Worker(command, run.threads))
                         ended_at_last_start = ended_before
                 # Looking takes no more than a hundredth of the time.
                 _sleep(reader.pause(POLL), workers, stop)

@@ -17,9 +17,11 @@ import submitit
 from submitit.core.utils import FailedJobError
 
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.launch.batch_script import BEGUN, preparation, python_command
 from gifd_bench.benchmark.launch.worker import WorkerSettings, work
 from gifd_bench.benchmark.results.record import CellRecord
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.benchmark.runner import NOTICES
 from gifd_bench.common.errors import ExitStatus, one_line
 
 # Wall time that a job is given cells for, where nobody says how many.
@@ -81,8 +83,10 @@ class SlurmJob:
             told.append(number)
             os.kill(os.getpid(), signal.SIGTERM)
 
-        for number in (signal.SIGUSR1, signal.SIGUSR2):
+        # They are held back until the worker can stop; see `batch_script`.
+        for number in NOTICES:
             signal.signal(number, stop)
+        Path(os.environ[BEGUN]).touch()
         status = work(self.folder, self.settings)
         if status == ExitStatus.INTERRUPTED and told:
             requeue(os.environ["SLURM_JOB_ID"])
@@ -127,9 +131,10 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
         "slurm_array_parallelism": slurm.parallel,
         "slurm_signal_delay_s": slurm.notice,
         "slurm_additional_parameters": {"requeue": True},
+        "slurm_setup": preparation(logs),
     }
     try:
-        executor = submitit.AutoExecutor(folder=logs, cluster="slurm")
+        executor = submitit.AutoExecutor(folder=logs, cluster="slurm", slurm_python=python_command())
         executor.update_parameters(**{name: v for name, v in parameters.items() if v is not None})
         most = largest_array()
         parts = [array[first : first + most] for first in range(0, len(array), most)]

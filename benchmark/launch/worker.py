@@ -24,6 +24,8 @@ from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.runner import Limits, Runner, StopRequest
 from gifd_bench.benchmark.tracking.registry import TRACKERS
 from gifd_bench.common.errors import ExitStatus, UserError
+from gifd_bench.common.parent import end_with_parent
+from gifd_bench.common.terminal import say
 
 
 @dataclass(frozen=True)
@@ -98,13 +100,16 @@ def main() -> int:
     """Entry point of the process."""
     parser = ArgumentParser(prog="gifd-bench worker", allow_abbrev=False)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--parent", type=int, help="process to end with")
     parser.add_class_arguments(WorkerSettings)
     options = vars(parser.parse_args())
-    folder = options.pop("folder")
+    folder, parent = options.pop("folder"), options.pop("parent")
+    if parent is not None:
+        end_with_parent(parent)
     try:
         return work(folder, WorkerSettings(**options))
     except UserError as error:
-        sys.stderr.write(f"gifd-bench: {error}\n")
+        say(f"gifd-bench: {error}")
         return ExitStatus.USER_ERROR
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +114,77 @@ def test_status_needs_nobody_who_submitted(slurm: None, tmp_path: Path) -> None:
     wait_until(done, 90)
     assert statuses[0].counts["queued"] + statuses[0].counts["running"] > 0
     assert all(status.cells == 2 for status in statuses)
+
+
+def ended_once(folder: RunFolder) -> None:
+    """Every cell is done, and was done once."""
+    assert {cell.status() for _, cell in folder.cells()} == {"done"}
+    for _, cell in folder.cells():
+        lines = cell.log.read_text().splitlines()
+        assert sum(line.endswith(" done") for line in lines) == 1, lines
+
+
+def states_of_tasks(array: str) -> dict[str, str]:
+    """The state of each job of an array that Slurm still knows, by its own id."""
+    shown = subprocess.run(
+        ["scontrol", "show", "job", "-o", array], capture_output=True, text=True
+    ).stdout.splitlines()
+    fields = [dict(part.split("=", 1) for part in line.split() if "=" in part) for line in shown]
+    return {job["JobId"]: job["JobState"] for job in fields if "ArrayTaskId" in job}
+
+
+def process_of(job: str) -> int | None:
+    """The Python of a job that has not come to its cells yet."""
+    for line in run("ps", "-eo", "pid,args").splitlines():
+        pid, _, command = line.strip().partition(" ")
+        if "submitit.core._submit" in command and "python" in command.split()[0]:
+            environment = Path(f"/proc/{pid}/environ")
+            try:
+                if f"SLURM_JOB_ID={job}\0" in environment.read_text():
+                    return int(pid)
+            except OSError:
+                continue
+    return None
+
+
+def test_a_job_that_is_killed_before_it_has_begun_is_queued_again(slurm: None, tmp_path: Path) -> None:
+    matrix = tiny_matrix(tmp_path, attacks={"ig": {"iterations": 5}}, defenses={"none": None})
+    folder = RunFolder(tmp_path / "out")
+    folder.open_for(matrix)
+    (job,) = submit(folder, SlurmSettings(), SETTINGS)
+    array = job.split("_")[0]
+    wait_until(lambda: "RUNNING" in states(array), 60)
+    (own,) = run("squeue", "-h", "-j", array, "-r", "-o", "%A").split()
+    wait_until(lambda: process_of(own) is not None, 30)
+    os.kill(process_of(own) or 0, signal.SIGKILL)
+    wait_until(lambda: StatusReader(folder).read().ended == 1, 180)
+    assert "Restarts=1" in run("scontrol", "show", "job", "-o", own)
+    ended_once(folder)
+
+
+@pytest.mark.slow
+def test_twenty_jobs_signalled_in_their_first_seconds(slurm: None, tmp_path: Path) -> None:
+    matrix = tiny_matrix(tmp_path, attacks={"ig": {"iterations": 3000}}, targets=list(range(10)))
+    folder = RunFolder(tmp_path / "out")
+    folder.open_for(matrix)
+    array = submit(folder, SlurmSettings(parallel=4, chunk=1), SETTINGS)[0].split("_")[0]
+    dice = random.Random(0)
+    due: dict[str, float] = {}
+    signalled: list[str] = []
+    end = time.monotonic() + 1500
+    while StatusReader(folder).read().ended < 20 and time.monotonic() < end:
+        for job, state in states_of_tasks(array).items():
+            if state == "RUNNING" and job not in due:
+                due[job] = time.monotonic() + dice.uniform(0, 30)
+            if state == "RUNNING" and job not in signalled and time.monotonic() > due[job]:
+                kind = dice.choice(["USR1", "USR2", "requeue"])
+                signalled.append(job)
+                command = (
+                    ["scontrol", "requeue", job] if kind == "requeue" else ["scancel", "-s", kind, job]
+                )
+                subprocess.run(command, check=False, capture_output=True)
+        if not states(array).strip():
+            break
+        time.sleep(0.2)
+    assert len(signalled) >= 15
+    ended_once(folder)
