@@ -12,7 +12,7 @@ from rich.console import Console
 from gifd_bench.benchmark.commands.damage import tell_damage
 from gifd_bench.benchmark.results.rows import Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, cell_table, mean_table
+from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, cell_lines, mean_table
 
 TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
     "json": as_json,
@@ -21,7 +21,7 @@ TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
 }
 
 WIDTH = 120
-# A table of more cells takes minutes to lay out, and nobody reads it.
+# Nobody reads a table of more cells.
 MOST_CELLS = 1000
 
 
@@ -47,7 +47,8 @@ def run(arguments: list[str]) -> int:
         # A narrow terminal may wrap lines; a number cut in two is of no use.
         console.width = max(console.width, WIDTH)
         if len(rows) <= MOST_CELLS:
-            console.print(cell_table(rows), mean_table(rows))
+            sys.stdout.write(f"{cell_lines(rows)}\n\n")
+            console.print(mean_table(rows))
         else:
             console.print(mean_table(rows))
             console.print(f"{len(rows)} cells are too many for a table; every one: --format csv or json")

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.table import Table
 
 from gifd_bench.benchmark.results.groups import Group, groups_of
@@ -61,15 +62,28 @@ def as_markdown(rows: Sequence[Row]) -> str:
     return f"{cells}\n\n{means}"
 
 
-def cell_table(rows: Sequence[Row]) -> Table:
-    """Every cell, for a terminal."""
-    table = _table("cells")
+def cell_lines(rows: Sequence[Row]) -> str:
+    """Every cell, for a terminal: a line each, words at the left of their columns, numbers at the right."""
     shown = _shown(rows)
-    for name, form in shown.items():
-        table.add_column(HEADINGS.get(name, name), justify="right" if form else "left")
-    for row in rows:
-        table.add_row(*_texts(row, shown))
-    return table
+    lines = [[HEADINGS.get(name, name) for name in shown], *(_texts(row, shown) for row in rows)]
+    columns = [
+        _aligned([_on_one_line(text) for text in column], bool(form))
+        for column, form in zip(zip(*lines, strict=True), shown.values(), strict=True)
+    ]
+    return "\n".join("  ".join(texts).rstrip() for texts in zip(*columns, strict=True))
+
+
+def _aligned(texts: Sequence[str], right: bool) -> list[str]:
+    """Texts of a column, of one width on a terminal. Rich would take milliseconds a row to lay them out."""
+    widths = [cell_len(text) for text in texts]
+    widest = max(widths)
+    spaces = [" " * (widest - width) for width in widths]
+    return [space + text if right else text + space for text, space in zip(texts, spaces, strict=True)]
+
+
+def _on_one_line(text: str) -> str:
+    """Without what would move a terminal's cursor, which a name may hold."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
 def mean_table(rows: Sequence[Row]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.checksums import SEAL, write_sealed
 from gifd_bench.benchmark.results.groups import groups_of
 from gifd_bench.benchmark.results.rows import COLUMNS, Row, rows_of
-from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, mean_texts
+from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, cell_lines, mean_texts
 from tests.benchmark.helpers import tiny_matrix
 from tests.benchmark.report.helpers import FAILED, PENDING, Answer, finish, finished_rows
 
@@ -106,3 +107,20 @@ def test_a_mean_over_a_metric_that_is_missing_somewhere_is_not_given(rows: list[
 
 def test_markdown_escapes_what_would_end_a_cell(rows: list[Row]) -> None:
     assert r"a\|b" in as_markdown([replace(rows[0], attack="a|b")])
+
+
+def test_cells_are_a_line_each_in_columns_whatever_their_names_hold(rows: list[Row]) -> None:
+    named = [replace(rows[0], attack="a\n\x1b[2Jb"), replace(rows[0], attack="日本", psnr=7.0)]
+    heading, first, second = cell_lines(named).splitlines()
+    assert heading.split()[:4] == ["task", "defense", "target", "attack"]
+    assert "\x1b" not in first
+    # A wide character takes two columns.
+    end = heading.index("PSNR") + len("PSNR")
+    assert first[:end].endswith("10.00")
+    assert second[: end - 2].endswith(" 7.00")
+
+
+def test_a_thousand_cells_are_laid_out_in_no_time(rows: list[Row]) -> None:
+    began = time.process_time()
+    assert len(cell_lines(rows[:1] * 1000).splitlines()) == 1001
+    assert time.process_time() - began < 0.3
