@@ -28,6 +28,7 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
     r"observe --check\b": (),
     r"run my_matrix.yaml": ("--attacks.gifd.iterations=1", "--targets=1", "--jobs=1"),
     r"attack\b": ("--attack.iterations=1",),
+    r"audit\b": ("--seconds=1", "--attacks", "ig"),
     r"tradeoff demo\b": (
         "--targets=1",
         "--attacks.ig.iterations=2",
