@@ -10,10 +10,13 @@ import torch
 from gifd_bench.tasks.observation import Observation
 
 BUCKETS = 16
-# Last bits of float32 sums move a sketch by about 1e-6 of its length; where they turn a unit of the victim
-# on or off, whose input is all but zero, by about 1e-3 (observation 000 of photos-v1, between processors
-# with and without AVX-512: 1.4e-3). Another image or victim moves it by about 1.
-TOLERANCE = 1e-2
+# How far one observation's sketch moves between machines, as a share of its length. Last bits of float32
+# sums move it by about 1e-6; where they turn a unit of the victim on or off, whose input is all but zero,
+# by about 2e-3 (observation 000 of photos-v1, between processors with and without AVX-512); bfloat16
+# products, which torch takes for float32 where `set_float32_matmul_precision("medium")` allows it, by
+# 4.1e-2 (the same one). The closest two published observations, one image under two defenses, are 0.19
+# apart.
+TOLERANCE = 6e-2
 SEED = 0
 
 

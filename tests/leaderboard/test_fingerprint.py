@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gifd_bench.leaderboard.fingerprint import BUCKETS, SEED, fingerprint, is_same
+from gifd_bench.leaderboard.export import published_index
+from gifd_bench.leaderboard.fingerprint import BUCKETS, SEED, TOLERANCE, fingerprint, is_same
 from gifd_bench.leaderboard.matching import UpdateDistance
+from gifd_bench.leaderboard.protocol import find_protocol, protocol_keys
 from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.defenses.base import NoDefense
 from gifd_bench.tasks.defenses.noise import GaussianNoise
@@ -62,6 +66,32 @@ def test_last_bits_do_not_matter_and_images_do(observation: Observation) -> None
         other = fingerprint(make_round(target=target)[0])
         assert not is_same(own, other)
         assert not is_same(other, own)
+
+
+@pytest.mark.parametrize("key", protocol_keys())
+def test_published_observations_are_told_apart_with_room_to_spare(key: str) -> None:
+    index = published_index(find_protocol(key))
+    if index is None:
+        pytest.skip("it has not been exported yet")
+    found = [item.fingerprint for item in index.observations.values()]
+    for one, other in itertools.combinations(found, 2):
+        assert math.dist(one, other) > 3 * TOLERANCE * max(math.hypot(*one), math.hypot(*other))
+
+
+def test_another_kernel_of_the_products_makes_no_other_observation() -> None:
+    """With bfloat16 products the update of photos-v1's 000 moves by 4 %: one of its units turns over."""
+    protocol = find_protocol("photos-v1")
+    published = published_index(protocol)
+    assert published is not None
+    one = protocol.rounds["000"]
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        found = fingerprint(one.play(one.task.build())[0])
+    finally:
+        torch.set_float32_matmul_precision(before)
+    same = {name for name, item in published.observations.items() if is_same(found, item.fingerprint)}
+    assert same == {"000"}
 
 
 def test_one_pixel_makes_another_observation(observation: Observation) -> None:
