@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import pytorch_lightning as pl
 from pydantic import ConfigDict
 
-from gifd_bench.benchmark.audit import Auditor
+from gifd_bench.benchmark.auditing.auditor import Auditor
 from gifd_bench.benchmark.display import Display
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.results.audit_folder import AuditFolder
@@ -169,6 +169,6 @@ def run_challenge(
             continue
         pl.seed_everything(0, verbose=False)
         observation = observations.load(name)
-        file, own_seed = observations.file(name), asked.attack_seed(number)
-        auditor.run(file, observation, prior, own_seed, answer, display, stop)
+        identity, own_seed = asked.observations[name], asked.attack_seed(number)
+        auditor.run(identity, observation, prior, own_seed, answer, display, stop)
         gc.collect()  # As the benchmark's runner does after every cell.

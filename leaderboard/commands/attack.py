@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from gifd_bench.benchmark.audit import Auditor
+from gifd_bench.benchmark.auditing.auditor import Auditor
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.runner import StopRequest

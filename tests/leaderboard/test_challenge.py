@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from gifd_bench.benchmark.audit import Auditor
+from gifd_bench.benchmark.auditing.auditor import Auditor
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.matrix.component import Component
