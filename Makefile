@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs speed clean
+.PHONY: demo test check docs speed labels clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gifd-bench run demo --output runs/demo
@@ -27,6 +27,10 @@ check: $(VENV)/.installed-test
 speed: $(VENV)/.installed
 	$(BIN)/gifd-bench speed --attacks ig ggl gifd --markdown README.md
 	$(BIN)/python -m tests.speed.engine 100 1000 10000
+
+# How many labels each rule finds on trained victims, as in docs/labels.md; GIFD_BENCH_DATA names the data folder.
+labels: $(VENV)/.installed-test
+	$(BIN)/python -m tests.labels.accuracy
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

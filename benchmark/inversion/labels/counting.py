@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gifd_bench.benchmark.inversion.labels.evidence import Bounds
 from gifd_bench.benchmark.inversion.labels.last_layer import LastLayer, find_last_layer
 from gifd_bench.tasks.observation import Observation
 
@@ -134,7 +135,9 @@ def class_predictions(layer: LastLayer, reading: Reading) -> Tensor:
     return own.where(occurs, dummy)
 
 
-def solve(reading: Reading, predictions: Tensor, batch_size: int, scale: float) -> Solution:
+def solve(
+    reading: Reading, predictions: Tensor, batch_size: int, scale: float, bounds: Bounds | None = None
+) -> Solution:
     """The counts that explain a reading best.
 
     Args:
@@ -142,6 +145,7 @@ def solve(reading: Reading, predictions: Tensor, batch_size: int, scale: float) 
         predictions: as of `class_predictions`.
         batch_size: B.
         scale: positive, what the reading was multiplied by.
+        bounds: of the counts, which hold whatever the reading says.
     """
     gradient = reading.values / scale
     slack = 1e-3 + 2 * reading.error / scale
@@ -149,16 +153,23 @@ def solve(reading: Reading, predictions: Tensor, batch_size: int, scale: float) 
     if not reading.exact or scale != 1:
         # A class that pulls the other way occurs; how often depends on a scale that is an estimate.
         least = least.clamp(max=1)
+    most = None
+    if bounds is not None:
+        both = least.clamp(max=bounds.most).maximum(bounds.least)
+        least = both if int(both.sum()) <= batch_size else bounds.least
+        most = bounds.most
     mean = predictions.mean(dim=0)
     for _ in range(ROUNDS):
-        found = nearest_counts(batch_size * (mean - gradient), least, batch_size)
+        found = nearest_counts(batch_size * (mean - gradient), least, batch_size, most)
         mean = found.double() @ predictions / batch_size
     predicted = mean - found / batch_size
     residual = batch_size * float(torch.linalg.vector_norm(predicted - gradient))
     return Solution(found, residual, predicted)
 
 
-def rescaled(reading: Reading, predictions: Tensor, batch_size: int) -> Solution:
+def rescaled(
+    reading: Reading, predictions: Tensor, batch_size: int, bounds: Bounds | None = None
+) -> Solution:
     """The counts that explain a reading of unknown scale best.
 
     The first guess is the scale at which the negative entries sum to what they do on average over batches
@@ -174,15 +185,15 @@ def rescaled(reading: Reading, predictions: Tensor, batch_size: int) -> Solution
     tiny = torch.finfo(torch.float64).tiny
     scale = max(float((-reading.values).clamp(min=0).sum() / expected), tiny)
     for _ in range(ROUNDS):
-        found = solve(reading, predictions, batch_size, scale)
+        found = solve(reading, predictions, batch_size, scale, bounds)
         fitted = float(reading.values @ found.predicted / found.predicted.square().sum().clamp(min=tiny))
         if fitted <= 0:
             break
         scale = fitted
-    return solve(reading, predictions, batch_size, scale)
+    return solve(reading, predictions, batch_size, scale, bounds)
 
 
-def nearest_counts(wanted: Tensor, least: Tensor, total: int) -> Tensor:
+def nearest_counts(wanted: Tensor, least: Tensor, total: int, most: Tensor | None = None) -> Tensor:
     """Whole numbers of a given sum next to some numbers in least squares, each of at least some other.
 
     Args:
@@ -190,11 +201,14 @@ def nearest_counts(wanted: Tensor, least: Tensor, total: int) -> Tensor:
         least: (C,) whole and non-negative; where they sum to more than `total`, those of the largest
             `wanted` are met first.
         total: the sum.
+        most: (C,) whole, no less than `least`, of a sum of at least `total`; `None` for no limit.
     """
     found = torch.zeros_like(wanted, dtype=torch.int64)
     for _ in range(total):
         # Greedy is optimal: what one more costs only grows. Where a bound is not met, it goes first.
         gain = wanted - found
+        if most is not None:
+            gain = gain.where(found < most, -torch.inf)
         missing = found < least
         found[gain.where(missing, -torch.inf).argmax() if bool(missing.any()) else gain.argmax()] += 1
     return found

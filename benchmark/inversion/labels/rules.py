@@ -23,6 +23,7 @@ LABEL_RULES: Registry[LabelRule] = Registry(
         "row_minimum": f"{_HERE}.distinct:row_minimum",
         "row_sum": f"{_HERE}.distinct:row_sum",
         "counts": f"{_HERE}.counting:counts",
+        "restoration": f"{_HERE}.restoring:restoration",
     },
 )
 
@@ -47,7 +48,7 @@ def unmet_by_rule(name: str, images: int, classes: int | None) -> str | None:
     return None
 
 
-def infer_labels(observation: Observation, rule: str = "counts") -> Tensor:
+def infer_labels(observation: Observation, rule: str = "restoration") -> Tensor:
     """The batch's labels as the attacker believes them: (B,) int64, in no order that means anything.
 
     Those that the threat model grants, or else what a rule reads from the update. A difference of
@@ -56,7 +57,7 @@ def infer_labels(observation: Observation, rule: str = "counts") -> Tensor:
     Args:
         observation: all that the attacker sees.
         rule: `idlg` for one image; `row_minimum` and `row_sum` for a batch without two labels alike;
-            `counts` for any batch; or a rule from outside.
+            `counts` and, better informed, `restoration` for any batch; or a rule from outside.
 
     Raises:
         BenchmarkError: the rule does not fit the batch.

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -83,7 +83,7 @@ def test_the_label_of_one_image_is_inferred_from_a_difference_of_parameters(
     assert torch.equal(infer_labels(observation, rule), truth.labels)
 
 
-@pytest.mark.parametrize("rule", ["row_minimum", "row_sum", "counts"])
+@pytest.mark.parametrize("rule", ["row_minimum", "row_sum", "counts", "restoration"])
 def test_the_distinct_labels_of_a_batch_are_inferred(rule: str) -> None:
     truth = photographs([1, 4, 8])
     assert sorted(infer_labels(observe(truth, width=4), rule).tolist()) == [1, 4, 8]
@@ -178,12 +178,14 @@ def test_a_model_that_ends_in_no_linear_layer_is_an_error(rule: str) -> None:
 @pytest.mark.parametrize(
     "labels", [[3, 3], [0, 0, 0, 7], [1, 2, 3, 4], [9] * 6 + [2, 5], list(range(10)) * 2 + [4] * 12]
 )
-def test_counts_finds_repeated_labels(labels: list[int]) -> None:
+@pytest.mark.parametrize("rule", ["counts", "restoration"])
+def test_repeated_labels_are_found(rule: str, labels: list[int]) -> None:
     truth = photographs(labels)
-    assert infer_labels(observe(truth)).tolist() == sorted(labels)
+    assert infer_labels(observe(truth), rule).tolist() == sorted(labels)
 
 
-def test_counts_finds_repeated_labels_without_a_bias() -> None:
+@pytest.mark.parametrize("rule", ["counts", "restoration"])
+def test_repeated_labels_are_found_without_a_bias(rule: str) -> None:
     labels, classes = [0, 0, 3, 5, 5, 5], 6
     generator = torch.Generator().manual_seed(0)
     inputs = 1 + 0.2 * torch.randn(len(labels), 3, 8, 8, generator=generator)
@@ -198,7 +200,7 @@ def test_counts_finds_repeated_labels_without_a_bias() -> None:
         mean=(0.5, 0.5, 0.5),
         std=(0.25, 0.25, 0.25),
     )
-    assert infer_labels(observation).tolist() == labels
+    assert infer_labels(observation, rule).tolist() == labels
 
 
 class Positive(nn.Module):
@@ -214,17 +216,19 @@ class Positive(nn.Module):
         return logits
 
 
-def test_counts_are_found_whatever_the_scale_where_nobody_knows_it() -> None:
+@pytest.mark.parametrize("rule", ["counts", "restoration"])
+def test_repeated_labels_are_found_whatever_the_scale_where_nobody_knows_it(rule: str) -> None:
     truth = photographs([0, 0, 0, 4, 6, 6, 8, 9])
     local = FedAvg(2, 4, 0.003)
     for knowledge in ("known", "unknown"):
         observation = observe(truth, local=local, local_settings=knowledge)
-        assert infer_labels(observation).tolist() == truth.labels.tolist()
+        assert infer_labels(observation, rule).tolist() == truth.labels.tolist()
 
 
-def test_counts_are_found_behind_clipping() -> None:
+@pytest.mark.parametrize("rule", ["counts", "restoration"])
+def test_repeated_labels_are_found_behind_clipping(rule: str) -> None:
     truth = photographs([0, 0, 0, 4])
-    assert infer_labels(observe(truth, Clipping(0.1))).tolist() == truth.labels.tolist()
+    assert infer_labels(observe(truth, Clipping(0.1)), rule).tolist() == truth.labels.tolist()
 
 
 @pytest.mark.parametrize(
@@ -238,9 +242,12 @@ def test_counts_are_found_behind_clipping() -> None:
         (Sign(), 0.0),
     ],
 )
-def test_every_defended_update_has_as_many_labels_as_images(defense: Defense, least: float) -> None:
+@pytest.mark.parametrize("rule", ["counts", "restoration"])
+def test_every_defended_update_has_as_many_labels_as_images(
+    rule: str, defense: Defense, least: float
+) -> None:
     truth = photographs([0, 0, 1, 2, 2, 2, 9, 9])
-    found = infer_labels(observe(truth, defense, width=8))
+    found = infer_labels(observe(truth, defense, width=8), rule)
     assert found.dtype == torch.int64
     assert len(found) == 8
     assert 0 <= int(found.min()) <= int(found.max()) < 10
@@ -249,10 +256,11 @@ def test_every_defended_update_has_as_many_labels_as_images(defense: Defense, le
 
 @pytest.mark.parametrize("value", [0.0, torch.nan, torch.inf])
 @pytest.mark.parametrize("batch_size", [1, 5])
-def test_an_update_that_says_nothing_still_has_labels(value: float, batch_size: int) -> None:
+@pytest.mark.parametrize("rule", ["counts", "restoration"])
+def test_an_update_that_says_nothing_still_has_labels(rule: str, value: float, batch_size: int) -> None:
     saying = with_rows(torch.ones(4, 6), batch_size)
     nothing = {name: torch.full_like(update, value) for name, update in saying.update.items()}
-    found = infer_labels(replace(saying, update=nothing))
+    found = infer_labels(replace(saying, update=nothing), rule)
     assert len(found) == batch_size
     assert 0 <= int(found.min()) <= int(found.max()) < 4
 
@@ -284,18 +292,22 @@ def test_dummy_images_are_normalised_and_smooth(size: int) -> None:
     wanted=st.lists(st.floats(-2, 5), min_size=3, max_size=3),
     least=st.lists(st.integers(0, 2), min_size=3, max_size=3),
     total=st.integers(1, 8),
+    room=st.none() | st.lists(st.integers(0, 4), min_size=3, max_size=3),
 )
 @settings(max_examples=60, deadline=None)
 def test_the_nearest_counts_are_the_nearest_of_all(
-    wanted: list[float], least: list[int], total: int
+    wanted: list[float], least: list[int], total: int, room: list[int] | None
 ) -> None:
-    found = nearest_counts(torch.tensor(wanted), torch.tensor(least), total).tolist()
+    most = [total] * 3 if room is None else [a + b for a, b in zip(least, room, strict=True)]
+    assume(sum(least) <= total <= sum(most) or room is None)
+    limit = None if room is None else torch.tensor(most)
+    found = nearest_counts(torch.tensor(wanted), torch.tensor(least), total, limit).tolist()
     assert sum(found) == total
     allowed = [
         (a, b, total - a - b)
-        for a in range(least[0], total + 1)
-        for b in range(least[1], total + 1 - a)
-        if total - a - b >= least[2]
+        for a in range(least[0], min(total, most[0]) + 1)
+        for b in range(least[1], min(total - a, most[1]) + 1)
+        if least[2] <= total - a - b <= most[2]
     ]
     if not allowed:
         assert all(f <= bound for f, bound in zip(found, least, strict=True))
@@ -314,8 +326,9 @@ def test_the_nearest_counts_are_the_nearest_of_all(
     [("convnet", {}, 0.98, 0.95), ("torchvision", {"architecture": "resnet18"}, 0.95, 0.85)],
 )
 @pytest.mark.parametrize("batch_size", [1, 4, 16, 64])
-def test_counts_on_cifar10_with_random_weights(
-    model: str, options: dict[str, str], least_clean: float, least_local: float, batch_size: int
+@pytest.mark.parametrize("rule", ["counts", "restoration"])
+def test_labels_of_cifar10_with_random_weights(
+    rule: str, model: str, options: dict[str, str], least_clean: float, least_local: float, batch_size: int
 ) -> None:
     dataset = Cifar10()
     generator = torch.Generator().manual_seed(batch_size)
@@ -326,7 +339,7 @@ def test_counts_on_cifar10_with_random_weights(
         truth = Truth(torch.stack(images), torch.tensor(labels))
         for local, found in scores.items():
             observation = observe(truth, None, local, model, dataset, seed, **options)
-            found.append(right(infer_labels(observation), truth))
+            found.append(right(infer_labels(observation, rule), truth))
     clean, trained = (sum(found) / len(found) for found in scores.values())
     assert clean >= (1 if batch_size == 1 else least_clean)
     assert trained >= (1 if batch_size == 1 else least_local)
