@@ -45,9 +45,8 @@ def labels_of(observation: Observation, owned: Owned | None) -> Labels:
     """Which labels leaked."""
     if observation.labels is not None:
         return Labels((), "The attacker was given the labels; nothing had to be inferred.")
-    rule = "idlg" if observation.batch_size == 1 else "counts"
     try:
-        inferred = Counter(infer_labels(observation, rule).tolist())
+        inferred = Counter(infer_labels(observation).tolist())
     except (UserError, RuntimeError) as error:
         return Labels((), f"The labels cannot be read from the last layer: {error}.")
     true = None if owned is None or owned.labels is None else Counter(owned.labels.tolist())

@@ -100,7 +100,7 @@ def _groups(columns: Tensor) -> list[int]:
     """The sizes of groups of two and more parallel columns, among normalised ones (C, N)."""
     # The sine and not the cosine, which does not tell small angles apart in time.
     parallel = (1 - (columns.t() @ columns).square()).clamp(min=0).sqrt() < PARALLEL
-    sizes = []
+    sizes: list[int] = []
     while True:
         members = parallel.sum(dim=1)
         size = int(members.max()) if len(members) else 0

@@ -94,7 +94,8 @@ def test_the_bias_gradient_and_the_predictions_of_each_class_say_how_often_it_oc
         (Loss(class_weights=(1,) * CLASSES, label_smoothing=0.1), "class weights with label smoothing"),
     ],
 )
-def test_losses_that_are_not_known_are_refused(loss: Loss, message: str) -> None:
+def test_losses_that_are_not_known_are_refused_but_for_a_single_image(loss: Loss, message: str) -> None:
+    assert infer_labels(observe([3], loss), "restoration").tolist() == [3]
     with pytest.raises(BenchmarkError, match=f"restoration does not know {message}; grant the labels"):
         infer_labels(observe([0, 1], loss), "restoration")
 
