@@ -109,6 +109,29 @@ class Entries:
         return Entry(folder)
 
 
+@dataclass(frozen=True)
+class EntriesTogether:
+    """Several folders of entries as one to look at.
+
+    Attributes:
+        folders: of an entry that is in several, the first one's is taken.
+    """
+
+    folders: tuple[Entries, ...]
+
+    def of(self, protocol: str) -> Iterator[Entry]:
+        """Entries of a protocol, folder by folder."""
+        found: dict[str, Entry] = {}
+        for folder in self.folders:
+            for entry in folder.of(protocol):
+                found.setdefault(f"{entry.path.parent.name}/{entry.path.name}", entry)
+        yield from found.values()
+
+    def protocols(self) -> list[str]:
+        """Keys of the protocols that have entries."""
+        return list(dict.fromkeys(key for folder in self.folders for key in folder.protocols()))
+
+
 def _folders(path: Path) -> list[Path]:
     """By name; hidden is what an acceptance that was killed has left."""
     return sorted(inner for inner in path.glob("*") if inner.is_dir() and not inner.name.startswith("."))

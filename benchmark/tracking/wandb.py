@@ -24,6 +24,7 @@ from gifd_bench.tasks.truth import Truth
 
 CELL, SUMMARY = "cell", "summary"
 PAIRS, STRIPS, STAGE_TABLE = "truth and reconstruction", "stages", "psnr by stage"
+COURSE_TABLE = "what was found by when"
 STEP = "trainer/global_step"  # Lightning's name of the iteration, the axis of all curves
 LONGEST_TAG = 64
 CONNECT_SECONDS, UPLOAD_SECONDS = 30.0, 60.0
@@ -81,6 +82,10 @@ class WandbTracker(Tracker):
             for stage, psnr in zip(reconstruction.stages, scores.stage_psnr, strict=True)
         ]
         self.logger.log_table(STAGE_TABLE, columns=columns, data=data, step=step)
+        if scores.moments:
+            columns = ["gradient_evaluations", "seconds", "psnr", "identified", "matching_loss"]
+            data = [[getattr(moment, name) for name in columns] for moment in scores.moments]
+            self.logger.log_table(COURSE_TABLE, columns=columns, data=data, step=step)
         self.logger.experiment.summary.update(final_numbers(reconstruction, scores))
 
     def close(self) -> None:

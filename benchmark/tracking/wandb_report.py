@@ -9,10 +9,13 @@ from typing import Any
 import yaml
 from wandb_workspaces.reports import v2
 
+from gifd_bench.benchmark.report.finding import finding_of
+from gifd_bench.benchmark.report.formats import means_as_markdown
+from gifd_bench.benchmark.report.naming import Names
+from gifd_bench.benchmark.report.summary import Summary, summaries_of
 from gifd_bench.benchmark.results.rows import Row
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.tracking.wandb import CELL, PAIRS, STEP, STRIPS, SUMMARY
-from gifd_bench.benchmark.tracking.wandb_summary import mean_table
 
 wr: Any = v2  # Its types do not say what it exports.
 
@@ -21,6 +24,7 @@ BARS = {
     "psnr": "PSNR in dB (higher leaks more)",
     "ssim": "SSIM (higher leaks more)",
     "lpips_alex": "LPIPS, AlexNet (lower leaks more)",
+    "identified": "share of images identified among others",
     "label_accuracy": "share of labels inferred rightly",
     "total_gradient_evaluations": "gradient evaluations spent",
 }
@@ -29,6 +33,10 @@ CURVES = {
     "iterations_per_second": "iterations per second",
     "stage": "stage",
 }
+MEANS = (
+    "Means over the images that are done, with their 95 % confidence intervals; bold: the best attack on a "
+    "task under a defense, and those that a paired test cannot tell from it."
+)
 WIDTH = 24  # of a panel grid, in W&B's units
 LONGEST_TITLE = 128
 
@@ -46,15 +54,16 @@ def build_report(run: RunFolder, rows: Sequence[Row], entity: str, project: str)
     several_stages = any(len(row.stages) > 1 for row in rows)
     blocks: list[Any] = [
         wr.TableOfContents(),
+        wr.H1("What was found"),
+        wr.P(f"{len(rows)} cells, {done} of them done."),
+        *(wr.P(sentence) for sentence in found(rows)),
+        wr.MarkdownBlock(f"{MEANS}\n\n{means_as_markdown(rows)}"),
         wr.H1("What leaks"),
-        wr.P(
-            f"{len(rows)} cells, {done} of them done. Bars are means over cells, with their standard error."
-        ),
+        wr.P("Bars are W&B's own means over cells, with their standard error; the intervals are above."),
         wr.H2("By attack and defense"),
         _grid(matrix.name, project, _bars(), ["config.defense", "config.attack"]),
         wr.H2("By attack"),
         _grid(matrix.name, project, _bars(), ["config.attack"]),
-        wr.MarkdownBlock(_markdown(mean_table(rows).columns, mean_table(rows).data)),
         wr.H1("Truth and reconstruction"),
         _grid(matrix.name, project, [_gallery(PAIRS)]),
     ]
@@ -71,6 +80,21 @@ def build_report(run: RunFolder, rows: Sequence[Row], entity: str, project: str)
     ]
     title = f"gifd-bench: {matrix.name}"[:LONGEST_TITLE]
     return wr.Report(entity=entity, project=project, title=title, blocks=blocks, width="fluid")
+
+
+def found(rows: Sequence[Row]) -> list[str]:
+    """What the page of the run says first, task by task."""
+    names = Names.of(rows)
+    by_task: dict[str, list[Summary]] = {}
+    for summary in summaries_of(rows):
+        by_task.setdefault(summary.group.task, []).append(summary)
+    findings = [finding for its in by_task.values() if (finding := finding_of(its, names))]
+    several = len(by_task) > 1
+    return [
+        f"{finding.task}: {sentence}" if several else sentence
+        for finding in findings
+        for sentence in finding.sentences
+    ]
 
 
 def spec_of(report: Any) -> dict[str, Any]:
@@ -147,14 +171,3 @@ def _gallery(key: str) -> Any:
 
 def _table(key: str) -> Any:
     return wr.WeavePanelSummaryTable(table_name=key, layout=wr.Layout(w=WIDTH, h=14))
-
-
-def _markdown(columns: Sequence[str], data: Sequence[Sequence[Any]]) -> str:
-    lines = [columns, ["---"] * len(columns), *([_text(value) for value in row] for row in data)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

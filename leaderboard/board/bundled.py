@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from gifd_bench.leaderboard.board.site import write_board
-from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.entries import Entries, EntriesTogether
 from gifd_bench.leaderboard.protocol import find_protocol, protocol_keys
 from gifd_bench.leaderboard.reference import truths_at_hand
 
 
-def build_board(entries: Entries, output: Path) -> Path:
+def build_board(entries: Entries | EntriesTogether, output: Path) -> Path:
     """Write the board of all bundled protocols, with the private images that are on this machine.
 
     Args:

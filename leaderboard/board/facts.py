@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.round import Round
+from gifd_bench.leaderboard.entries import Entry
 from gifd_bench.leaderboard.protocol import Protocol
-from gifd_bench.leaderboard.submission.schema import About, Use
+from gifd_bench.leaderboard.submission.schema import SOURCE, Use
 
 
 @dataclass(frozen=True)
@@ -25,20 +26,43 @@ class Fact:
     links: bool = False
 
 
-def facts_of(about: About) -> list[Fact]:
+def facts_of(entry: Entry) -> list[Fact]:
     """What the authors say, but for what they call it."""
+    about = entry.about
     prior = about.prior
     return [
-        Fact("authors", ", ".join(about.authors)),
+        Fact("method by", ", ".join(about.authors)),
+        Fact("implemented by", implemented_by(entry)),
         Fact("description", about.description),
         Fact("paper", about.paper or "none", about.paper is not None),
-        Fact("code", about.code or "none", about.code is not None),
+        _code(entry),
         Fact("licence", about.licence),
         Fact("threat model", about.threat_model),
         Fact("prior", prior.name if prior else "none"),
         *([Fact("prior trained on", prior.training_data)] if prior else []),
         Fact("hardware", about.hardware),
     ]
+
+
+def implemented_by(entry: Entry) -> str:
+    """Who wrote the code: as it is said, or this project where it is one of its own attacks."""
+    said = entry.about.implemented_by
+    if said:
+        return ", ".join(said)
+    return "this project" if _own_attack(entry) else ", ".join(entry.about.authors)
+
+
+def _code(entry: Entry) -> Fact:
+    own = _own_attack(entry)
+    if own is not None:
+        return Fact("code", f"gifd-bench list {own}")
+    return Fact("code", entry.about.code or "none", entry.about.code is not None)
+
+
+def _own_attack(entry: Entry) -> str | None:
+    """The name of this project's attack that made an entry; `None` for the code of others."""
+    rerun = entry.submission.file.rerun
+    return None if rerun is None or rerun.attack.use.startswith(SOURCE) else rerun.attack.use
 
 
 def differences(facts: Sequence[Fact], others: Sequence[Fact]) -> list[Fact]:

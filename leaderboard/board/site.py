@@ -14,12 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, LEVEL
-from gifd_bench.leaderboard.board.facts import differences, facts_of, rerun_of, setting_of
+from gifd_bench.leaderboard.board.facts import differences, facts_of, implemented_by, rerun_of, setting_of
 from gifd_bench.leaderboard.board.folder import ASSETS, ATTACKS, BoardFolder
 from gifd_bench.leaderboard.board.ranking import Row, Status, Track, track_of
 from gifd_bench.leaderboard.board.strips import Sprite, Sprites
 from gifd_bench.leaderboard.board.tables import attack_table, track_table
-from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.entries import Entries, EntriesTogether
 from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.tasks.truth import Truth
 
@@ -46,7 +46,9 @@ class DrawnTrack:
     places: Sequence[tuple[str, int]]
 
 
-def write_board(entries: Entries, protocols: Iterable[Protocol], output: Path, truths: Truths) -> Path:
+def write_board(
+    entries: Entries | EntriesTogether, protocols: Iterable[Protocol], output: Path, truths: Truths
+) -> Path:
     """Write the site; files that an earlier build left there and that have not changed are kept.
 
     Args:
@@ -79,20 +81,26 @@ def write_board(entries: Entries, protocols: Iterable[Protocol], output: Path, t
         name = f"{ATTACKS}/{attack}"
         folder.write(f"{name}.json", _json(attack_table(attack, [(d.track, rows) for d, rows in shown])))
         # What is said of the attack is taken from its newest entry; of the others, what differs.
-        about = max((row for _, rows in shown for row in rows), key=lambda row: row.age).entry.about
+        newest = max((row for _, rows in shown for row in rows), key=lambda row: row.age).entry
         context = {
             "attack": attack,
             "shown": shown,
-            "facts": facts_of(about),
-            "description": about.description,
+            "facts": facts_of(newest),
+            "description": newest.about.description,
         }
         folder.write(f"{name}.html", page.render(root="../", **context))
+    ranks = environment.get_template("ranks.html")
+    folder.write("ranks.html", ranks.render(root="", tracks=front, attacks=_attacks_by_track(tracks)))
+    folder.write("submit.html", environment.get_template("submit.html").render(root="", tracks=front))
     folder.remove_stale()
     return output / "index.html"
 
 
 def _drawn(
-    protocol: Protocol, entries: Entries, folder: BoardFolder, truths: Mapping[str, Truth] | None
+    protocol: Protocol,
+    entries: Entries | EntriesTogether,
+    folder: BoardFolder,
+    truths: Mapping[str, Truth] | None,
 ) -> DrawnTrack:
     track = track_of(protocol, entries.of(protocol.key))
     sprites = Sprites(protocol, folder.path, truths)
@@ -113,6 +121,15 @@ def _by_attack(tracks: Sequence[DrawnTrack]) -> dict[str, list[tuple[DrawnTrack,
         for attack, rows in of_track.items():
             found.setdefault(attack, []).append((drawn, rows))
     return found
+
+
+def _attacks_by_track(tracks: Sequence[DrawnTrack]) -> dict[str, dict[str, Row]]:
+    """Of every attack its ranked entry on each track, those first that have a rank on most of them."""
+    found: dict[str, dict[str, Row]] = {}
+    for drawn in tracks:
+        for row in drawn.track.ranked:
+            found.setdefault(row.entry.about.attack, {})[drawn.track.key] = row
+    return dict(sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])))
 
 
 def _context(drawn: DrawnTrack) -> dict[str, Any]:
@@ -167,6 +184,7 @@ def _environment() -> Environment:
     environment.globals.update(
         differences=differences,
         facts_of=facts_of,
+        implemented_by=implemented_by,
         rerun_of=rerun_of,
         leaders=LEADERS,
         level=f"{LEVEL:.0%}",

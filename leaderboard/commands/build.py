@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 from gifd_bench.leaderboard.board.bundled import build_board
-from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_read
+from gifd_bench.leaderboard.commands.entries_option import (
+    add_alone_option,
+    add_entries_option,
+    entries_to_show,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,11 +26,12 @@ def parser() -> argparse.ArgumentParser:
         "--output", type=Path, default=Path("board"), help="a folder of its own (default: board)"
     )
     add_entries_option(command)
+    add_alone_option(command)
     return command
 
 
 def run(arguments: list[str]) -> int:
     """Run the command."""
     options = parser().parse_args(arguments)
-    sys.stdout.write(f"{build_board(entries_to_read(options.entries), options.output)}\n")
+    sys.stdout.write(f"{build_board(entries_to_show(options.entries, options.alone), options.output)}\n")
     return 0

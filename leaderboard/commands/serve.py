@@ -13,7 +13,11 @@ from tempfile import TemporaryDirectory
 
 from gifd_bench.leaderboard.board.bundled import build_board
 from gifd_bench.leaderboard.board.folder import is_board
-from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_read
+from gifd_bench.leaderboard.commands.entries_option import (
+    add_alone_option,
+    add_entries_option,
+    entries_to_show,
+)
 from gifd_bench.leaderboard.errors import LeaderboardError
 
 # Nobody but this machine.
@@ -29,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--directory", type=Path, help="show this board, which `build` wrote, instead")
     add_entries_option(command)
+    add_alone_option(command)
     command.add_argument("--port", type=_port, default=8000, help="0 takes a free one (default: 8000)")
     return command
 
@@ -37,7 +42,10 @@ def run(arguments: list[str]) -> int:
     """Run the command; it ends with Ctrl-C."""
     options = parser().parse_args(arguments)
     try:
-        with _board(options.directory, options.entries) as folder, _server(folder, options.port) as server:
+        with (
+            _board(options.directory, options.entries, options.alone) as folder,
+            _server(folder, options.port) as server,
+        ):
             sys.stdout.write(f"http://{HOST}:{server.server_port}/ (Ctrl-C ends it)\n")
             sys.stdout.flush()
             server.serve_forever()
@@ -54,14 +62,14 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def _board(directory: Path | None, entries: Path | None) -> Iterator[Path]:
+def _board(directory: Path | None, entries: Path | None, alone: bool) -> Iterator[Path]:
     if directory is not None:
         if not is_board(directory):
             raise LeaderboardError(f"{directory}: no board; `gifd-bench leaderboard build` writes one")
         yield directory
         return
     with TemporaryDirectory(prefix="gifd-bench-board-") as folder:
-        build_board(entries_to_read(entries), Path(folder))
+        build_board(entries_to_show(entries, alone), Path(folder))
         yield Path(folder)
 
 

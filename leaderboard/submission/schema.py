@@ -51,7 +51,8 @@ class About(Strict):
         attack: its name; one name, version and date is one entry.
         version: of its code, such as "1.2"; in quotes, for YAML takes 1.10 for a number.
         date: of the submission.
-        authors: of the attack.
+        authors: of the method.
+        implemented_by: who wrote this code, where those are others than the authors of the method.
         description: in a sentence or two.
         paper, code: where to read more; `None` where there is nothing.
         licence: of the code, as SPDX names it.
@@ -64,6 +65,7 @@ class About(Strict):
     version: VersionText
     date: Date
     authors: Annotated[list[Short], Field(min_length=1, max_length=50)]
+    implemented_by: Annotated[list[Short], Field(min_length=1, max_length=50)] | None = None
     description: Line
     paper: Address | None = None
     code: Address | None = None

@@ -147,16 +147,59 @@ function traces(metric) {
   });
 }
 
+// Where all have spent about as much, a chart against that would be one line of points upon each other.
+const ALIKE = 1.25;
+
+/** The entries below each other, the best first. */
+function ranking(place) {
+  const { metric, heading } = place.dataset;
+  const visible = points.filter((point, k) => shown.has(k) && point.metrics[metric]);
+  const label = (point) => `${point.name} ${point.version}`;
+  const data = KINDS.map((kind) => {
+    const found = visible.filter(kind.is);
+    const of = (pick) => found.map((point) => pick(point.metrics[metric]));
+    return {
+      type: "scatter",
+      name: kind.name,
+      mode: "markers",
+      x: of(([mean]) => mean),
+      y: found.map(label),
+      error_x: {
+        type: "data",
+        array: of(([mean, , high]) => (high ?? mean) - mean),
+        arrayminus: of(([mean, low]) => mean - (low ?? mean)),
+        color: kind.colour,
+        thickness: 1.2,
+        width: 0,
+      },
+      marker: {
+        color: kind.colour,
+        size: 9,
+        symbol: found.map((point) => (point.verified ? "circle" : "circle-open")),
+        line: { width: 2, color: kind.colour },
+      },
+      hovertemplate: "%{y}: %{x:.4~g}<extra></extra>",
+    };
+  }).filter(({ x }) => x.length);
+  // They come best first.
+  const order = [...new Set(visible.map(label))].reverse();
+  return {
+    data,
+    height: 130 + 26 * order.length,
+    xaxis: { title: { text: heading, font: { size: 12 }, standoff: 8 }, zeroline: false },
+    yaxis: { categoryorder: "array", categoryarray: order, automargin: true, zeroline: false },
+  };
+}
+
+/** Whether the entries have spent about as much as each other. */
+function spentAlike() {
+  const spent = points.flatMap((point, k) => (shown.has(k) && point.evaluations ? [point.evaluations] : []));
+  return Math.max(...spent) < ALIKE * Math.min(...spent);
+}
+
 function draw(place) {
   place.dataset.drawn = "";
-  // Colours of text and lines are the style sheet's, which knows light, dark and print.
-  const title = (text) => ({ text, font: { size: 12 }, standoff: 8 });
-  const data = traces(place.dataset.metric);
-  const spent = data.flatMap(({ x }) => x);
-  const low = Math.log10(Math.min(budget, ...spent)) - 0.12;
-  const high = Math.log10(Math.max(budget, ...spent)) + 0.12;
-  const layout = {
-    height: 360,
+  const common = {
     margin: { l: 52, r: 12, t: 8, b: 48 },
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
@@ -165,6 +208,22 @@ function draw(place) {
     showlegend: true,
     dragmode: false,
     hovermode: "closest",
+  };
+  const options = { responsive: true, displayModeBar: false };
+  if (spentAlike()) {
+    const { data, ...layout } = ranking(place);
+    Plotly.react(place, data, { ...common, ...layout }, options);
+    return;
+  }
+  // Colours of text and lines are the style sheet's, which knows light, dark and print.
+  const title = (text) => ({ text, font: { size: 12 }, standoff: 8 });
+  const data = traces(place.dataset.metric);
+  const spent = data.flatMap(({ x }) => x);
+  const low = Math.log10(Math.min(budget, ...spent)) - 0.12;
+  const high = Math.log10(Math.max(budget, ...spent)) + 0.12;
+  const layout = {
+    ...common,
+    height: 360,
     shapes: [
       {
         type: "line",
@@ -186,7 +245,7 @@ function draw(place) {
     },
     yaxis: { title: title(place.dataset.heading), zeroline: false },
   };
-  Plotly.react(place, data, layout, { responsive: true, displayModeBar: false });
+  Plotly.react(place, data, layout, options);
 }
 
 // A plot is drawn when it comes near the window.

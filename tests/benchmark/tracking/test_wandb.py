@@ -18,10 +18,12 @@ from gifd_bench.benchmark.commands import sync, wandb_report
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.report.formats import ALL, TEXTS
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.rows import Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.benchmark.tracking import wandb_report as wandb_report_module
 from gifd_bench.benchmark.tracking import wandb_sync
 from gifd_bench.benchmark.tracking.guarded import Guarded
 from gifd_bench.benchmark.tracking.wandb import STEP, WandbTracker
@@ -380,6 +382,11 @@ def test_a_report_without_a_login_is_a_spec_with_every_panel(
     text = "\n".join(b["content"] for b in content["spec"]["blocks"] if b["type"] == "markdown-block")
     assert "width: 2" in text
     assert "- torch: " in text
+    # The same sentences and statistics as on the page of the run.
+    said = json.dumps(content["spec"]["blocks"])
+    for sentence in wandb_report_module.found(rows_of(RunFolder(tracked))):
+        assert json.dumps(sentence)[1:-1] in said
+    assert TEXTS["markdown"](rows_of(RunFolder(tracked)), ALL) in text
 
 
 def test_a_report_that_cannot_be_saved_is_one_line(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:

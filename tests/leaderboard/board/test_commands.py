@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import urllib.request
@@ -31,6 +32,51 @@ def test_build_writes_all_tracks_and_prints_where(
     for track in ("photos-v1", "cifar10-v1", "cifar10-defended-v2"):
         assert f'href="{track}.html"' in text
     assert "the private images" in text
+
+
+def test_ones_own_entries_stand_beside_those_of_the_project(tmp_path: Path, entries: Path) -> None:
+    build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"])
+    track = (tmp_path / "board" / "photos-v1.html").read_text()
+    assert "attacks/mine.html" in track
+    assert "attacks/gifd.html" in track
+    build.run([f"--output={tmp_path / 'alone'}", f"--entries={entries}", "--alone"])
+    alone = (tmp_path / "alone" / "photos-v1.html").read_text()
+    assert "attacks/mine.html" in alone
+    assert "attacks/gifd.html" not in alone
+    assert not (tmp_path / "alone" / "cifar10-v1.html").read_text().count('href="attacks/')
+
+
+def test_every_page_leads_to_the_ranks_on_all_tracks_and_to_taking_part(tmp_path: Path) -> None:
+    build.run([f"--output={tmp_path / 'board'}"])
+    board = tmp_path / "board"
+    for page in [*board.glob("*.html"), *(board / "attacks").glob("*.html")]:
+        up = "../" if page.parent.name == "attacks" else ""
+        for link in ("index.html", "ranks.html", "submit.html"):
+            assert f'href="{up}{link}"' in page.read_text()
+    ranks = (board / "ranks.html").read_text()
+    assert ranks.count('href="attacks/gifd.html#photos-v1"') == 1
+    assert ranks.count('href="attacks/gifd.html#cifar10-v1"') == 1
+    assert "gifd-bench leaderboard submit" in (board / "submit.html").read_text()
+
+
+def test_who_found_a_method_and_who_wrote_its_code_are_told_apart(tmp_path: Path, entries: Path) -> None:
+    write_entry(
+        entries,
+        find_protocol("photos-v1"),
+        attack="again",
+        authors=["A. First"],
+        implemented_by=["B. Second"],
+    )
+    build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"])
+
+    def facts(attack: str) -> list[str]:
+        text = (tmp_path / "board" / "attacks" / f"{attack}.html").read_text()
+        return re.findall(r'<dt>(?:method|implemented) by</dt><dd><bdi class="free">(.*?)</bdi>', text)
+
+    assert facts("again") == ["A. First", "B. Second"]
+    assert facts("gifd")[1] == "this project"
+    assert facts("gifd")[0].startswith("Hao Fang")
+    assert facts("mine") == ["A. Author", "A. Author"]
 
 
 def test_entries_that_are_not_there_are_one_line(tmp_path: Path) -> None:

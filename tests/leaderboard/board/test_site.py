@@ -35,7 +35,7 @@ def test_there_is_a_page_and_a_table_for_every_track_and_attack(board: Path) -> 
     names = {path.relative_to(board).as_posix() for path in (*pages(board), *board.rglob("*.json"))}
     attacks = ("first", "also-first", "third", "fourth", "last", "partial", "odd")
     assert names == {
-        "index.html",
+        *("index.html", "ranks.html", "submit.html"),
         *(f"small-v1.{end}" for end in ("html", "json")),
         *(f"attacks/{attack}.{end}" for attack in attacks for end in ("html", "json")),
     }
