@@ -20,6 +20,7 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
     r"status\b": (),
     r"show\b": (),
     r"report\b": (),
+    r"figure\b": (),
     r"priors\b": (),
     r"sample\b": ("--columns=2",),
     r"completion\b": (),
