@@ -261,8 +261,9 @@ class Audit:
 def identity_of(observation: Observation) -> str:
     """A hash of all that an observation says."""
     hashed = hashlib.sha256()
+    model = observation.model
     facts = {
-        "model": asdict(observation.model),
+        "model": [model.name, model.num_classes, model.image_shape, dict(model.options)],
         "is_difference": observation.is_difference,
         "mean": observation.mean,
         "std": observation.std,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pytorch_lightning.callbacks import Callback
 
@@ -103,3 +105,8 @@ class Auditor:
         )
         folder.write(answer, observation.class_names, checkpoint.spent())
         display.end(self.attack.label, "done")
+
+
+def hash_of(file: Path) -> str:
+    """The identity of an observation file: SHA-256 of its bytes."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()

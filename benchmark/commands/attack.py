@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from pathlib import Path
 
 import pytorch_lightning as pl
 from rich.console import Console
 
-from gifd_bench.benchmark.auditing.auditor import Auditor
+from gifd_bench.benchmark.auditing.auditor import Auditor, hash_of
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
 from gifd_bench.benchmark.inversion.reconstruction import doubt_about
 from gifd_bench.benchmark.invert import InversionInterrupted
@@ -56,8 +55,9 @@ def run(arguments: list[str]) -> int:
     prior = auditor.build_prior()
     with StopRequest() as stop, ProgressDisplay(console, 1, 0) as display:
         try:
-            identity = hashlib.sha256(options.observation.read_bytes()).hexdigest()
-            auditor.run(identity, observation, prior, options.seed, folder, display, stop)
+            auditor.run(
+                hash_of(options.observation), observation, prior, options.seed, folder, display, stop
+            )
         except (InversionInterrupted, KeyboardInterrupt):
             console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
             return ExitStatus.INTERRUPTED

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 import gifd_bench as gb
 from gifd_bench.benchmark.attacks.ig import IG
@@ -106,6 +108,23 @@ def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
     page = report.page.read_text(encoding="utf-8")
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_captured_training_step_of_a_model_in_memory_is_audited(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 10))
+    image, label = observed()[1].images, torch.tensor([3])
+    with gb.capture(net) as update:
+        F.cross_entropy(net(image), label).backward()
+    report = gb.audit(
+        update.observation(),
+        tmp_path / "out",
+        images=image,
+        labels=label,
+        attacks=["ig"],
+        seconds=1,
+        progress=False,
+    )
+    assert report.outcome in ("recognized", "partly", "not_recognized")
 
 
 def test_a_failed_attack_costs_the_audit_that_attack_alone(tmp_path: Path) -> None:
