@@ -1,53 +1,30 @@
-"""Running the cells of a matrix, one after the other."""
+"""Running the cells of a matrix, one after the other or in packs."""
 
 from __future__ import annotations
 
 import gc
 import math
 import signal
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 
-from gifd_bench.benchmark.attacks.base import Attack
-from gifd_bench.benchmark.display import Display, Listener
-from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert
+from gifd_bench.benchmark.attacks.registry import ATTACKS
+from gifd_bench.benchmark.bench import Bench, Limits
+from gifd_bench.benchmark.display import Display
 from gifd_bench.benchmark.matrix.cell import Cell
-from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix
-from gifd_bench.benchmark.matrix.task import TaskConfig, training_split
-from gifd_bench.benchmark.matrix.unmet import unmet
-from gifd_bench.benchmark.results.cell_folder import CellFolder
-from gifd_bench.benchmark.results.claims import DEATHS, claimed
+from gifd_bench.benchmark.matrix.packs import by_kind, kind_of
+from gifd_bench.benchmark.packed import run_pack
+from gifd_bench.benchmark.results.claims import DEATHS, Claim, claimed
+from gifd_bench.benchmark.results.pack_folder import packs_in
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.rounds import Rounds
-from gifd_bench.benchmark.scoring.base import Metric
-from gifd_bench.benchmark.scoring.identification import Lineup
-from gifd_bench.benchmark.scoring.scorer import score
-from gifd_bench.benchmark.time_limit import TimeLimit, ends_when_hung
+from gifd_bench.benchmark.single import run_cell
 from gifd_bench.benchmark.tracking.base import Tracker
 from gifd_bench.benchmark.tracking.guarded import Guarded
-from gifd_bench.common.errors import StorageError, UserError, one_line
-from gifd_bench.priors.base import Prior
 
-
-@dataclass(frozen=True)
-class Limits:
-    """What each cell may take.
-
-    Attributes:
-        seconds: of wall time; `None` for no limit.
-        checkpoint_seconds: between two checkpoints of an inversion.
-        ends_process: whether a cell that hangs beyond its limit ends the process that runs it.
-    """
-
-    seconds: float | None = None
-    checkpoint_seconds: float = 30.0
-    ends_process: bool = False
-
-
+# Processes in a row that may die over a cell, without getting further, before it runs alone.
+DEATHS_IN_PACKS = 2
 # What a cluster tells a job with that is to end soon.
 NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
 
@@ -98,6 +75,7 @@ class Runner:
         display: told of each inversion's begin, iterations and end.
         stop: asked after every iteration; true writes a checkpoint and raises InversionInterrupted.
         limits: of each cell.
+        pack: how many cells that differ in their target alone may share an inversion.
     """
 
     def __init__(
@@ -107,16 +85,11 @@ class Runner:
         display: Display,
         stop: Callable[[], bool],
         limits: Limits = Limits(),
+        pack: int = 1,
     ) -> None:
-        self.run, self.display, self.stop = run, display, stop
-        self.tracker = Guarded(tracker)
-        self.limits = limits
-        self.current: CellFolder | None = None
-        self.threads = run.threads
-        self._metrics: dict[str, Metric] = {}
-        self._priors: dict[str, Prior] = {}
-        self._rounds = Rounds(run, display, stop)
-        self._lineups: dict[str, Lineup | None] = {}
+        self.run, self.pack = run, pack
+        self.bench = Bench(run, Guarded(tracker), display, stop, limits)
+        self._may_pack: dict[str, bool] = {}
 
     def run_all(self, matrix: Matrix, most: int | None = None, start: int = 0) -> None:
         """Run every cell that has not ended and that no other process runs.
@@ -124,121 +97,124 @@ class Runner:
         Args:
             matrix: what the folder was opened for.
             most: end after so many cells; `None` for all.
-            start: position in the matrix of the cell to begin with; those before it come last.
+            start: position of the cell to begin with, in the matrix, or among its cells by kind where they
+                are packed; those before it come last.
 
         Raises:
             UserError: the user's files or settings are at fault.
             InversionInterrupted: asked to stop; running again goes on.
         """
-        self._metrics = {metric.label: metric.build() for metric in matrix.metrics}
+        self.bench.score_by(matrix)
         cells = list(matrix.cells())
+        packs = self._begun_packs(cells) if self.pack > 1 else {}
+        if self.pack > 1:
+            cells = by_kind(cells)
         waiting = self.run.not_ended(cells[start:] + cells[:start])
         for component in {prior.canonical: prior for cell in waiting if (prior := cell.prior)}.values():
             # Now, so that weights that are damaged are an error before the first cell runs.
-            self._prior(component)
+            self.bench.prior(component)
         with _without_imports():
-            self._run_waiting(matrix.name, waiting, math.inf if most is None else most)
+            self._run_waiting(matrix.name, waiting, packs, math.inf if most is None else most)
 
-    def _run_waiting(self, matrix: str, waiting: Sequence[Cell], left: float) -> None:
+    def _run_waiting(
+        self, matrix: str, waiting: Sequence[Cell], packs: Mapping[str, Sequence[Cell]], left: float
+    ) -> None:
         first = True
-        for cell in waiting:
-            folder = self.run.cell(cell)
-            if left == 0:
+        for place, cell in enumerate(waiting):
+            if left <= 0:
                 return
-            if folder.ended():
+            if self.run.cell(cell).ended():
                 continue
-            with claimed(folder) as claim:
-                if claim is None or folder.ended():
+            with ExitStack() as claims:
+                claim = self._claim(cell, claims)
+                if claim is None:
                     continue
-                self.current = folder
                 if claim.deaths >= DEATHS:
-                    reason = f"{claim.deaths} processes died over this cell, killed or out of memory"
-                    folder.write_failed(reason, "", 0.0)
-                    self.display.end(cell.title, "failed")
+                    self._blame(cell, claim)
+                    left -= 1
+                    continue
+                mates = [cell]
+                if self._packs(cell, claim):
+                    mates = self._begun_with(cell, packs, claims)
+                    mates = mates or [cell, *self._mates(cell, waiting[place + 1 :], left - 1, claims)]
+                if len(mates) > 1:
+                    left -= sum(not self.run.cell(mate).ended() for mate in mates)
+                    run_pack(self.bench, matrix, mates)
                 else:
-                    self._run_cell(matrix, cell, folder)
-                    # An attack and its Trainer refer to each other, and hold victim and observation: with
-                    # large ones, Python would be out of memory before it looked for such cycles itself.
-                    gc.collect()
+                    left -= 1
+                    run_cell(self.bench, matrix, cell, self.run.cell(cell))
+                # An attack and its Trainer refer to each other, and hold victim and observation: with
+                # large ones, Python would be out of memory before it looked for such cycles itself.
+                gc.collect()
                 if first:
                     # It has imported what it needed, and built what all cells share.
                     gc.freeze()
                     first = False
-                left -= 1
 
-    def _run_cell(self, matrix: str, cell: Cell, folder: CellFolder) -> None:
-        folder.begin(cell)
-        seconds = self.limits.checkpoint_seconds
-        checkpoint = Checkpoint(folder.checkpoint, seconds, self.stop, of=cell.id)
-        try:
-            reason = unmet(cell)
-            if reason is None:
-                self._attack(matrix, cell, folder, checkpoint)
-            else:
-                folder.write_skipped(reason)
-        except (InversionInterrupted, KeyboardInterrupt, StorageError):
-            folder.note("is interrupted")
-            raise
-        except (Exception, SystemExit) as error:
-            # A failure is a row: whatever an attack raises, and a damaged image or observation, costs the
-            # cells that need it and no others. Code from outside may even ask the process to exit.
-            reason = f"{type(error).__name__}: {one_line(error)}"
-            folder.write_failed(reason, traceback.format_exc(), checkpoint.spent())
-        finally:
-            # When the record is written, so that a tracker can say what became of the cell.
-            self.tracker.close()
-        status = str(folder.status())
-        folder.note(status)
-        self.display.end(cell.title, status)
+    def _claim(self, cell: Cell, claims: ExitStack) -> Claim | None:
+        """Claim a cell until `claims` are closed; `None` where it has ended, or another process has it."""
+        folder = self.run.cell(cell)
+        with ExitStack() as trial:
+            claim = trial.enter_context(claimed(folder))
+            if claim is None or folder.ended():
+                return None
+            claims.push(trial.pop_all())
+            return claim
 
-    def _attack(self, matrix: str, cell: Cell, folder: CellFolder, checkpoint: Checkpoint) -> None:
-        doubt = checkpoint.drop_if_doubtful()
-        folder.note(
-            f"starts again: {doubt}" if doubt else "goes on" if folder.checkpoint.exists() else "begins"
-        )
-        self.tracker.begin(matrix, cell, folder)
+    def _blame(self, cell: Cell, claim: Claim) -> None:
+        folder = self.run.cell(cell)
+        self.bench.current = (folder,)
+        reason = f"{claim.deaths} processes died over this cell, killed or out of memory"
+        folder.write_failed(reason, "", 0.0)
+        self.bench.display.end(cell.title, "failed")
 
-        def hung(reason: str) -> None:
-            folder.write_failed(reason, "", checkpoint.spent())
+    def _packs(self, cell: Cell, claim: Claim) -> bool:
+        """Whether a cell runs in a pack: not if it has begun alone, and not if processes died over it, so
+        that it takes no others with it."""
+        if self.pack == 1 or claim.deaths >= DEATHS_IN_PACKS or self.run.cell(cell).checkpoint.exists():
+            return False
+        key = cell.attack.canonical
+        if key not in self._may_pack:
+            self._may_pack[key] = ATTACKS.attack_class(cell.attack.name).may_pack()
+        return self._may_pack[key]
 
-        hard_limit = self.limits.seconds if self.limits.ends_process else None
-        prior = self._prior(cell.prior) if cell.prior else None
-        attack: Attack = cell.attack.build()
-        observation = self._rounds.observation(cell)
-        with ends_when_hung(hard_limit, hung):
-            reconstruction = invert(
-                attack,
-                observation,
-                prior,
-                cell.attack_seed,
-                threads=self.threads,
-                checkpoint=checkpoint,
-                callbacks=[
-                    Listener(self.display, cell.title),
-                    *self.tracker.callbacks(),
-                    TimeLimit(self.limits.seconds, checkpoint.spent),
-                ],
-            )
-        # Before anything is scored: what was found is not lost to a metric.
-        folder.write_reconstruction(reconstruction)
-        truth = self.run.truth(cell)
-        scores = score(reconstruction, truth, observation, self._metrics, self._lineup(cell.task))
-        folder.write_done(reconstruction, scores, checkpoint.spent())
-        self.tracker.finish(reconstruction, scores, truth)
+    def _mates(self, cell: Cell, others: Sequence[Cell], most: float, claims: ExitStack) -> list[Cell]:
+        """Further cells of its kind that are free, and are claimed from now on."""
+        kind, mates = kind_of(cell), list[Cell]()
+        for other in others:
+            if len(mates) == min(self.pack - 1, most) or kind_of(other) != kind:
+                break
+            if self.run.cell(other).ended():
+                continue
+            with ExitStack() as trial:
+                claim = self._claim(other, trial)
+                if claim is not None and self._packs(other, claim):
+                    claims.push(trial.pop_all())
+                    mates.append(other)
+        return mates
 
-    def _lineup(self, config: TaskConfig) -> Lineup | None:
-        """Other images of the task's dataset; `None` where that is not on this machine."""
-        dataset = training_split(config.dataset)
-        key = dataset.canonical
-        if key not in self._lineups:
-            try:
-                self._lineups[key] = Lineup(dataset.build())
-            except (UserError, ValueError, OSError):
-                self._lineups[key] = None
-        return self._lineups[key]
+    def _begun_packs(self, cells: Sequence[Cell]) -> dict[str, Sequence[Cell]]:
+        """Packs that were interrupted, by the ids of their cells; those that have ended are removed."""
+        known = {cell.id: cell for cell in cells}
+        found: dict[str, Sequence[Cell]] = {}
+        for pack in packs_in(self.run.packs):
+            members = [known[name] for name in pack.members() if name in known]
+            if all(self.run.cell(cell).ended() for cell in members):
+                pack.remove()
+            elif len(members) <= self.pack:
+                found |= {cell.id: members for cell in members}
+        return found
 
-    def _prior(self, component: Component) -> Prior:
-        key = component.canonical
-        if key not in self._priors:
-            self._priors[key] = component.build()
-        return self._priors[key]
+    def _begun_with(self, cell: Cell, packs: Mapping[str, Sequence[Cell]], claims: ExitStack) -> list[Cell]:
+        """The whole pack that a cell has begun in, if all of its cells that have not ended are free, and
+        are claimed from now on; else nothing."""
+        members = packs.get(cell.id, ())
+        with ExitStack() as trial:
+            for other in members:
+                if other is cell or self.run.cell(other).ended():
+                    continue
+                claim = self._claim(other, trial)
+                if claim is None or not self._packs(other, claim):
+                    return []
+            claims.push(trial.pop_all())
+        return list(members)

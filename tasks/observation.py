@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -94,6 +94,14 @@ class Observation:
         with suppress(Exception):  # A model that does not take its images is told of where it is used.
             give_second_derivatives(victim, torch.zeros(1, *self.model.image_shape, device="cpu"))
         return victim
+
+    def with_victim_of(self, other: Observation) -> Observation:
+        """The same, holding the victim and the weights of another observation in place of its own, which
+        are equal to them."""
+        shared = replace(self, weights=other.weights)
+        # Where a cached property keeps its value.
+        vars(shared)["_victim"] = other.victim()
+        return shared
 
     def trained(self) -> list[str]:
         """The parameters that the client trains, in the model's order: those that its settings name; else

@@ -11,13 +11,13 @@ from pytorch_lightning.callbacks import Callback
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
+from gifd_bench.benchmark.bench import Limits
 from gifd_bench.benchmark.display import Display, Listener
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.invert import Checkpoint, invert
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.resolve import Resolver
 from gifd_bench.benchmark.results.audit_folder import AuditFolder
-from gifd_bench.benchmark.runner import Limits
 from gifd_bench.common.hashing import canonical, short_hash
 from gifd_bench.common.terminal import say
 from gifd_bench.priors.base import Prior

@@ -41,6 +41,12 @@ def unmet_together(one: Observation, other: Observation) -> str | None:
     return None if same else "their victims have other weights"
 
 
+def share_victim(one: Observation, other: Observation) -> Observation:
+    """The other observation, with the victim and the weights of the one: they are equal, and take their
+    memory once."""
+    return other.with_victim_of(one)
+
+
 def clients_of(observations: Sequence[Observation], device: torch.device) -> list[SimulatedClient]:
     """The attacker's copy of the client of each observation; all of them share a victim."""
     first = SimulatedClient(observations[0], device)

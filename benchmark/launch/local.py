@@ -121,7 +121,8 @@ class LocalLauncher:
                 if not left and not workers:
                     return True
                 if time.monotonic() >= pause_until:
-                    while left and len(workers) < min(self.jobs, left):
+                    packs = -(-left // self.settings.pack)
+                    while left and len(workers) < min(self.jobs, packs):
                         command = [*self.settings.command(run.path), f"--parent={os.getpid()}"]
                         workers.append(Worker(command, run.threads))
                         ended_at_last_start = ended_before

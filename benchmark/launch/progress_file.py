@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,11 +17,11 @@ class ProgressFile:
     """Writes iteration and rate to a file, at most once a second.
 
     Args:
-        path: tells the file of the cell that is run now.
+        paths: tells the files of the cells that are run now.
     """
 
-    def __init__(self, path: Callable[[], Path | None]) -> None:
-        self._path = path
+    def __init__(self, paths: Callable[[], Sequence[Path]]) -> None:
+        self._paths = paths
         self._iterations = 0
         self._first: tuple[float, int] | None = None
         self._written = 0.0
@@ -39,11 +39,11 @@ class ProgressFile:
         self._written = now
         began, first = self._first
         rate = (iteration - first) / (now - began) if now > began else 0.0
-        path = self._path()
-        if path is not None:
+        progress = Progress(iteration, self._iterations, round(rate, 3), time.time())
+        for path in self._paths():
             # The display is not worth a cell.
             with suppress(StorageError):
-                write_record(Progress(iteration, self._iterations, round(rate, 3), time.time()), path)
+                write_record(progress, path)
 
     def end(self, title: str, status: str) -> None:
         """The cell has ended."""

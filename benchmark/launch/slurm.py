@@ -19,6 +19,7 @@ from submitit.core.utils import FailedJobError
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.launch.batch_script import BEGUN, preparation, python_command
 from gifd_bench.benchmark.launch.worker import WorkerSettings, work
+from gifd_bench.benchmark.matrix.packs import by_kind
 from gifd_bench.benchmark.results.record import CellRecord
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.runner import NOTICES
@@ -107,10 +108,11 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
     Raises:
         BenchmarkError: there is no Slurm here, or it takes no such job.
     """
-    waiting = _waiting(run)
+    waiting = _waiting(run, settings.pack)
     if not waiting:
         return []
     chunk = slurm.chunk or chunk_of(run, len(waiting), slurm.parallel)
+    chunk = -(-chunk // settings.pack) * settings.pack
     # Each job begins at cells of its own, so that no two look at the same ones.
     array = [
         SlurmJob(run.path.resolve(), replace(settings, most=chunk, start=position))
@@ -174,9 +176,11 @@ def largest_array() -> int:
     return max(1, int(found.group(1))) if found else DEFAULT_ARRAY
 
 
-def _waiting(run: RunFolder) -> list[int]:
-    """Positions in the matrix of the cells that have not ended."""
+def _waiting(run: RunFolder, pack: int) -> list[int]:
+    """Positions of the cells that have not ended, as `Runner.run_all` counts them."""
     cells = [cell for cell, _ in run.cells()]
+    if pack > 1:
+        cells = by_kind(cells)
     waiting = {cell.id for cell in run.not_ended(cells)}
     return [position for position, cell in enumerate(cells) if cell.id in waiting]
 

@@ -16,12 +16,13 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import ArgumentParser
 
+from gifd_bench.benchmark.bench import Limits
 from gifd_bench.benchmark.display import Display
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.launch.progress_file import ProgressFile
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.runner import Limits, Runner, StopRequest
+from gifd_bench.benchmark.runner import Runner, StopRequest
 from gifd_bench.benchmark.tracking.registry import TRACKERS
 from gifd_bench.common.errors import ExitStatus, UserError
 from gifd_bench.common.parent import end_with_parent
@@ -38,7 +39,8 @@ class WorkerSettings:
         memory_gib: data that a worker may hold; null for no limit.
         checkpoint_seconds: between two checkpoints of an inversion.
         most: cells that one worker runs before it ends; `None` for all that are left.
-        start: position in the matrix of the cell that it begins with; those before it come last.
+        start: position of the cell that it begins with, see `Runner.run_all`; those before it come last.
+        pack: how many cells that differ in their target alone may share an inversion.
     """
 
     tracker: str = "none"
@@ -47,6 +49,7 @@ class WorkerSettings:
     checkpoint_seconds: float = 30.0
     most: int | None = None
     start: int = 0
+    pack: int = 1
 
     def command(self, folder: Path) -> list[str]:
         """The command line of a worker."""
@@ -74,8 +77,8 @@ def run_cells(
     pl.seed_everything(0, verbose=False)
     limits = Limits(settings.cell_seconds, settings.checkpoint_seconds, ends_process)
     with StopRequest() as stop:
-        file = ProgressFile(lambda: runner.current.progress if runner.current else None)
-        runner = Runner(run, TRACKERS[settings.tracker](), with_file(file), stop, limits)
+        file = ProgressFile(lambda: [folder.progress for folder in runner.bench.current])
+        runner = Runner(run, TRACKERS[settings.tracker](), with_file(file), stop, limits, settings.pack)
         try:
             runner.run_all(matrix, settings.most, settings.start)
         except (InversionInterrupted, KeyboardInterrupt):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -143,13 +144,16 @@ class CellFolder(AnswerFolder):
             number += 1
         self.result.replace(aside)
 
-    def write_done(self, reconstruction: Reconstruction, scores: Scores, seconds: float) -> None:
+    def write_done(
+        self, reconstruction: Reconstruction, scores: Scores, seconds: float, pack: Sequence[str] = ()
+    ) -> None:
         """The cell has ended well.
 
         Args:
             reconstruction: the attack's answer, which is written already.
             scores: its metrics.
             seconds: wall time of the inversion, interruptions left out.
+            pack: see `CellRecord`.
         """
         stages = zip(reconstruction.stages, scores.stage_psnr, strict=True)
         others = scores.distractors
@@ -179,6 +183,7 @@ class CellFolder(AnswerFolder):
                 )
                 for moment in scores.moments
             ),
+            pack=tuple(pack),
         )
         self._write_end(record)
 

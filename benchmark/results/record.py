@@ -198,6 +198,8 @@ class CellRecord:
         files: SHA-256 of the files beside it, by name; empty in those of older versions.
         round: what it was scored with; `None` where it was not, and in those of older versions.
         moments: what earlier answers were worth, after 1, 2, 5, 10, ... gradient evaluations.
+        pack: ids of the cells, its own among them, that were lanes of one inversion, in their order; the
+            time is its share. Empty where it ran alone.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -218,6 +220,7 @@ class CellRecord:
     files: dict[str, str] = field(default_factory=dict)
     round: RoundSums | None = None
     moments: tuple[MomentRecord, ...] = ()
+    pack: tuple[str, ...] = ()
 
     def mean(self, metric: str) -> float | None:
         """A metric's mean over the images, or `None`."""

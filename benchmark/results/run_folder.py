@@ -47,6 +47,11 @@ class RunFolder:
         """The HTML page."""
         return self.path / "report.html"
 
+    @property
+    def packs(self) -> Path:
+        """Inversions of several cells at once that have begun."""
+        return self.path / "packs"
+
     def cell(self, cell: Cell) -> CellFolder:
         """The folder of a cell."""
         return CellFolder(self.path / "cells" / cell.id, self.round(cell), self.sealed)

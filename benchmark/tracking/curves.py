@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,10 +23,10 @@ class Curves(Callback):
     file begins anew.
 
     Args:
-        log: is given numbers and the iteration, from 0, that they belong to.
+        log: is given numbers and the iteration, from 0, that they belong to; `None` to keep them alone.
     """
 
-    def __init__(self, log: Callable[[Mapping[str, float], int], None]) -> None:
+    def __init__(self, log: Callable[[Mapping[str, float], int], None] | None = None) -> None:
         self._log = log
         self._points: list[dict[str, Any]] = []
         self._learning_rate: Any = None
@@ -35,8 +35,15 @@ class Curves(Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Not when training starts, which it does not after an interruption at the last iteration.
+        if self._log is not None:
+            for numbers, iteration in self.points():
+                self._log(numbers, iteration)
+
+    def points(self, target: int = 0) -> Iterator[tuple[Mapping[str, float], int]]:
+        """All that was kept so far of a target."""
         for point in self._points:
-            self._log(point["numbers"], point["iteration"])
+            loss = point["matching_losses"][target]
+            yield {"matching_loss": loss, **point["numbers"]}, point["iteration"]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, Attack)
@@ -52,15 +59,15 @@ class Curves(Callback):
         assert isinstance(pl_module, Attack)
         done = pl_module.progress.iteration
         if (done - 1) % max(1, pl_module.iterations // POINTS) == 0:
-            numbers = self._numbers(pl_module)
-            self._points.append({"iteration": done - 1, "numbers": numbers})
-            self._log(numbers, done - 1)
+            losses, numbers = pl_module.course.latest_losses.tolist(), self._numbers(pl_module)
+            self._points.append({"iteration": done - 1, "numbers": numbers, "matching_losses": losses})
+            if self._log is not None:
+                self._log({"matching_loss": losses[0], **numbers}, done - 1)
 
     def _numbers(self, attack: Attack) -> dict[str, float]:
         progress = attack.progress
-        loss, now = float(attack.course.latest_losses[0]), time.perf_counter()
+        now = time.perf_counter()
         numbers = {
-            "matching_loss": loss,
             "gradient_evaluations": float(progress.gradient_evaluations),
             "restart": float(progress.restart),
             "stage": float(progress.stage),

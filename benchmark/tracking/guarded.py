@@ -41,6 +41,16 @@ class Guarded:
         """What the Trainer is to call while the attack of the cell runs."""
         return (Curves(self._log),) if self._open and self._tracker.wants_curves else ()
 
+    def curves(self) -> Curves | None:
+        """What keeps the curves of a pack while it runs; `None` where nobody wants them."""
+        return Curves() if self._tracker.wants_curves else None
+
+    def replay(self, curves: Curves, target: int) -> None:
+        """Log the curves of one cell of a pack, which has begun."""
+        if self._open:
+            for numbers, iteration in curves.points(target):
+                self._log(numbers, iteration)
+
     def finish(self, reconstruction: Reconstruction, scores: Scores, truth: Truth) -> None:
         """See `Tracker`."""
         if self._open:

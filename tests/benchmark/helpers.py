@@ -49,10 +49,16 @@ def tiny_matrix(folder: Path, **changes: Any) -> Matrix:
     return load_matrix(str(write_config(folder, **changes)))
 
 
-def run(matrix: Matrix, output: Path, stop: Any = lambda: False, tracker: Tracker | None = None) -> Quiet:
+def run(
+    matrix: Matrix,
+    output: Path,
+    stop: Any = lambda: False,
+    tracker: Tracker | None = None,
+    pack: int = 1,
+) -> Quiet:
     folder, display = RunFolder(output), Quiet()
     folder.open_for(matrix)
-    Runner(folder, tracker or Tracker(), display, stop).run_all(matrix)
+    Runner(folder, tracker or Tracker(), display, stop, pack=pack).run_all(matrix)
     return display
 
 

@@ -25,7 +25,7 @@ from unittest.mock import patch
 import torch
 import yaml
 
-from gifd_bench.benchmark import runner
+from gifd_bench.benchmark import bench, single
 from gifd_bench.benchmark.commands import show
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
 from gifd_bench.benchmark.launch.status import StatusReader
@@ -82,8 +82,8 @@ def measure(cells: int, folder: Path) -> list[float]:
     run.open_for(many)
     scores = Scores({name: [1.0] for name in COLUMNS}, [0], [], [1.0])
     with (
-        patch.object(runner, "invert", lambda *args, **kwargs: answer()),
-        patch.object(runner, "score", lambda *args: scores),
+        patch.object(single, "invert", lambda *args, **kwargs: answer()),
+        patch.object(bench, "score", lambda *args: scores),
     ):
         running, _ = timed(lambda: run_cells(run, many, WorkerSettings()))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

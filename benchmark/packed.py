@@ -1,0 +1,169 @@
+"""Running several cells as one inversion: they differ in their target alone, and become its lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gifd_bench.benchmark.bench import Bench, fail
+from gifd_bench.benchmark.display import Listener
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.inversion.targets import share_victim, unmet_together
+from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert_all
+from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.unmet import unmet
+from gifd_bench.benchmark.results.cell_folder import CellFolder
+from gifd_bench.benchmark.results.pack_folder import PackFolder
+from gifd_bench.benchmark.single import run_cell
+from gifd_bench.benchmark.time_limit import TimeLimit, TimeLimitExceeded, ends_when_hung
+from gifd_bench.benchmark.tracking.curves import Curves
+from gifd_bench.common.errors import StorageError, one_line
+from gifd_bench.tasks.observation import Observation
+
+INTERRUPTIONS = (InversionInterrupted, KeyboardInterrupt, StorageError)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A cell of a pack, and what it attacks."""
+
+    cell: Cell
+    folder: CellFolder
+    observation: Observation
+
+
+def run_pack(bench: Bench, matrix: str, cells: Sequence[Cell]) -> None:
+    """Run cells of one kind, those of them that have not ended claimed by this process, to their end.
+
+    What fails for one of them costs that one alone: cells that cannot go with the others, and all of them
+    where their inversion fails, run one by one.
+
+    Args:
+        bench: what cells share.
+        matrix: name of the matrix.
+        cells: two or more; those that have ended already, in a pack that was interrupted, stay as they are.
+
+    Raises:
+        InversionInterrupted: asked to stop; the pack's checkpoint is written.
+        StorageError: nothing can be written.
+    """
+    waiting = [cell for cell in cells if not bench.run.cell(cell).ended()]
+    bench.current = [bench.run.cell(cell) for cell in waiting]
+    alone = list(waiting)
+    if unmet(cells[0]) is None:
+        lanes = _lanes(bench, cells)
+        if len(lanes) > 1:
+            packed = {lane.cell.id for lane in lanes}
+            alone = [cell for cell in waiting if cell.id not in packed]
+            alone += _run_lanes(bench, matrix, lanes)
+    for cell in alone:
+        folder = bench.run.cell(cell)
+        if not folder.ended():
+            run_cell(bench, matrix, cell, folder)
+
+
+def _lanes(bench: Bench, cells: Sequence[Cell]) -> list[Lane]:
+    """Those that go together. A cell whose observation cannot be had fails by itself, later."""
+    lanes: list[Lane] = []
+    for cell in cells:
+        folder = bench.run.cell(cell)
+        try:
+            observation = bench.rounds.observation(cell)
+        except INTERRUPTIONS:
+            raise
+        except Exception as error:
+            folder.note(f"runs alone: {one_line(error)}")
+            continue
+        reason = unmet_together(lanes[0].observation, observation) if lanes else None
+        if reason is None:
+            shared = share_victim(lanes[0].observation, observation) if lanes else observation
+            lanes.append(Lane(cell, folder, shared))
+        else:
+            folder.note(f"runs alone: {reason}")
+    return lanes
+
+
+def _run_lanes(bench: Bench, matrix: str, lanes: Sequence[Lane]) -> Sequence[Cell]:
+    """Run one inversion; the cells that are to run one by one all the same."""
+    ids = [lane.cell.id for lane in lanes]
+    pack = PackFolder.of(bench.run.packs, ids)
+    waiting = [lane for lane in lanes if not lane.folder.ended()]
+    seconds = bench.limits.checkpoint_seconds
+    checkpoint = Checkpoint(pack.checkpoint, seconds, bench.stop, of=pack.path.name)
+    doubt = checkpoint.drop_if_doubtful()
+    event = f"starts again ({doubt})" if doubt else "goes on" if pack.checkpoint.exists() else "begins"
+    for lane in waiting:
+        lane.folder.begin(lane.cell)
+        lane.folder.note(f"{event} in a pack of {len(lanes)}")
+    pack.begin(ids)
+    curves = bench.tracker.curves()
+    try:
+        answers = _answers(bench, lanes, checkpoint, curves)
+    except INTERRUPTIONS:
+        for lane in waiting:
+            lane.folder.note("is interrupted")
+        raise
+    except TimeLimitExceeded as error:
+        for lane in waiting:
+            fail(lane.folder, error, checkpoint.spent() / len(lanes))
+            bench.end(lane.cell, lane.folder)
+        pack.remove()
+        return ()
+    except (Exception, SystemExit) as error:
+        for lane in waiting:
+            lane.folder.note(f"runs alone: the pack failed ({type(error).__name__}: {one_line(error)})")
+        pack.remove()
+        return [lane.cell for lane in waiting]
+    for target, (lane, answer) in enumerate(zip(lanes, answers, strict=True)):
+        if not lane.folder.ended():
+            bench.tracker.begin(matrix, lane.cell, lane.folder)
+            if curves is not None:
+                bench.tracker.replay(curves, target)
+            _finish(bench, lane, answer, checkpoint.spent() / len(lanes), ids)
+    pack.remove()
+    return ()
+
+
+def _answers(
+    bench: Bench, lanes: Sequence[Lane], checkpoint: Checkpoint, curves: Curves | None
+) -> Sequence[Reconstruction | BenchmarkError]:
+    first, limits = lanes[0].cell, bench.limits
+    seconds = None if limits.seconds is None else limits.seconds * len(lanes)
+
+    def hung(reason: str) -> None:
+        # Nobody knows whose fault it is: the claims stay, and cells over which processes died run alone.
+        for lane in lanes:
+            lane.folder.note(f"the pack: {reason}")
+
+    with ends_when_hung(seconds if limits.ends_process else None, hung):
+        return invert_all(
+            first.attack.build(),
+            [lane.observation for lane in lanes],
+            bench.prior(first.prior),
+            [lane.cell.attack_seed for lane in lanes],
+            threads=bench.threads,
+            checkpoint=checkpoint,
+            callbacks=[
+                Listener(bench.display, f"{first.title} and {len(lanes) - 1} more"),
+                *([] if curves is None else [curves]),
+                TimeLimit(seconds, checkpoint.spent),
+            ],
+        )
+
+
+def _finish(
+    bench: Bench, lane: Lane, answer: Reconstruction | BenchmarkError, seconds: float, pack: Sequence[str]
+) -> None:
+    """End one cell of a pack."""
+    try:
+        if not isinstance(answer, Reconstruction):
+            raise answer
+        bench.finish(lane.cell, lane.folder, answer, lane.observation, seconds, pack)
+    except INTERRUPTIONS:
+        raise
+    except (Exception, SystemExit) as error:
+        fail(lane.folder, error, seconds)
+    finally:
+        bench.tracker.close()
+    bench.end(lane.cell, lane.folder)
