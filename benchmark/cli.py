@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points, version
 
 from gifd_bench.common.errors import ExitStatus, UserError
+from gifd_bench.common.terminal import say
 
 # Name of the command, and its line in the help. Its module in benchmark.commands has the same name.
 COMMANDS = {
@@ -66,7 +67,7 @@ def run(arguments: list[str]) -> int:
     try:
         return int(_command(options.command, added)(options.arguments))
     except UserError as error:
-        sys.stderr.write(f"gifd-bench: {error}\n")
+        say(f"gifd-bench: {error}")
         return ExitStatus.USER_ERROR
     except BrokenPipeError:
         # Whoever read our output has stopped: nothing is left to say.
@@ -76,7 +77,7 @@ def run(arguments: list[str]) -> int:
         if error.filename is None:
             raise
         # A path that cannot even be looked at: too long, or below a folder that is not this user's.
-        sys.stderr.write(f"gifd-bench: {error.filename}: {error.strerror}\n")
+        say(f"gifd-bench: {error.filename}: {error.strerror}")
         return ExitStatus.USER_ERROR
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.display import Listener
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
@@ -61,7 +60,7 @@ def invert(
         raise BenchmarkError(f"{title}: {unmet}")
     if not progress:
         return run_attack(made, observation, made_prior, seed)
-    with ProgressDisplay(Console(stderr=True), 1, 0) as display:
+    with ProgressDisplay(Terminal(stderr=True), 1, 0) as display:
         answer = run_attack(made, observation, made_prior, seed, callbacks=[Listener(display, title)])
         display.end(title, "done")
     return answer

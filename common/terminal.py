@@ -20,6 +20,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else text.translate(_HARMLESS)
 
 
-def say(line: str) -> None:
-    """One line on standard error, whatever it holds."""
-    sys.stderr.write(printable(line.replace("\n", " ")) + "\n")
+def say(text: str) -> None:
+    """Write a line on standard error, whatever it holds."""
+    sys.stderr.write(printable(text) + "\n")
+
+
+def write(text: str) -> None:
+    """Write a line, or several, on standard output, whatever they hold."""
+    sys.stdout.write(printable(text) + "\n")

@@ -12,6 +12,10 @@ from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.losses import Loss
 from gifd_bench.tasks.stated import later
 
+# Far beyond what federated learning does, and what can still be simulated.
+MOST_EPOCHS = 1_000
+MOST_CLIENTS = 10_000
+
 
 @dataclass(frozen=True)
 class FedAvg:
@@ -49,6 +53,8 @@ class FedAvg:
                 "client.local: epochs and batch_size must be at least 1 and learning_rate positive, not "
                 f"{self.epochs}, {self.batch_size} and {self.learning_rate}"
             )
+        if self.epochs > MOST_EPOCHS:
+            raise TaskError(f"client.local.epochs must be {MOST_EPOCHS:,} at most, not {self.epochs:,}")
         decays = (self.momentum, *self.betas)
         if not all(0 <= value < 1 for value in decays) or not 0 <= self.weight_decay < float("inf"):
             raise TaskError(
@@ -116,8 +122,8 @@ class ClientSettings:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, (value,) if isinstance(value, str) else tuple(value))
-        if self.clients < 1:
-            raise TaskError(f"client.clients must be at least 1, not {self.clients}")
+        if not 1 <= self.clients <= MOST_CLIENTS:
+            raise TaskError(f"client.clients must be 1 to {MOST_CLIENTS:,}, not {self.clients:,}")
         if self.send_buffers and self.batch_norm == "eval":
             raise TaskError("client.send_buffers: buffers only change with client.batch_norm=train")
         if self.weights is not None and (

@@ -21,6 +21,9 @@ from gifd_bench.tasks.models.second_derivatives import give_second_derivatives
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.threat_model import ThreatModel
 
+# Of one observation: whoever writes one chooses how much memory reading it takes.
+MOST_IMAGES = 4096
+
 
 @dataclass(frozen=True)
 class KnownDefense:
@@ -117,7 +120,7 @@ class Observation:
             TaskError: it cannot be built.
             RuntimeError: the weights are not those of this model.
         """
-        victim = self.model.build()
+        victim = self.model.build(most=sum(value.numel() for value in self.weights.values()))
         victim.load_state_dict(dict(self.weights))
         return victim
 
@@ -296,6 +299,10 @@ def check(observation: Observation) -> None:
             f"channel{'s' * (channels != 1)}"
         )
     clients = observation.client.clients if observation.client else 1
+    if observation.batch_size > MOST_IMAGES:
+        raise ValueError(
+            f"a batch of {observation.batch_size:,} images; {MOST_IMAGES:,} at most are attacked"
+        )
     if observation.batch_size < 1 or observation.batch_size % clients or min(observation.std) <= 0:
         raise ValueError("batch_size (a multiple of the number of clients) and std must be positive")
     if len(observation.class_names) != spec.num_classes:

@@ -26,6 +26,16 @@ from gifd_bench.tasks.threat_model import ThreatModel
 
 FORMAT = "gifd-bench/observation/3"
 METADATA = "observation"
+# What reading facts of any kind and size may raise.
+_DAMAGE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+)
 
 
 def save_observation(observation: Observation, path: Path) -> None:
@@ -113,7 +123,7 @@ def load_observation(path: Path, imports: Collection[str] = ()) -> Observation:
         check(observation)
     except TaskError as error:
         raise TaskError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         detail = one_line(error)
         raise TaskError(f"{path}: damaged observation file ({detail})") from error
     return observation

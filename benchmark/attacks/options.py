@@ -26,6 +26,9 @@ from gifd_bench.benchmark.inversion.halving import Halvings
 from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES, unmet_by_rule
 from gifd_bench.tasks.threat_model import ThreatModel
 
+# They lie side by side in memory, or their results do.
+MOST_RESTARTS = 10_000
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -72,6 +75,8 @@ class AttackOptions(ABC):
 
     def __post_init__(self) -> None:
         at_least(1, restarts=self.restarts)
+        if self.restarts > MOST_RESTARTS:
+            raise BenchmarkError(f"restarts must be {MOST_RESTARTS:,} at most, not {self.restarts:,}")
         if self.restarts_at_once is not None:
             at_least(1, restarts_at_once=self.restarts_at_once)
         if self.keep not in KEEPS:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import Tensor
 
 from gifd_bench.benchmark.auditing.folder import PortfolioFolder
@@ -28,6 +27,7 @@ from gifd_bench.benchmark.auditing.trials import read_trials, run_trials
 from gifd_bench.benchmark.auditing.verdict import Judged, Outcome, Verdict, judge
 from gifd_bench.benchmark.auditing.wording import advice_for, assumptions_of, labels_of
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.display import Display
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.common.files import write_json, write_text
@@ -108,7 +108,7 @@ def audit(
     work = Audit(observation, PortfolioFolder(Path(output)), wanted, seconds, seed)
     work.prepare()
     if progress:
-        with ProgressDisplay(Console(stderr=True), work.trials, work.ended) as display:
+        with ProgressDisplay(Terminal(stderr=True), work.trials, work.ended) as display:
             work.attack(display, lambda: False)
     else:
         work.attack(Silent(), lambda: False)

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 import pytorch_lightning as pl
-from rich.console import Console
 
 from gifd_bench.benchmark.auditing.auditor import Auditor, hash_of
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.inversion.reconstruction import doubt_about
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.results.audit_folder import AuditFolder
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
     observation = load_observation(options.observation, imports)
     auditor = Auditor.from_options(options.attack, options.prior, overrides)
     folder = AuditFolder(options.output)
-    console = Console()
+    console = Terminal()
     pl.seed_everything(0, verbose=False)
     prior = auditor.build_prior()
     with StopRequest() as stop, ProgressDisplay(console, 1, 0) as display:

@@ -22,6 +22,7 @@ from gifd_bench.benchmark.auditing.owner import Owned
 from gifd_bench.benchmark.auditing.portfolio import ATTACKS_IN_ORDER, Wanted
 from gifd_bench.benchmark.auditing.verdict import FAIL_IF
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.matrix.resolve import Resolver
@@ -122,14 +123,14 @@ def run(arguments: list[str]) -> int:
             "--fail-if needs the private images: give --images, or the task that they are of"
         )
     wanted = Wanted.from_names(options.attacks, options.priors, rest)
-    console = Console()
+    console = Terminal()
     title = options.observation.name if options.observation else "Audit of one update"
     folder = PortfolioFolder(options.output)
     work = Audit(subject.observation, folder, wanted, options.seconds, options.seed, title)
     work.prepare()
     with (
         StopRequest() as stop,
-        ProgressDisplay(Console(stderr=True), work.trials, work.ended) as display,
+        ProgressDisplay(Terminal(stderr=True), work.trials, work.ended) as display,
     ):
         try:
             work.attack(display, stop)

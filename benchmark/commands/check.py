@@ -6,8 +6,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from rich.console import Console
-
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES
 from gifd_bench.benchmark.matrix.component import REGISTRIES, Component, below, registries_of
@@ -44,7 +43,7 @@ def run(arguments: list[str]) -> int:
     from gifd_bench.benchmark.contract.subject import Broken
 
     component = _component(noun, options.name, rest)
-    console, broken = Console(), 0
+    console, broken = Terminal(), 0
     checks = contract_of(noun)
     for check in checks:
         with tempfile.TemporaryDirectory() as folder, console.status(check.title):

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from rich.console import Console
 from rich.table import Table
 
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.matrix.component import NOUNS, REGISTRIES, meanings_of, registries_of, type_of
 from gifd_bench.benchmark.matrix.files import bundled_configs, find_config, read_yaml
 from gifd_bench.common.registry import Registry
@@ -63,12 +63,12 @@ def _show(nouns: list[str]) -> None:
             table.add_row(noun, name, registry.describe(name))
         for name, path in sorted(registry.installed().items()):
             table.add_row(noun, name, f"from an installed package: {path}")
-    Console().print(table)
+    Terminal().print(table)
 
 
 def _show_options(name: str) -> None:
     """The options of everything of that name."""
-    console = Console()
+    console = Terminal()
     for registry in registries_of(name) or [_from_outside(name)]:
         console.print(f"{registry.noun} {name}: {registry.describe(name)}", markup=False, soft_wrap=True)
         if registry.noun in NOUNS:

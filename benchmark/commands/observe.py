@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.resolve import Resolver
 from gifd_bench.benchmark.self_check import check_observation
 from gifd_bench.common.errors import ExitStatus
+from gifd_bench.common.terminal import write
 from gifd_bench.tasks.observation_file import load_observation, save_observation
 
 EPILOG = """for example
@@ -72,7 +72,7 @@ def run(arguments: list[str]) -> int:
     defense = resolver.defense("defense", "defense").build()
     observation = task.observe(task.truth(options.target), defense, options.seed, options.seed)
     save_observation(observation, options.output)
-    sys.stdout.write(f"{options.output}\n")
+    write(str(options.output))
     return 0
 
 
@@ -98,5 +98,5 @@ def _check(options: argparse.Namespace, overrides: list[str]) -> int:
         lines += [
             f"  {layer.name}: cosine {layer.cosine:.6f}, scale {layer.scale:.6g}" for layer in found.layers
         ]
-    sys.stdout.write("\n".join(lines) + "\n")
+    write("\n".join(lines))
     return ExitStatus.DONE if found.agrees else ExitStatus.FAILED

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gifd_bench.benchmark.commands.durations import duration
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.files import find_config, read_yaml
@@ -65,7 +66,7 @@ def run(arguments: list[str]) -> int:
     wanted = needs(matrix, waiting, _observed(waiting, folder), opened=True)
     loads = workload(waiting, _rates(cells), options.measure)
 
-    console = Console()
+    console = Terminal()
     # A narrow terminal may wrap lines; a number cut in two is of no use.
     console.width = max(console.width, WIDTH)
     description = str(read_yaml(find_config(options.config)).get("description", ""))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
 from rich.table import Table
 
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.priors.overview import ListedPrior, overview, stage_facts
 from gifd_bench.priors.registry import PRIORS
 
@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: list[str]) -> int:
     """Run the command."""
     options = parser().parse_args(arguments)
-    console = Console()
+    console = Terminal()
     priors = overview()
     table = Table(box=None, pad_edge=False)
     for heading in ("prior", "size", "classes", "latent", "parameters", "stages", "weights", "present"):

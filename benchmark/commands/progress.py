@@ -30,7 +30,7 @@ class ProgressDisplay:
 
     def __init__(self, console: Console, cells: int, done: int) -> None:
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             RateColumn(),

@@ -13,6 +13,7 @@ from gifd_bench.benchmark.report.formats import TEXTS, TableOptions
 from gifd_bench.benchmark.report.page import write_report
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.common.terminal import write
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,7 +65,7 @@ def run(arguments: list[str]) -> int:
         sys.stdout.write(table + "\n")
     else:
         write_report(folder, rows, options.single_file)
-        sys.stdout.write(f"{folder.report}\n")
+        write(str(folder.report))
         if options.open and not webbrowser.open(folder.report.resolve().as_uri()):
             raise BenchmarkError(f"no browser was found; open {folder.report} yourself")
     return tell_damage(folder, rows)

@@ -14,6 +14,7 @@ from gifd_bench.benchmark.commands.damage import tell_damage
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
 from gifd_bench.benchmark.commands.run_display import StatusDisplay
 from gifd_bench.benchmark.commands.run_slurm import add_slurm_options, run_on_slurm
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.display import Both
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.launch.local import LocalLauncher, processors
@@ -52,7 +53,7 @@ def run(arguments: list[str]) -> int:
     # The report shows labels, which may be others than when it was written.
     relabelled = folder.matrix.is_file() and folder.load_matrix().config() != matrix.config()
     folder.open_for(matrix, options.threads)
-    console = Console()
+    console = Terminal()
     if options.retry is not None:
         _retry(options.retry, folder, console)
     # Here first, so that a tracker whose package is missing is one line.

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from gifd_bench.benchmark.commands.damage import tell_damage
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.results.rows import Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, cell_lines, mean_table
+from gifd_bench.common.terminal import write
 
 TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
     "json": as_json,
@@ -41,13 +40,13 @@ def run(arguments: list[str]) -> int:
     folder = RunFolder(options.folder)
     rows = rows_of(folder)
     if options.format in TEXTS:
-        sys.stdout.write(TEXTS[options.format](rows) + "\n")
+        write(TEXTS[options.format](rows))
     else:
-        console = Console()
+        console = Terminal()
         # A narrow terminal may wrap lines; a number cut in two is of no use.
         console.width = max(console.width, WIDTH)
         if len(rows) <= MOST_CELLS:
-            sys.stdout.write(f"{cell_lines(rows)}\n\n")
+            write(f"{cell_lines(rows)}\n")
             console.print(mean_table(rows))
         else:
             console.print(mean_table(rows))

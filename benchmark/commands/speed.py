@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gifd_bench.benchmark.attacks.registry import ATTACKS
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.results.tables import markdown
 from gifd_bench.common.errors import ExitStatus, one_line
@@ -117,7 +118,7 @@ def run(arguments: list[str]) -> int:
     for device in devices:
         _check_device(device)
     victims = [Victim(label, *VICTIMS[label]) for label in options.victims]
-    console = Console()
+    console = Terminal()
     with console.status("measuring"):
         rows = list(speeds(victims, devices, cases, Effort(iterations, turns)))
     _print(console, rows)

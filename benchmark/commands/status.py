@@ -9,10 +9,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
-
 from gifd_bench.benchmark.commands.damage import tell_lines
 from gifd_bench.benchmark.commands.run_display import StatusDisplay
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.launch.status import StatusReader
 from gifd_bench.benchmark.results.run_folder import RunFolder
 
@@ -47,7 +46,7 @@ def run(arguments: list[str]) -> int:
         }
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
         return tell_lines(folder, status.damaged)
-    with StatusDisplay(Console()) as display:
+    with StatusDisplay(Terminal()) as display:
         try:
             while True:
                 status = reader.read()

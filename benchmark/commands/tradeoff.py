@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gifd_bench.benchmark.commands.run import run as run_matrix
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.commands.victim_options import add_training_options, training_from
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
@@ -117,7 +118,7 @@ def run(arguments: list[str]) -> int:
     status = run_matrix([options.config, "--output", str(options.output), *jobs, *overrides])
     if status not in (ExitStatus.DONE, ExitStatus.FAILED):
         return status
-    console = Console()
+    console = Terminal()
     folder = RunFolder(options.output)
     points: list[Point] = []
     try:

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from gifd_bench.benchmark.commands.durations import duration
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
@@ -92,7 +93,7 @@ def run(arguments: list[str]) -> int:
     matrix = load_matrix(options.config, overrides)
     if len(matrix.tasks) != 1 or len(matrix.priors) > 1:
         raise BenchmarkError("tune: a matrix with one task and at most one prior is needed")
-    console = Console()
+    console = Terminal()
     try:
         for defense in matrix.defenses:
             _tune(matrix, defense, settings, console)

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.commands.victim_options import add_training_options, training_from, victim_data
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import load_matrix
@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> int:
         raise BenchmarkError(f"{output}: a {' or '.join(WRITERS)} file in a folder that exists is expected")
     matrix = load_matrix(options.config, overrides)
     rows: list[Row] = []
-    console = Console()
+    console = Terminal()
     try:
         for task in matrix.tasks:
             training = training_from(options, task.settings.training)

@@ -30,6 +30,8 @@ from gifd_bench.tasks.datasets.registry import DATASETS
 from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.models.registry import INPUTS, MODELS
 
+# Of a parser's error, which repeats what it was given.
+MOST_SAID = 600
 NOUNS: dict[str, Registry[Any]] = {
     noun.noun: noun for noun in (DATASETS, MODELS, DEFENSES, PRIORS, ATTACKS, METRICS)
 }
@@ -244,6 +246,8 @@ def meanings_of(signature: Callable[..., Any]) -> dict[str, str]:
 def said_better(error: Exception, parser: ArgumentParser) -> str:
     """A parser's error on one line; for a key that is not known, with the keys that are most like it."""
     text = one_line(error)
+    if len(text) > MOST_SAID:
+        text = f"{text[:MOST_SAID]}..."
     keys = [action.dest for action in parser._actions if action.dest != "help"]
     for pattern in (r"[Kk]ey '([\w.-]+)' is not expected", r"[Uu]nrecognized arguments: --([\w.+-]+)"):
         found = re.search(pattern, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ AXES = ("tasks", "defenses", "priors", "attacks")
 # Axes whose entries are components, one each, with the kind of these.
 COMPONENTS = {"priors": "prior", "attacks": "attack", "metrics": "metric"}
 ADDED = re.compile(r"--(defenses|priors|attacks|metrics)\+=(.+)")
+# Limits before anything is built: of targets and of seeds, and of cells.
+MOST_NUMBERS = 100_000
+MOST_CELLS = 1_000_000
 KEYS = (
     "name",
     "description",
@@ -201,8 +205,8 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
         priors=components["priors"],
         attacks=components["attacks"],
         metrics=components["metrics"],
-        targets=_numbers(resolver.value("targets")),
-        seeds=_numbers(resolver.value("seeds")),
+        targets=_numbers("targets", resolver.value("targets")),
+        seeds=_numbers("seeds", resolver.value("seeds")),
         with_prior=frozenset(
             attack.label for attack in components["attacks"] if ATTACKS.find(attack.name).needs_prior
         ),
@@ -217,8 +221,11 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
     return overridden
 
 
-def _numbers(value: int | list[int]) -> tuple[int, ...]:
+def _numbers(axis: str, value: int | list[int]) -> tuple[int, ...]:
     """Numbers of targets or seeds; a count stands for those below it."""
+    count = value if isinstance(value, int) else len(value)
+    if count > MOST_NUMBERS:
+        raise BenchmarkError(f"{axis}: {MOST_NUMBERS:,} at most, not {count:,}")
     return tuple(range(value) if isinstance(value, int) else value)
 
 
@@ -296,6 +303,10 @@ def _check(matrix: Matrix) -> None:
         numbers = getattr(matrix, axis)
         if min(numbers) < 0 or len(set(numbers)) < len(numbers):
             raise BenchmarkError(f"{axis}: distinct numbers from 0 are expected, not {list(numbers)}")
+    each = sum(len(matrix._priors_of(attack)) for attack in matrix.attacks)
+    cells = prod(map(len, (matrix.tasks, matrix.defenses, matrix.targets, matrix.seeds)), start=each)
+    if cells > MOST_CELLS:
+        raise BenchmarkError(f"{cells:,} cells; a matrix has {MOST_CELLS:,} at most")
     for attack in matrix.attacks:
         if not matrix._priors_of(attack):
             raise BenchmarkError(f"attacks.{attack.label} needs a prior; none is given in 'priors'")

@@ -7,12 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.common.errors import one_line
 from gifd_bench.common.files import read_bytes
 from gifd_bench.common.registry import unknown
+from gifd_bench.common.yaml_text import parse_yaml
 
 
 def find_config(name: str) -> Path:
@@ -45,9 +44,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         BenchmarkError: not YAML, or not a mapping.
         FileError: it cannot be read.
     """
+    text = read_bytes(path)
     try:
-        content = yaml.safe_load(read_bytes(path).decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = parse_yaml(text.decode("utf-8"))
+    except ValueError as error:
         raise BenchmarkError(f"{path}: not a readable YAML file ({one_line(error)})") from error
     if not isinstance(content, dict):
         raise BenchmarkError(f"{path}: a mapping is expected at the top")

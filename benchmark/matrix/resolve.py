@@ -24,6 +24,8 @@ from gifd_bench.tasks.settings import TaskSettings
 
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 FILE = "what-the-file-sets"
+# Of any option; most have limits of their own.
+MOST = 1e12
 _NAME_OVERRIDE = re.compile(r"--([\w.]+)\.use=(.+)")
 
 
@@ -112,6 +114,9 @@ class Resolver:
             self._resolved = plain(self.parser, parsed)
         except ArgumentError as error:
             raise BenchmarkError(said_better(error, self.parser)) from error
+        except (RecursionError, OverflowError) as error:
+            raise BenchmarkError(f"a value is too deep, or too large ({one_line(error)})") from error
+        _check_numbers(self._resolved, "")
 
     def value(self, key: str) -> Any:
         """The resolved value of a key; `None` where there is none."""
@@ -165,3 +170,15 @@ def mapping(value: Any, key: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise BenchmarkError(f"{key}: a mapping is expected, not {value!r}")
     return value
+
+
+def _check_numbers(value: Any, key: str) -> None:
+    """Make sure that no number is out of all proportion, before anything is built with it."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_numbers(inner, f"{key}.{name}" if key else name)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_numbers(inner, key)
+    elif isinstance(value, int | float) and not abs(value) <= MOST:
+        raise BenchmarkError(f"{key}: a number from {-MOST:g} to {MOST:g} is expected, not {value:g}")

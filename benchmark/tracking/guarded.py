@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from pytorch_lightning.callbacks import Callback
@@ -15,6 +14,7 @@ from gifd_bench.benchmark.scoring.scorer import Scores
 from gifd_bench.benchmark.tracking.base import Tracker
 from gifd_bench.benchmark.tracking.curves import Curves
 from gifd_bench.common.errors import one_line
+from gifd_bench.common.terminal import say
 from gifd_bench.tasks.truth import Truth
 
 
@@ -84,4 +84,4 @@ class Guarded:
 
 
 def _to_standard_error(line: str) -> None:
-    sys.stderr.write(f"gifd-bench: {line}\n")
+    say(f"gifd-bench: {line}")

@@ -15,9 +15,9 @@ class ConvNet(nn.Module):
     ) -> None:
         super().__init__()
         height, breadth = sides(image_size)
-        if width < 1 or min(height, breadth) < 4 or height % 4 or breadth % 4:
+        if not 1 <= width <= 4096 or min(height, breadth) < 4 or height % 4 or breadth % 4:
             raise ValueError(
-                f"convnet needs width >= 1 and a multiple of 4 as size, not {width}, {height}x{breadth}"
+                f"convnet needs width 1 to 4096 and size a multiple of 4, not {width}, {height}x{breadth}"
             )
         self.features = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),

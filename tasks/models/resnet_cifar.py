@@ -23,9 +23,9 @@ class ResNetCIFAR(nn.Module):
         channels: int = 3,
     ) -> None:
         super().__init__()
-        if depth not in (20, 32, 44, 56) or width < 1 or min(sides(image_size)) < 4:
+        if depth not in (20, 32, 44, 56) or not 1 <= width <= 4096 or min(sides(image_size)) < 4:
             raise ValueError(
-                "resnet_cifar needs depth 20, 32, 44 or 56, width >= 1 and size >= 4, "
+                "resnet_cifar needs depth 20, 32, 44 or 56, a width of 1 to 4096 and size >= 4, "
                 f"not {depth}, {width}, {image_size}"
             )
         self.stem = nn.Sequential(

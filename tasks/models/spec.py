@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -68,8 +69,13 @@ class ModelSpec:
         told = [name, self.num_classes, self.image_size, dict(self.options)]
         return told if self.channels == 3 else [*told, self.channels]
 
-    def build(self, seed: int = 0) -> nn.Module:
+    def build(self, seed: int = 0, most: int | None = None) -> nn.Module:
         """The model in evaluation mode, its random weights drawn from `seed` alone.
+
+        Args:
+            seed: see above.
+            most: numbers that its weights hold, where they are known; a model that is far larger is not
+                built to its end.
 
         Raises:
             TaskError: no model of this name, or options that it does not take.
@@ -77,13 +83,15 @@ class ModelSpec:
         import torch
         from torch import nn
 
+        from gifd_bench.tasks.models.allowance import Allowance
         from gifd_bench.tasks.models.outputs import only_logits
 
         try:
             model = MODELS.find(self.name)
         except UserError as error:
             raise TaskError(str(error)) from error
-        with torch.random.fork_rng(devices=[]):
+        allowance: AbstractContextManager[Any] = nullcontext() if most is None else Allowance(most)
+        with torch.random.fork_rng(devices=[]), allowance:
             # The CPU's generator alone: `torch.manual_seed` also notes the whole stack for each kind of
             # device that is not in use, which takes longer than building a small model.
             torch.default_generator.manual_seed(seed)

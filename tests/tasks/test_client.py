@@ -262,7 +262,7 @@ def test_every_client_adds_its_own_noise() -> None:
         (lambda: FedAvg(batch_size=0), "at least 1"),
         (lambda: FedAvg(learning_rate=0.0), "positive"),
         (lambda: FedAvg(learning_rate=float("nan")), "positive"),
-        (lambda: ClientSettings(clients=0), "clients must be at least 1"),
+        (lambda: ClientSettings(clients=0), "clients must be 1 to 10,000"),
         (lambda: ClientSettings(send_buffers=True), "batch_norm=train"),
         (lambda: ClientSettings(batch_norm="test"), "one of eval, train"),  # type: ignore[arg-type]
         (lambda: ThreatModel(labels="guessed"), "one of known, inferred"),  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CONFIGURATION = """
@@ -75,6 +75,10 @@ def cluster(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["scancel", "-u", "root"], check=False, capture_output=True)
+        with suppress(AssertionError, subprocess.CalledProcessError):
+            # Else what runs the jobs' steps waits for daemons that are gone.
+            wait_until(lambda: not run("squeue", "-h").strip(), 15)
+            time.sleep(1)
         for name in ("slurmd.pid", "slurmctld.pid", "munge/pid"):
             _kill(folder / name)
         os.environ["PATH"] = path

@@ -1,0 +1,68 @@
+"""YAML of anybody's: plain values, every key once, neither deep nor large."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from gifd_bench.common.errors import one_line
+
+# No file of a person's comes near these.
+MOST_BYTES = 1 << 20
+DEEPEST = 40
+MOST_VALUES = 100_000
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's own lets the last of two equal keys win, without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        # Before `<<` is resolved, whose keys may well be set anew.
+        seen: set[str] = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if isinstance(key, yaml.ScalarNode) and name in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise ValueError(f"line {key.start_mark.line + 1}: the key '{name}' is there twice")
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text.
+
+    Raises:
+        ValueError: it is none, a key is there twice, or it is too large or nested too deeply; the message
+            is one line.
+    """
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"more than {MOST_BYTES:,} characters")
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _count(node, {}, 0)
+        return loader.construct_document(node)
+    except RecursionError as error:
+        raise ValueError(f"nested more than {DEEPEST} deep") from error
+    except yaml.YAMLError as error:
+        raise ValueError(one_line(error)) from error
+    finally:
+        loader.dispose()
+
+
+def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
+    """Values at and below a node, those that an alias stands for at every place where it does."""
+    if depth > DEEPEST:
+        raise ValueError(f"nested more than {DEEPEST} deep")
+    if id(node) not in known:
+        below: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            below = [inner for pair in node.value for inner in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            below = node.value
+        known[id(node)] = 1 + sum(_count(inner, known, depth + 1) for inner in below)
+        if known[id(node)] > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES:,} values")
+    return known[id(node)]
