@@ -71,7 +71,7 @@ def observed(victim: str, defense: Defense, **settings: Any) -> Observation:
 
 def judge_of(observation: Observation, loss: Matching, lanes: int) -> Judge:
     client = SimulatedClient(observation, torch.device("cpu"))
-    return Judge(client, matching_loss(loss), "matching_loss", lanes, to_the_last_digit=False)
+    return Judge([client], matching_loss(loss), "matching_loss", lanes, to_the_last_digit=False)
 
 
 @contextmanager
