@@ -16,6 +16,7 @@ from zipfile import ZipFile
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from gifd_bench.benchmark.attacks.base import Attack
@@ -57,11 +58,21 @@ class Checkpoint(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object) -> None:
         stopping = self.stop()
         if stopping or time.monotonic() - self._saved > self.seconds:
-            with written_whole(self.path) as partial:
-                trainer.save_checkpoint(partial)
-            self._saved = time.monotonic()
+            self._write(trainer)
         if stopping:
             raise InversionInterrupted
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        # Lightning looks for a SIGTERM itself, after the hook above, when the iteration is whole too.
+        if isinstance(exception, SIGTERMException):
+            self._write(trainer)
+
+    def _write(self, trainer: pl.Trainer) -> None:
+        with written_whole(self.path) as partial:
+            trainer.save_checkpoint(partial)
+        self._saved = time.monotonic()
 
     def drop_if_doubtful(self) -> str | None:
         """Remove a checkpoint that nothing can go on from.
@@ -179,7 +190,10 @@ def invert_all(
         with _quiet():
             # The data of an inversion is the observation, which the attack holds; what the Trainer
             # iterates over is only a count.
-            trainer.fit(attack, itertools.count(), ckpt_path=resume, weights_only=True)
+            try:
+                trainer.fit(attack, itertools.count(), ckpt_path=resume, weights_only=True)
+            except SIGTERMException as error:
+                raise InversionInterrupted from error
         return [_answer(attack, target) for target in range(len(observations))]
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted
+from gifd_bench.benchmark.launch.worker import WorkerSettings, run_cells
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from tests.benchmark.helpers import reconstructions, run, tiny_matrix
+from tests.benchmark.helpers import Quiet, reconstructions, run, tiny_matrix
 
 CHANGES: dict[str, Any] = {
     "attacks": {"ig": {"iterations": 8}},
@@ -71,6 +75,35 @@ def test_no_flipped_byte_of_a_checkpoint_changes_an_answer(tmp_path: Path) -> No
         harmless += sound.drop_if_doubtful() is None
     # Padding and times of parts, which nobody reads.
     assert harmless < 90
+
+
+def test_a_signal_between_an_iteration_and_the_next_is_an_interruption_and_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning would raise after the checkpoint's own look, which a SIGTERM has just missed."""
+    run(tiny_matrix(tmp_path, **CHANGES), tmp_path / "whole")
+    left = [3]
+
+    def late(self: IG, *args: object) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(IG, "on_train_batch_end", late, raising=False)
+    out = RunFolder(tmp_path / "out")
+    out.open_for(tiny_matrix(tmp_path, **CHANGES))
+    assert not run_cells(out, out.load_matrix(), WorkerSettings(), lambda _: Quiet())
+    (_, first), *_ = out.cells()
+    assert first.status() is None
+    assert first.checkpoint.exists()
+    run(tiny_matrix(tmp_path, **CHANGES), out.path)
+    assert [line.split(" ", 4)[-1] for line in first.log.read_text().splitlines()] == [
+        "begins",
+        "is interrupted",
+        "goes on",
+        "done",
+    ]
+    assert reconstructions(out.path) == reconstructions(tmp_path / "whole")
 
 
 def test_a_checkpoint_of_another_cell_is_not_gone_on_from(tmp_path: Path) -> None:
