@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+
+from torch import Tensor, nn
 
 from gifd_bench.tasks.client import ClientSettings
 from gifd_bench.tasks.errors import TaskError
@@ -28,6 +31,40 @@ def check_readable(observation: Observation) -> None:
     # Two images stand for more.
     images = min(2, max(1, observation.batch_size // client.clients))
     check_second_derivative(victim, observation.model.image_shape, images, client.loss.function())
+
+
+def check_differentiable(victim: nn.Module, client: ClientSettings, shape: tuple[int, int, int]) -> None:
+    """Check that the gradient of a client can be differentiated, in its mode and of its loss.
+
+    Args:
+        victim: left as it is.
+        client: see there; its dropout is left out.
+        shape: of an image.
+
+    Raises:
+        TaskError: it cannot.
+    """
+    own = copy.deepcopy(victim)
+    prepare(own, replace(client, dropout="eval"))
+    check_second_derivative(own, shape, 2, client.loss.function())
+
+
+def check_images(images: Tensor, shape: tuple[int, int, int]) -> None:
+    """Check private images (B, C, H, W) before a client trains on them.
+
+    Args:
+        images: of a batch.
+        shape: (C, H, W), what the victim takes.
+
+    Raises:
+        TaskError: they are of another shape, or not finite.
+    """
+    if images.ndim != 4 or tuple(images.shape[1:]) != shape:
+        raise TaskError(
+            f"the dataset gives images of shape {tuple(images.shape[1:])}, and the victim takes {shape}"
+        )
+    if not bool(images.isfinite().all()):
+        raise TaskError("the dataset gives an image that is not finite (NaN or infinity)")
 
 
 def check_numbers(observation: Observation) -> None:

@@ -22,6 +22,7 @@ from gifd_bench.tasks.models.pretrained import load_pretrained
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.models.state import load_state
 from gifd_bench.tasks.observation import KnownDefense, Observation
+from gifd_bench.tasks.observation_checks import check_differentiable, check_images, check_numbers
 from gifd_bench.tasks.round import run_round
 from gifd_bench.tasks.selection import Batches
 from gifd_bench.tasks.settings import TaskSettings
@@ -73,9 +74,17 @@ class Task:
         return Truth(images, torch.tensor([label for _, label in pairs]))
 
     def victim(self, seed: int) -> nn.Module:
-        """The victim as it is sent out, in evaluation mode; made once a seed, and not to be changed."""
+        """The victim as it is sent out, in evaluation mode; made once a seed, and not to be changed.
+
+        Raises:
+            TaskError: it cannot be had, or an attack could not differentiate this client's gradient of it.
+        """
         if seed not in self._victims:
-            self._victims[seed] = self._make_victim(seed)
+            victim = self._make_victim(seed)
+            if self.settings.client.batch_norm == "train" or not self.settings.client.loss.is_plain:
+                # `check_model` has tried the usual client.
+                check_differentiable(victim, self.settings.client, self.spec.image_shape)
+            self._victims[seed] = victim
         return self._victims[seed]
 
     def observe(self, truth: Truth, defense: Defense, model_seed: int, defense_seed: int) -> Observation:
@@ -86,10 +95,15 @@ class Task:
             defense: what every client does to its update.
             model_seed: of the victim's weights.
             defense_seed: of the defense's randomness.
+
+        Raises:
+            TaskError: the images are not of the victim's shape, or not finite; the client cannot compute
+                its update; or that is zero or not finite.
         """
         dataset, settings = self.dataset, self.settings
         client, granted = settings.client, settings.threat_model
         victim = self.victim(model_seed)
+        check_images(truth.images, self.spec.image_shape)
         mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (dataset.mean, dataset.std))
         inputs = (truth.images - mean) / std
         try:
@@ -99,7 +113,7 @@ class Task:
         except ValueError as error:
             # BatchNorm of one value a channel, say.
             raise TaskError(f"the client cannot compute its update: {one_line(error)}") from error
-        return Observation(
+        observation = Observation(
             update=sent.update,
             is_difference=client.local is not None,
             model=self.spec,
@@ -117,6 +131,8 @@ class Task:
             buffers=sent.buffers if client.send_buffers else {},
             defenses=self._known(defense),
         )
+        check_numbers(observation)
+        return observation
 
     def _known(self, defense: Defense) -> tuple[KnownDefense, ...] | None:
         level = self.settings.threat_model.defense

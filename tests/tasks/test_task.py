@@ -9,10 +9,15 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
+from gifd_bench.tasks.client import ClientSettings
 from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.defenses.base import NoDefense, PrivateBatch, Update
 from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.losses import Loss
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.settings import TaskSettings
+from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round, make_task
 
@@ -98,3 +103,56 @@ def test_a_victim_is_made_once_a_seed() -> None:
 def test_a_task_that_cannot_train_says_so() -> None:
     with pytest.raises(TaskError, match="no training images"):
         make_round(weights="trained")
+
+
+class _Odd(Photos):
+    """Photographs that something has gone wrong with."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(16)
+        self.fault = fault
+
+    def image(self, index: int) -> torch.Tensor:
+        image = super().image(index)
+        if self.fault == "shape":
+            return image[:, :8]
+        return torch.full_like(image, torch.nan) if self.fault == "nan" else image
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [("shape", r"shape \(3, 8, 16\), and the victim takes \(3, 16, 16\)"), ("nan", "not finite")],
+)
+def test_images_that_no_victim_takes_are_told_when_the_observation_is_made(
+    fault: str, message: str
+) -> None:
+    task = Task(_Odd(fault), "convnet", {"width": 2}, TaskSettings())
+    with pytest.raises(TaskError, match=message):
+        task.observe(task.truth(0), NoDefense(), 0, 0)
+
+
+class _Wiped(NoDefense):
+    """Sends nothing but zeros."""
+
+    def apply(
+        self, update: Update, batch: PrivateBatch, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        return {name: torch.zeros_like(value) for name, value in update.items()}
+
+
+def test_an_update_of_zeros_is_told_when_the_observation_is_made() -> None:
+    task = make_task(1)
+    with pytest.raises(TaskError, match="zero in every parameter"):
+        task.observe(task.truth(0), _Wiped(), 0, 0)
+
+
+def margins(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """A loss of which PyTorch has no second derivative."""
+    return F.multi_margin_loss(logits, labels)
+
+
+def test_a_client_whose_gradient_cannot_be_differentiated_is_told_when_the_observation_is_made() -> None:
+    settings = TaskSettings(client=ClientSettings(loss=Loss(f"{__file__}:margins")))
+    task = Task(Photos(16), "convnet", {"width": 2}, settings)
+    with pytest.raises(TaskError, match="cannot be differentiated, as an attack has to"):
+        task.observe(task.truth(0), NoDefense(), 0, 0)
