@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.bench import Bench, fail
 from gifd_bench.benchmark.display import Listener
 from gifd_bench.benchmark.errors import BenchmarkError
@@ -51,11 +52,11 @@ def run_pack(bench: Bench, matrix: str, cells: Sequence[Cell]) -> None:
     waiting = [cell for cell in cells if not bench.run.cell(cell).ended()]
     bench.current = [bench.run.cell(cell) for cell in waiting]
     alone = list(waiting)
-    if unmet(cells[0]) is None:
-        lanes = _lanes(bench, cells)
+    groups = _groups(bench, cells) if unmet(cells[0]) is None else []
+    for lanes in groups:
         if len(lanes) > 1:
-            packed = {lane.cell.id for lane in lanes}
-            alone = [cell for cell in waiting if cell.id not in packed]
+            together = {lane.cell.id for lane in lanes}
+            alone = [cell for cell in alone if cell.id not in together]
             alone += _run_lanes(bench, matrix, lanes)
     for cell in alone:
         folder = bench.run.cell(cell)
@@ -63,25 +64,33 @@ def run_pack(bench: Bench, matrix: str, cells: Sequence[Cell]) -> None:
             run_cell(bench, matrix, cell, folder)
 
 
-def _lanes(bench: Bench, cells: Sequence[Cell]) -> list[Lane]:
+def _groups(bench: Bench, cells: Sequence[Cell]) -> list[list[Lane]]:
     """Those that go together. A cell whose observation cannot be had fails by itself, later."""
-    lanes: list[Lane] = []
+    attack: Attack = cells[0].attack.build()
+    prior = bench.prior(cells[0].prior)
+    groups: list[tuple[str, list[Lane]]] = []
     for cell in cells:
         folder = bench.run.cell(cell)
         try:
             observation = bench.rounds.observation(cell)
+            kind = attack.kind_of(observation, prior)
         except INTERRUPTIONS:
             raise
         except Exception as error:
             folder.note(f"runs alone: {one_line(error)}")
             continue
-        reason = unmet_together(lanes[0].observation, observation) if lanes else None
-        if reason is None:
-            shared = share_victim(lanes[0].observation, observation) if lanes else observation
-            lanes.append(Lane(cell, folder, shared))
+        reason = None
+        for its_kind, lanes in groups:
+            first = lanes[0].observation
+            reason = unmet_together(first, observation) if kind == its_kind else f"it is of {kind}"
+            if reason is None:
+                lanes.append(Lane(cell, folder, share_victim(first, observation)))
+                break
         else:
-            folder.note(f"runs alone: {reason}")
-    return lanes
+            if reason is not None:
+                folder.note(f"is not in the pack of {groups[0][1][0].cell.title}: {reason}")
+            groups.append((kind, [Lane(cell, folder, observation)]))
+    return [lanes for _, lanes in groups]
 
 
 def _run_lanes(bench: Bench, matrix: str, lanes: Sequence[Lane]) -> Sequence[Cell]:

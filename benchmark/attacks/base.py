@@ -97,6 +97,10 @@ class Attack(InversionLoop):
         """The labels of a target that the whole search goes by: (B,) int64, granted or else inferred."""
         return infer_labels(observation, self.options.label_rule_for(observation.batch_size))
 
+    def kind_of(self, observation: Observation, prior: Prior | None) -> str:
+        """What targets that are attacked at once have in common, in a few words, besides their victim."""
+        return "one kind"
+
     def targets(self, search: Search) -> Tensor:
         """The labels that go with the rendered images: (L, B) int64, or (L, B, classes) probabilities where
         they are searched too."""

@@ -15,7 +15,8 @@ from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.inversion.penalties import ImageNorm, Penalty, TotalVariation
 from gifd_bench.benchmark.inversion.schedules import warm_up_and_cosine
 from gifd_bench.benchmark.inversion.search import Lane, Search, as_batch, as_lanes
-from gifd_bench.priors.base import UNKNOWN_CLASS, State
+from gifd_bench.priors.base import UNKNOWN_CLASS, Prior, State
+from gifd_bench.tasks.observation import Observation
 
 
 class GeneratorSearch(Attack):
@@ -37,6 +38,12 @@ class GeneratorSearch(Attack):
         searched = {name: state.tensors[name] for name in state.searched}
         held = {name: tensor for name, tensor in state.tensors.items() if name not in searched}
         return Search(searched, held)
+
+    def kind_of(self, observation: Observation, prior: Prior | None) -> str:
+        names = {observation.class_names[label] for label in self.fixed_labels(observation).tolist()}
+        # An embedding is searched where a class is unknown, and held where all are known.
+        known = prior is not None and names <= set(prior.class_names)
+        return "classes that the prior knows" if known else "a class that the prior does not know"
 
     def render(self, search: Search) -> Tensor:
         images = self.prior.render(self.state(search), self.image_size)

@@ -206,6 +206,16 @@ def test_curves_of_every_cell_reach_the_tracker(tmp_path: Path) -> None:
         assert logged == pytest.approx(curve.tolist())
 
 
+def test_targets_of_classes_that_the_prior_knows_are_packed_apart(tmp_path: Path) -> None:
+    """Of the photographs the bundled prior knows the cat, target 1, alone."""
+    matrix = small(tmp_path, attacks={"latent": {"iterations": 2}})
+    assert run(matrix, tmp_path / "out", pack=4).ended == ["done"] * 4
+    ids = [cell.id for cell in matrix.cells()]
+    others = tuple(ids[:1] + ids[2:])
+    assert packs(matrix, tmp_path / "out") == [others, (), others, others]
+    assert "knows" in cells_of(matrix, tmp_path / "out")[1][1].log.read_text()
+
+
 def test_kinds_are_all_but_the_target(tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path, targets=[0, 1], seeds=[0, 1])
     cells = by_kind(matrix.cells())
