@@ -23,6 +23,9 @@ HEADLINES: dict[Outcome, str] = {
 }
 FailIf = Literal["identified", "partly"]
 FAIL_IF: tuple[FailIf, ...] = get_args(FailIf)
+# Where no attack had so many gradient evaluations (the demonstration gives each 300), that nothing was
+# recognized says nothing.
+ENOUGH_EVALUATIONS = 200
 _FAILING: dict[FailIf, frozenset[Outcome]] = {
     "identified": frozenset({"recognized", "unjudged", "unexplained"}),
     "partly": frozenset({"recognized", "partly", "unjudged", "unexplained"}),
@@ -180,6 +183,13 @@ def _with_truth(
             "put right, a poor reconstruction says nothing."
         )
         return "unexplained", sentences
+    most = max(one.found.gradient_evaluations for one in done)
+    if most < ENOUGH_EVALUATIONS:
+        sentences.append(
+            f"But the time sufficed for {most} gradient evaluations of an attack at the most, too few to "
+            "say anything. Give the attacks more time (--seconds)."
+        )
+        return "unjudged", sentences
     if owned.noise_like:
         sentences.append(
             "But the private images are nothing but noise, and attacks look for images. Audit with real "

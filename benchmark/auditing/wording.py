@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gifd_bench.benchmark.auditing.owner import Owned
 from gifd_bench.benchmark.auditing.verdict import Outcome
 from gifd_bench.benchmark.inversion.labels.rules import infer_labels
 from gifd_bench.common.errors import UserError
-from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation import KnownDefense, Observation
 
 
 @dataclass(frozen=True)
@@ -100,11 +99,7 @@ def assumptions_of(observation: Observation) -> list[str]:
     elif not known:
         lines.append("It knows that there is no defense.")
     else:
-        names = ", ".join(
-            one.name
-            + ("" if one.parameters is None else f" {dict(one.parameters)}" if one.parameters else "")
-            for one in known
-        )
+        names = ", ".join(_named(one) for one in known)
         lines.append(f"It knows what was done to the update: {names}.")
     if threat.bn_statistics == "batch":
         lines.append("It is given the BatchNorm statistics of the private batch, which few systems send.")
@@ -152,6 +147,12 @@ def advice_for(outcome: Outcome, observation: Observation, seconds: float) -> li
     return ["Run the same command again with --images and --labels: no attack is run twice.", more, prior]
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names as a phrase: `a, b and c`."""
-    return " and ".join(", ".join(names).rsplit(", ", 1))
+def _named(defense: KnownDefense) -> str:
+    """A defense and its parameters, where they are known."""
+    if defense.parameters is None:
+        return f"{defense.name} (of unknown strength)"
+    given = ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in defense.parameters.items()
+    )
+    return f"{defense.name} ({given})" if given else defense.name

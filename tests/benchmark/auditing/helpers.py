@@ -21,7 +21,7 @@ PHOTO = torch.linspace(0, 1, 768).reshape(SHAPE)
 def found(label: str = "ig", **changes: Any) -> Found:
     trial = Trial(label, {"use": label, "label": label, "options": {}}, None, 1.0, 1.0)
     images, labels = torch.full(SHAPE, 0.5), torch.zeros(1, dtype=torch.int64)
-    whole = Found(trial, images, labels, 0.01, 100, 1.0, None, False, None)
+    whole = Found(trial, images, labels, 0.01, 1000, 1.0, None, False, None)
     return replace(whole, **changes)
 
 

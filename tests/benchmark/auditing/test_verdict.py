@@ -60,6 +60,15 @@ def test_noise_in_place_of_a_photograph_is_not_judged() -> None:
     assert judge([judged(1, 0.9)], 1, owned(noise), check(None)).outcome == "recognized"
 
 
+def test_too_few_gradient_evaluations_are_no_sign_of_safety() -> None:
+    short, long = (judged(300, 0.1, gradient_evaluations=count) for count in (71, 300))
+    verdict = judge([short], 1, owned(), check(None))
+    assert verdict.outcome == "unjudged"
+    assert verdict.fails("identified")
+    assert "71 gradient evaluations" in " ".join(verdict.sentences)
+    assert judge([short, long], 1, owned(), check(None)).outcome == "not_recognized"
+
+
 def test_without_the_truth_nothing_is_said_of_recognition() -> None:
     verdict = judge([Judged(found(), None)], 1, None, None)
     assert verdict.outcome == "unjudged"
