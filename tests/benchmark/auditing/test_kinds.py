@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import gifd_bench as gb
+from gifd_bench.benchmark.auditing.audit import Audit, Silent
+from gifd_bench.benchmark.auditing.folder import PortfolioFolder
+from gifd_bench.benchmark.auditing.images import named_distractors
+from gifd_bench.benchmark.auditing.owner import Owned
+from gifd_bench.benchmark.auditing.portfolio import Wanted
 from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.defenses.base import Defense, NoDefense
 from gifd_bench.tasks.defenses.noise import GaussianNoise
@@ -39,16 +43,13 @@ def test_the_verdict_on(
     granted = ThreatModel(defense="parameters")
     task = Task(images(16), "convnet", {"width": 8}, TaskSettings(threat_model=granted))
     truth = task.truth(0)
-    report = gb.audit(
-        task.observe(truth, defense, 0, 0),
-        tmp_path / "out",
-        images=truth.images,
-        labels=truth.labels,
-        distractors="photos",
-        attacks=["ig"],
-        # Many hundreds of gradient evaluations, and enough of them on a slow machine.
-        seconds=5,
-        progress=False,
-    )
+    observation = task.observe(truth, defense, 0, 0)
+    # So many iterations, however slow the machine.
+    wanted = Wanted.from_names(["ig"], [], ["--attacks.ig.iterations=300"])
+    work = Audit(observation, PortfolioFolder(tmp_path / "out"), wanted, 600, 0)
+    work.prepare()
+    work.attack(Silent(), lambda: False)
+    others = named_distractors("photos", observation.model.image_shape)
+    report = work.report(Owned.of(observation, truth.images, truth.labels, others))
     assert report.outcome in outcomes
     assert said in " ".join(report.verdict.sentences)
