@@ -108,7 +108,7 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
     Raises:
         BenchmarkError: there is no Slurm here, or it takes no such job.
     """
-    waiting = _waiting(run, settings.pack)
+    waiting = waiting_positions(run, settings.pack)
     if not waiting:
         return []
     chunk = slurm.chunk or chunk_of(run, len(waiting), slurm.parallel)
@@ -176,7 +176,7 @@ def largest_array() -> int:
     return max(1, int(found.group(1))) if found else DEFAULT_ARRAY
 
 
-def _waiting(run: RunFolder, pack: int) -> list[int]:
+def waiting_positions(run: RunFolder, pack: int) -> list[int]:
     """Positions of the cells that have not ended, as `Runner.run_all` counts them."""
     cells = [cell for cell, _ in run.cells()]
     if pack > 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +13,11 @@ import pytest
 import torch
 
 from gifd_bench.benchmark import packed
+from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.invert import InversionInterrupted
+from gifd_bench.benchmark.launch.local import LocalLauncher
+from gifd_bench.benchmark.launch.slurm import waiting_positions
+from gifd_bench.benchmark.launch.worker import WorkerSettings
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
 from gifd_bench.benchmark.matrix.packs import by_kind, kind_of
@@ -21,9 +27,9 @@ from gifd_bench.benchmark.results.record import write_record
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.rounds import Rounds
 from gifd_bench.benchmark.tracking.csv import CsvTracker
-from gifd_bench.common.files import read_tensors
+from gifd_bench.common.files import make_folder, read_tensors
 from gifd_bench.tasks.errors import TaskError
-from tests.benchmark.helpers import reconstructions, run, tiny_matrix
+from tests.benchmark.helpers import reconstructions, run, tiny_matrix, write_config
 
 
 def small(folder: Path, **changes: Any) -> Matrix:
@@ -114,6 +120,62 @@ def test_a_pack_whose_process_dies_while_it_is_scored_is_not_run_again(
     rest = run(matrix, tmp_path / "out", pack=4)
     assert rest.ended == ["done", "done"]
     assert reconstructions(tmp_path / "out") == reconstructions(tmp_path / "whole")
+
+
+@pytest.mark.slow
+def test_a_pack_whose_process_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+    matrix = small(tmp_path, attacks={"ig": {"iterations": 150}})
+    run(matrix, tmp_path / "whole", pack=4)
+    folder = RunFolder(tmp_path / "out")
+    folder.open_for(matrix)
+    settings = WorkerSettings(checkpoint_seconds=0.05, pack=4)
+    worker = subprocess.Popen(settings.command(folder.path))
+    try:
+        while not list(folder.packs.glob("*/checkpoint.ckpt")):
+            assert worker.poll() is None
+            time.sleep(0.02)
+    finally:
+        worker.kill()
+        worker.wait()
+    killed = not folder.cell(next(matrix.cells())).ended()
+    rest = run(matrix, folder.path, pack=4)
+    assert reconstructions(folder.path) == reconstructions(tmp_path / "whole")
+    assert killed
+    assert 0 < rest.iterations < 150
+
+
+@pytest.mark.slow
+def test_two_jobs_make_the_packs_of_one(tmp_path: Path) -> None:
+    matrix = small(tmp_path, attacks={"ig": {"iterations": 3}, "gion": {"iterations": 2}})
+    run(matrix, tmp_path / "one", pack=4)
+    folder = RunFolder(tmp_path / "two")
+    folder.open_for(matrix)
+    assert LocalLauncher(2, WorkerSettings(pack=4)).run(folder, lambda _: None, lambda: False)
+    assert reconstructions(folder.path) == reconstructions(tmp_path / "one")
+    assert packs(matrix, folder.path) == packs(matrix, tmp_path / "one")
+
+
+def test_the_command_says_what_it_cannot_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    attacks = {"ig": {"iterations": 1}, "dlg": {"iterations": 1, "evaluations": 2}}
+    config = write_config(tmp_path, attacks=attacks, targets=2, defenses={"none": None})
+    command = ["run", str(config), "--output", str(tmp_path / "out"), "--jobs=1"]
+    assert cli([*command, "--pack=0"]) == 2
+    assert "--pack must be at least 1, not 0" in capsys.readouterr().err
+    assert cli([*command, "--pack=2"]) == 0
+    assert "one by one, since they cannot be packed: dlg" in capsys.readouterr().out
+    matrix = RunFolder(tmp_path / "out").load_matrix()
+    assert sorted(map(len, packs(matrix, tmp_path / "out"))) == [0, 0, 2, 2]
+
+
+def test_jobs_of_a_cluster_begin_at_packs(tmp_path: Path) -> None:
+    matrix = small(tmp_path, attacks={"ig": {"iterations": 3}, "gion": {"iterations": 2}})
+    folder = RunFolder(tmp_path / "out")
+    folder.open_for(matrix)
+    cells = by_kind(matrix.cells())
+    (ended, *_), rest = cells[:1], cells[1:]
+    make_folder(folder.cell(ended).path)
+    folder.cell(ended).write_skipped("not now")
+    assert [cells[position] for position in waiting_positions(folder, 4)] == rest
 
 
 def test_what_fails_for_one_costs_that_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
