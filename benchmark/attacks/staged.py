@@ -56,8 +56,12 @@ class GeneratorSearch(Attack):
 
     def _classes(self, lane: Lane) -> Tensor:
         """The prior's class of each label of a lane, by name."""
+        labels = self.labels[lane.target]
+        if labels.ndim == 2:
+            # An image of several labels is of no one class.
+            return torch.full((len(labels),), UNKNOWN_CLASS, device=self.device)
         known = {name: index for index, name in enumerate(self.prior.class_names)}
-        names = [self.observation.class_names[label] for label in self.labels[lane.target].tolist()]
+        names = [self.observation.class_names[label] for label in labels.tolist()]
         return torch.tensor([known.get(name, UNKNOWN_CLASS) for name in names], device=self.device)
 
 

@@ -51,7 +51,8 @@ class Owned:
 
     Attributes:
         images: (B, C, H, W) in [0, 1].
-        labels: (B,) int64; `None` where the owner does not give them.
+        labels: (B,) int64, or (B, classes) where images have several; `None` where the owner does not give
+            them.
         distractors: see there.
     """
 
@@ -79,10 +80,14 @@ class Owned:
                 f"images are in [{low:.3g}, {high:.3g}], and in [0, 1] expected, before any normalization"
             )
         classes = observation.model.num_classes
-        if labels is not None and (
-            labels.shape != expected[:1] or not bool(((labels >= 0) & (labels < classes)).all())
+        if (
+            labels is not None
+            and labels.ndim == 1
+            and (labels.shape != expected[:1] or not bool(((labels >= 0) & (labels < classes)).all()))
         ):
             raise BenchmarkError(f"{expected[0]} labels from 0 to {classes - 1} are expected")
+        if labels is not None and labels.ndim == 2 and labels.shape != (expected[0], classes):
+            raise BenchmarkError(f"labels of shape {tuple(labels.shape)} for {expected[0]} images")
         if len(distractors.images) == 0:
             raise BenchmarkError("there is no other image to tell a private one from")
         return cls(images, labels, distractors.without(images))

@@ -175,8 +175,6 @@ def _unmet(options: AttackOptions, observation: Observation) -> str | None:
             f"a prior makes square images of three channels, and these are of {channels} channels and "
             f"{height}x{width} pixels"
         )
-    if observation.labels is not None and observation.labels.ndim == 2:
-        return "images have several labels each, and this attack is for one"
     return options.unmet(threat, observation.is_difference) or options.unmet_labels(
         threat, observation.batch_size, model.num_classes
     )

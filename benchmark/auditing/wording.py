@@ -48,7 +48,11 @@ def labels_of(observation: Observation, owned: Owned | None) -> Labels:
         inferred = Counter(infer_labels(observation).tolist())
     except (UserError, RuntimeError) as error:
         return Labels((), f"The labels cannot be read from the last layer: {error}.")
-    true = None if owned is None or owned.labels is None else Counter(owned.labels.tolist())
+    true = (
+        None
+        if owned is None or owned.labels is None or owned.labels.ndim == 2
+        else Counter(owned.labels.tolist())
+    )
     classes = sorted({*inferred, *(true or ())})
     rows = tuple(
         LabelRow(observation.class_names[k], inferred[k], None if true is None else true[k])

@@ -127,6 +127,34 @@ def test_a_captured_training_step_of_a_model_in_memory_is_audited(tmp_path: Path
     assert report.outcome in ("recognized", "partly", "not_recognized")
 
 
+def test_images_of_several_labels_are_audited_with_and_without_a_prior(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 10))
+    image, labels = observed()[1].images, torch.zeros(1, 10)
+    labels[0, [1, 3]] = 1
+    loss = F.binary_cross_entropy_with_logits(net(image), labels)
+    observation = gb.Observation.from_gradients(
+        net,
+        torch.autograd.grad(loss, list(net.parameters())),
+        batch_size=1,
+        image_size=16,
+        labels=labels,
+        client=gb.ClientSettings(loss=gb.Loss("binary_cross_entropy")),
+    )
+    report = gb.audit(
+        observation,
+        tmp_path / "out",
+        images=image,
+        labels=labels,
+        attacks=["ig", "latent"],
+        seconds=2,
+        progress=False,
+    )
+    assert report.verdict.chosen is not None
+    assert report.verdict.chosen.found.distance < 0.5
+    failures = [file.name for file in (tmp_path / "out").rglob("failed.json")]
+    assert failures == []
+
+
 def test_a_failed_attack_costs_the_audit_that_attack_alone(tmp_path: Path) -> None:
     source = tmp_path / "mine.py"
     source.write_text(
