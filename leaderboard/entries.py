@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
 from gifd_bench.common.errors import StorageError, one_line
 from gifd_bench.common.files import make_folder
 from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.names import check_name
+from gifd_bench.leaderboard.observation_set import Index, checksum
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.submission.reconstruction import Answer, read_answer
 from gifd_bench.leaderboard.submission.schema import About
 from gifd_bench.leaderboard.verification.report import (
     Standing,
@@ -19,6 +25,10 @@ from gifd_bench.leaderboard.verification.report import (
     read_verification,
     write_verification,
 )
+from gifd_bench.leaderboard.verification.rerun_folder import RerunFolder
+
+# Folder of the rerun's images in an entry.
+RERUN = "rerun"
 
 
 @dataclass(frozen=True)
@@ -53,10 +63,51 @@ class Entry:
         self.__dict__["verification"] = verification
 
     @property
+    def date(self) -> str:
+        """The day of the acceptance; of an entry from before these were kept, the day that it names."""
+        return self.verification.accepted or self.about.date
+
+    @property
     def key(self) -> str:
         """Attack, version and date, as its folders are called."""
-        about = self.about
-        return f"{about.attack}/{about.version}_{about.date}"
+        return f"{self.about.attack}/{self.about.version}_{self.date}"
+
+    @property
+    def answered(self) -> list[str]:
+        """The observations whose images are shown and ranked."""
+        return sorted(self.verification.scores if self.verification.reranked else self.submission.results)
+
+    def images_file(self, name: str) -> Path:
+        """The file of the images that are shown and ranked: the rerun's, or else the submitted ones."""
+        if self.verification.reranked:
+            return self.path / RERUN / f"{name}.safetensors"
+        return self.submission.reconstruction(name)
+
+    def answer(self, name: str, images: int, size: int) -> Answer:
+        """The images that are shown and ranked.
+
+        Args:
+            name: of the observation.
+            images, size: how many images of how many pixels are expected.
+
+        Raises:
+            LeaderboardError: they are not what they were when the entry was accepted.
+        """
+        if not self.verification.reranked:
+            return self.submission.answer(name, images, size)
+        path = self.images_file(name)
+        if path.is_symlink() or not path.is_file():
+            raise LeaderboardError(f"{path}: a file is expected, and there is none")
+        if checksum(path) != self.verification.files.get(f"{RERUN}/{path.name}"):
+            raise LeaderboardError(f"{path}: is not what it was when the entry was accepted")
+        return read_answer(path, images, size)
+
+    def reruns(self, index: Index) -> dict[str, Answer]:
+        """The rerun's images, by observation; none where not all were attacked again."""
+        if not self.verification.reranked:
+            return {}
+        items = {name: index.observations[name] for name in self.verification.scores}
+        return {name: self.answer(name, item.images, item.size) for name, item in items.items()}
 
 
 @dataclass(frozen=True)
@@ -74,11 +125,19 @@ class Entries:
         """Keys of the protocols that have entries."""
         return [folder.name for folder in _folders(self.path)]
 
-    def add(self, submission: SubmissionFolder, verification: Verification) -> Entry:
-        """Accept a submission.
+    def add(
+        self, submission: SubmissionFolder, verification: Verification, rerun: RerunFolder | None = None
+    ) -> Entry:
+        """Accept a submission today.
+
+        Args:
+            submission: its files, which are copied; what is copied must be what was verified.
+            verification: of these files.
+            rerun: the images of the rerun, where all observations were attacked again.
 
         Raises:
-            LeaderboardError: it was rejected, or there is an entry of this attack, version and date.
+            LeaderboardError: it was rejected, has changed since it was verified, its name is not its own,
+                or there is an entry of this attack and version.
             StorageError: it cannot be written.
         """
         standing = verification.standing
@@ -86,27 +145,77 @@ class Entries:
             worst = verification.problems()[0]
             raise LeaderboardError(f"{submission.path}: {worst.name} failed: {worst.detail}")
         about = submission.file.about
+        check_name(about.attack, {entry.about.attack for entry in self.all()})
         parent = self.path / submission.file.protocol / about.attack
-        folder = parent / f"{about.version}_{about.date}"
-        if folder.exists():
-            raise LeaderboardError(
-                f"{folder}: is there already; entries are not changed, give another version"
-            )
+        for there in _folders(parent):
+            if there.name.partition("_")[0] == about.version:
+                raise LeaderboardError(
+                    f"{there}: is there already; entries are not changed, give another version"
+                )
+        # The day is the board's own: a date in the future would supersede everything.
+        today = datetime.now(timezone.utc).date().isoformat()
+        folder = parent / f"{about.version}_{today}"
         partial = parent / f".{folder.name}.partial"
         shutil.rmtree(partial, ignore_errors=True)
         make_folder(partial / "submission" / "reconstructions")
         try:
-            for file in submission.files():
-                # Its content alone: a stranger's permissions are not kept.
-                shutil.copyfile(
-                    submission.path / file, partial / "submission" / file, follow_symlinks=False
-                )
-            write_verification(partial / "verification.json", verification)
+            for file, digest in verification.files.items():
+                copy_plain(submission.path / file, partial / "submission" / file, digest)
+            files = dict(verification.files)
+            if verification.reranked and rerun is not None:
+                make_folder(partial / RERUN)
+                for name in verification.scores:
+                    file = f"{RERUN}/{name}.safetensors"
+                    files[file] = copy_plain(rerun.images(name), partial / file)
+            write_verification(
+                partial / "verification.json",
+                verification.model_copy(update={"files": files, "accepted": today}),
+            )
             # Renamed when it is whole.
             partial.rename(folder)
         except OSError as error:
             raise StorageError(f"{folder}: cannot be written ({one_line(error)})") from error
+        except LeaderboardError:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         return Entry(folder)
+
+    def all(self) -> Iterator[Entry]:
+        """Those of all protocols."""
+        for protocol in self.protocols():
+            yield from self.of(protocol)
+
+
+def copy_plain(source: Path, target: Path, digest: str | None = None) -> str:
+    """Copy the content of a file that is no link, and hash what was copied.
+
+    Args:
+        source: whatever it may have become since it was looked at.
+        target: in a folder that nobody else writes to.
+        digest: the SHA-256 that it must have; `None` for any.
+
+    Returns:
+        The SHA-256 of the copy.
+
+    Raises:
+        LeaderboardError: it is a link or no file, or its content is another.
+    """
+    try:
+        # A stranger's permissions are not kept, a link is not followed, and a pipe is not waited for.
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise LeaderboardError(
+            f"{source}: has changed since it was verified ({one_line(error)})"
+        ) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise LeaderboardError(f"{source}: has changed since it was verified (no plain file)")
+    with os.fdopen(descriptor, "rb") as file, target.open("xb") as copy:
+        shutil.copyfileobj(file, copy)
+    found = checksum(target)
+    if digest is not None and found != digest:
+        raise LeaderboardError(f"{source}: has changed since it was verified; verify it again")
+    return found
 
 
 @dataclass(frozen=True)

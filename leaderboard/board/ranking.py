@@ -1,10 +1,10 @@
 """Who is ahead of whom on a track, and who cannot be told apart.
 
-The best mean of the protocol's first metric has rank 1, and shares it with every entry that a paired test
-cannot tell from it; the best of the remaining entries has the next rank, and so on
-(`gifd_bench.benchmark.statistics.paired.shared_ranks`). A rank is 1 + the number of entries before its
-group (1, 1, 3). All entries of a track answer the same observations, so that pairs exist; two intervals
-that overlap say less than a test of the differences.
+Only entries whose images the verifier made itself have ranks. The best mean of the protocol's first metric
+has rank 1, and shares it with every entry that a paired test cannot tell from it; the best of the remaining
+entries has the next rank, and so on (`gifd_bench.benchmark.statistics.paired.shared_ranks`). A rank is 1 +
+the number of entries before its group (1, 1, 3). All entries of a track answer the same observations, so
+that pairs exist; two intervals that overlap say less than a test of the differences.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Status(str, Enum):
     INCOMPLETE = "incomplete"
     IN_QUESTION = "in question"
     UNSCORED = "unscored"
+    SELF_REPORTED = "self-reported"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Row:
             metric.
         parts: axis (`defense` or `task`) to label to the same, for the axes with several labels.
         gradient_evaluations, seconds: means over the observations; `None` where one is not known.
+        claims: like `intervals`, of the images that were submitted; empty where these are what is shown.
     """
 
     entry: Entry
@@ -54,14 +56,15 @@ class Row:
     parts: Mapping[str, Mapping[str, Mapping[str, Interval | None]]]
     gradient_evaluations: float | None
     seconds: float | None
+    claims: Mapping[str, Interval | None]
     rank: int | None = None
     shared: bool = False
 
     @property
     def age(self) -> tuple[str, tuple[int, ...]]:
         """Date and version; that of a newer entry of an attack is greater."""
-        about = self.entry.about
-        return about.date, tuple(int(part) for part in about.version.split("."))
+        version = self.entry.about.version
+        return self.entry.date, tuple(int(part) for part in version.split("."))
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,7 @@ def _row(
     axes: Mapping[str, Sequence[str]],
 ) -> Row:
     scores, metrics = entry.verification.scores, protocol.file.metrics
+    claims = entry.verification.claims
     labels = {
         "defense": {name: one.defense.label for name, one in protocol.rounds.items()},
         "task": {name: one.task.label for name, one in protocol.rounds.items()},
@@ -181,6 +185,10 @@ def _row(
         },
         _mean([score.gradient_evaluations for score in answered]),
         _mean([score.seconds for score in answered]),
+        {
+            metric: _interval(claims, [name for name in protocol.rounds if name in claims], metric, units)
+            for metric in (metrics if claims else ())
+        },
     )
 
 
@@ -189,7 +197,9 @@ def _status(entry: Entry, first: Interval | None) -> Status:
         return Status.IN_QUESTION
     if not entry.verification.complete:
         return Status.INCOMPLETE
-    return Status.UNSCORED if first is None else Status.RANKED
+    if first is None:
+        return Status.UNSCORED
+    return Status.RANKED if entry.verification.reranked else Status.SELF_REPORTED
 
 
 def _without_superseded(rows: Sequence[Row]) -> list[Row]:

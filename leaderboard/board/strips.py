@@ -19,8 +19,8 @@ from gifd_bench.common.files import written_whole
 from gifd_bench.leaderboard.board.folder import IMAGES
 from gifd_bench.leaderboard.entries import Entry
 from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.observation_set import checksum
 from gifd_bench.leaderboard.protocol import Protocol
-from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.tasks.truth import Truth
 
 # So many images are in a row, and the first row is what tables show.
@@ -118,23 +118,22 @@ class Sprites:
         Raises:
             LeaderboardError: a reconstruction is not what it was when it was accepted.
         """
-        submission = entry.submission
-        submission.check_files()
-        names = [name for name in self._counts if name in submission.results]
-        if not names:
-            raise LeaderboardError(f"{submission.path}: answers no observation of its protocol")
-        sizes = {name: _size(submission.reconstruction(name)) for name in names}
+        entry.submission.check_files()
+        files = {name: entry.images_file(name) for name in self._counts if name in entry.answered}
+        if not files:
+            raise LeaderboardError(f"{entry.submission.path}: answers no observation of its protocol")
+        sizes = {name: _size(file) for name, file in files.items()}
         digest = hashlib.sha256()
-        for name in names:
+        for name, file in files.items():
             paired = name in self._truths and self._counts[name] > 1
-            digest.update(f"{name} {submission.results[name].sha256} {paired}\n".encode())
+            digest.update(f"{name} {checksum(file)} {paired}\n".encode())
         sprite = self._sprite(digest.hexdigest(), max(sizes.values()))
         if not (self._board / sprite.source).is_file():
-            self._write(sprite, {name: self._images(submission, name, sizes[name]) for name in names})
+            self._write(sprite, {name: self._images(entry, name, sizes[name]) for name in files})
         return sprite
 
-    def _images(self, submission: SubmissionFolder, name: str, size: int) -> Tensor:
-        images = submission.answer(name, self._counts[name], size).images
+    def _images(self, entry: Entry, name: str, size: int) -> Tensor:
+        images = entry.answer(name, self._counts[name], size).images
         if len(images) > 1 and name in self._truths:
             return images[assign(images, self._truths[name].images)]
         return images

@@ -53,7 +53,9 @@ def _entry(row: Row) -> dict[str, Any]:
         "status": row.status.value,
         "standing": row.entry.verification.standing.value,
         "about": row.entry.about.model_dump(mode="json"),
+        "date": row.entry.date,
         "metrics": _intervals(row.intervals),
+        "claims": _intervals(row.claims),
         "parts": {
             axis: {label: _intervals(found) for label, found in labels.items()}
             for axis, labels in row.parts.items()

@@ -8,19 +8,24 @@ from rich.console import Console
 
 from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_add_to
 from gifd_bench.leaderboard.commands.verify import EXIT, show
-from gifd_bench.leaderboard.commands.verify_options import add_verify_options, verified
+from gifd_bench.leaderboard.commands.verify_options import add_verify_options, reruns_kept, verified
+from gifd_bench.leaderboard.reference import observations_of
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.verification.report import Standing
+from gifd_bench.leaderboard.verification.rerun_folder import rerun_folder
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
         prog="gifd-bench leaderboard accept",
-        description="Verify a submission and add it to the entries, which are never changed afterwards.",
+        description="Verify a submission, attack every observation again with its code in a sandbox, and "
+        "add it to the entries, which are never changed afterwards. The rerun's images are shown and "
+        "ranked; without a rerun an entry is self-reported, and has no rank. A rerun that was interrupted "
+        "goes on.",
         allow_abbrev=False,
     )
-    add_verify_options(command)
+    add_verify_options(command, rerun=None)
     add_entries_option(command)
     command.add_argument("--looked-at", action="store_true", help="a person looked at what is flagged")
     return command
@@ -41,6 +46,8 @@ def run(arguments: list[str]) -> int:
         return EXIT[verification.standing]
     if options.looked_at:
         verification = verification.cleared({check.name for check in verification.problems()})
-    entry = entries.add(submission, verification)
+    index = observations_of(protocol, options.observations).index
+    rerun = rerun_folder(reruns_kept(), verification.files, index) if verification.reranked else None
+    entry = entries.add(submission, verification, rerun)
     console.print(f"accepted: {entry.path}", markup=False, soft_wrap=True)
     return 0

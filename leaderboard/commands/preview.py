@@ -15,12 +15,14 @@ from gifd_bench.common.files import write_text
 from gifd_bench.leaderboard.board.bundled import build_board
 from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_add_to
 from gifd_bench.leaderboard.commands.verify import EXIT, show
-from gifd_bench.leaderboard.commands.verify_options import add_rerun_options, verified
+from gifd_bench.leaderboard.commands.verify_options import add_rerun_options, reruns_kept, verified
 from gifd_bench.leaderboard.entries import Entries
 from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.reference import observations_of
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.text import shown
 from gifd_bench.leaderboard.verification.report import Standing, Verification
+from gifd_bench.leaderboard.verification.rerun_folder import rerun_folder
 
 UNVERIFIABLE = 2
 
@@ -73,7 +75,11 @@ def _propose(
         protocol, verification = verified(submission, console, options)
         show(console, protocol, verification)
         if verification.standing is not Standing.REJECTED:
-            entries.add(submission, verification)
+            index = observations_of(protocol, None).index
+            rerun = (
+                rerun_folder(reruns_kept(), verification.files, index) if verification.reranked else None
+            )
+            entries.add(submission, verification, rerun)
     except UserError as error:
         console.print(str(error), markup=False)
         return UNVERIFIABLE, f"cannot be verified here: {error}"

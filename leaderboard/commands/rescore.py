@@ -33,6 +33,7 @@ def run(arguments: list[str]) -> int:
     reference = reference_of(protocol, None, None)
     console = Console()
     for entry in entries.of(protocol.key):
-        entry.keep(rescored(entry.submission, protocol, reference, entry.verification))
+        reruns = entry.reruns(reference.observations.index)
+        entry.keep(rescored(entry.submission, protocol, reference, entry.verification, reruns))
         console.print(f"{entry.key}: {entry.verification.standing.value}", markup=False)
     return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gifd_bench.common.cache import cache_folder
 from gifd_bench.leaderboard.protocol import Protocol, find_protocol
 from gifd_bench.leaderboard.reference import reference_of
 from gifd_bench.leaderboard.rerun.order import RerunLimits
@@ -16,22 +17,38 @@ from gifd_bench.leaderboard.verification.rerun import Again
 from gifd_bench.leaderboard.verification.verify import verify
 
 
-def add_verify_options(parser: argparse.ArgumentParser) -> None:
+def add_verify_options(parser: argparse.ArgumentParser, rerun: int | None = 0) -> None:
     """What is verified, against what, and how many observations are attacked again."""
     parser.add_argument("submission", type=Path, help="its folder")
     parser.add_argument("--observations", type=Path, help="the exported set; made where it is not given")
     parser.add_argument("--truths", type=Path, help="the private images of a blind set")
-    add_rerun_options(parser)
+    add_rerun_options(parser, rerun)
 
 
-def add_rerun_options(parser: argparse.ArgumentParser) -> None:
+def add_rerun_options(parser: argparse.ArgumentParser, rerun: int | None = 0) -> None:
     """How many observations are attacked again, and what each may take."""
     limits = RerunLimits()
-    parser.add_argument("--rerun", type=int, default=0, metavar="N", help="attack N observations again")
-    parser.add_argument("--rerun-seed", type=int, help="which ones; at random where it is not given")
+    parser.add_argument(
+        "--rerun",
+        type=_count,
+        default=rerun,
+        metavar="N",
+        help="attack N observations again, or `all` of them, which a rank takes "
+        f"(default: {'all' if rerun is None else rerun})",
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="reruns at once")
     parser.add_argument("--seconds", type=float, default=limits.seconds, help="of each rerun")
     parser.add_argument("--memory", type=float, default=limits.memory_gib, help="of each rerun, in GiB")
     parser.add_argument("--weights", type=Path, help="folder with the weights files of priors, for reruns")
+
+
+def reruns_kept() -> Path:
+    """The folder of all reruns, in the user's cache."""
+    return cache_folder() / "leaderboard" / "reruns"
+
+
+def _count(text: str) -> int | None:
+    return None if text == "all" else int(text)
 
 
 def verified(
@@ -57,7 +74,8 @@ def verified(
     with console.status("verifying") as status:
         again = Again(
             count=options.rerun,
-            seed=options.rerun_seed,
+            folder=reruns_kept(),
+            jobs=options.jobs,
             limits=RerunLimits(options.seconds, options.memory),
             weights=options.weights,
             progress=lambda name: status.update(f"attacking observation {name} again"),

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.observation_set import checksum
 from gifd_bench.leaderboard.submission.reconstruction import MOST_BYTES as MOST_IMAGE_BYTES
 from gifd_bench.leaderboard.submission.reconstruction import Answer, read_answer
 from gifd_bench.leaderboard.submission.schema import SOURCE, Result, ResultsFile, SubmissionFile
@@ -49,6 +50,10 @@ class SubmissionFolder:
             *([Path(SOURCE)] if self.source.exists() else []),
         ]
         return own + [self.reconstruction(name).relative_to(self.path) for name in self.results]
+
+    def checksums(self) -> dict[str, str]:
+        """SHA-256 of each of its files, by the path in its folder."""
+        return {file.as_posix(): checksum(self.path / file) for file in self.files()}
 
     def reconstruction(self, name: str) -> Path:
         """The file of an observation's reconstruction."""

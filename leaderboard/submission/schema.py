@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from gifd_bench.leaderboard.text import Address, Line, Short, Slug, Strict, VersionText, unprintable
+from gifd_bench.leaderboard.text import Address, Date, Line, Short, Slug, Strict, VersionText, unprintable
 
 FORMAT: Literal["gifd-bench/submission/1"] = "gifd-bench/submission/1"
 # Where the attack's own file lies in a submission, and what its class is called by.
@@ -20,17 +19,6 @@ MOST_RESULTS = 10_000
 MOST_METRICS = 64
 # Of a component's options as JSON.
 MOST_OPTIONS = 20_000
-
-
-def _date(value: str) -> str:
-    try:
-        date.fromisoformat(value)
-    except ValueError as error:
-        raise PydanticCustomError("date", "not a date such as 2026-01-31") from error
-    return value
-
-
-Date = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_date)]
 
 
 class PriorAbout(Strict):

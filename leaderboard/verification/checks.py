@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring.scorer import score
@@ -11,7 +12,7 @@ from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.fingerprint import is_same
 from gifd_bench.leaderboard.matching import UpdateDistance
 from gifd_bench.leaderboard.observation_set import Index, checksum
-from gifd_bench.leaderboard.protocol import Protocol
+from gifd_bench.leaderboard.protocol import Protocol as Track
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.reconstruction import Answer
@@ -35,7 +36,7 @@ class Failed(Exception):
         self.check = check
 
 
-def check_files(submission: SubmissionFolder, protocol: Protocol) -> Check:
+def check_files(submission: SubmissionFolder, protocol: Track) -> Check:
     """Everything that belongs into a submission is there, well-formed, and nothing else.
 
     Raises:
@@ -136,7 +137,19 @@ class Judged:
     suspicion: str | None
 
 
-def judge(answer: Answer, name: str, result: Result, reference: Reference) -> Judged:
+class Spent(Protocol):
+    """What an answer took."""
+
+    @property
+    def gradient_evaluations(self) -> int:
+        """Over all restarts."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Of wall time; `None` where it was not measured."""
+
+
+def judge(answer: Answer, name: str, spent: Spent, reference: Reference) -> Judged:
     """Every metric of an answer, and its matching loss."""
     observation, truth = reference.observations.load(name), reference.truths[name]
     item = reference.observations.index.observations[name]
@@ -146,7 +159,7 @@ def judge(answer: Answer, name: str, result: Result, reference: Reference) -> Ju
         images=answer.images,
         labels=answer.labels,
         matching_loss=loss,
-        gradient_evaluations=result.gradient_evaluations,
+        gradient_evaluations=spent.gradient_evaluations,
         stages=(),
         curve=answer.images.new_zeros(0),
     )
@@ -158,8 +171,8 @@ def judge(answer: Answer, name: str, result: Result, reference: Reference) -> Ju
             defense=item.defense,
             metrics=scores.per_image,
             matching_loss=loss,
-            gradient_evaluations=result.gradient_evaluations,
-            seconds=result.seconds,
+            gradient_evaluations=spent.gradient_evaluations,
+            seconds=spent.seconds,
         ),
         suspicion=suspicion(answer.images[order], answer.labels[order], truth, distance),
     )
@@ -198,13 +211,13 @@ def check_metrics(results: Mapping[str, Result], scores: Mapping[str, Score]) ->
     return _all("metrics", wrong, f"{compared} claims, all as found" if compared else "none is claimed")
 
 
-def check_closeness(judged: Mapping[str, Judged]) -> Check:
+def check_closeness(judged: Mapping[str, Judged], name: str = "closeness") -> Check:
     """No reconstruction is closer to the truth than its matching loss allows; see `closeness`."""
     odd = [f"{name}: {its.suspicion}" for name, its in judged.items() if its.suspicion is not None]
     if odd:
-        return Check(name="closeness", verdict=Verdict.FLAGGED, detail=_some(odd))
+        return Check(name=name, verdict=Verdict.FLAGGED, detail=_some(odd))
     detail = "none is closer than its matching loss allows"
-    return Check(name="closeness", verdict=Verdict.PASSED, detail=detail)
+    return Check(name=name, verdict=Verdict.PASSED, detail=detail)
 
 
 def _close(claimed: float, found: float, least: float) -> bool:

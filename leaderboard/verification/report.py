@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from gifd_bench.common.files import read_json, write_json
 from gifd_bench.leaderboard.errors import LeaderboardError
-from gifd_bench.leaderboard.text import Strict, first_error
+from gifd_bench.leaderboard.text import Date, Sha256, Strict, first_error
 
 FORMAT: Literal["gifd-bench/verification/1"] = "gifd-bench/verification/1"
 # Of the metrics' code: a new one re-scores every entry.
@@ -31,7 +31,8 @@ class Verdict(str, Enum):
 
 
 class Standing(str, Enum):
-    """Of a submission: `self-reported` passed every check but was not attacked again."""
+    """Of a submission: of what is `verified`, every image that is scored was made here, by the submitted
+    class; `self-reported` passed every check, but its images are those that were submitted."""
 
     VERIFIED = "verified"
     SELF_REPORTED = "self-reported"
@@ -85,7 +86,13 @@ class Verification(_Kept):
         checks: in the order in which they were made.
         complete: whether every observation of the protocol was answered; otherwise it is shown, not ranked.
         rerun: how many observations were attacked again.
-        scores: by observation; empty where a check failed before they were computed.
+        scores: by observation; empty where a check failed before they were computed. Of the rerun's images
+            where all were attacked again, else of the submitted ones.
+        claims: where the scores are the rerun's, those of the submitted images.
+        seed: that the seeds of the rerun were drawn from.
+        files: SHA-256 of every file that was verified, by its path in the submission, and of the rerun's
+            images, by `rerun/NAME.safetensors`.
+        accepted: the day of the acceptance, such as 2026-01-31.
     """
 
     format: Literal["gifd-bench/verification/1"] = FORMAT
@@ -95,6 +102,15 @@ class Verification(_Kept):
     complete: bool
     rerun: int
     scores: dict[str, Score]
+    claims: dict[str, Score] = Field(default_factory=dict)
+    seed: int | None = None
+    files: dict[str, Sha256] = Field(default_factory=dict)
+    accepted: Date | None = None
+
+    @property
+    def reranked(self) -> bool:
+        """Whether every image that is scored was made by the verifier."""
+        return bool(self.claims) and self.rerun == len(self.scores)
 
     @property
     def standing(self) -> Standing:
@@ -104,7 +120,7 @@ class Verification(_Kept):
             return Standing.REJECTED
         if Verdict.FLAGGED in verdicts:
             return Standing.FLAGGED
-        return Standing.VERIFIED if self.rerun else Standing.SELF_REPORTED
+        return Standing.VERIFIED if self.reranked else Standing.SELF_REPORTED
 
     def cleared(self, names: Set[str]) -> Verification:
         """The same after a person has looked at the flagged checks of these names."""

@@ -1,11 +1,14 @@
-"""Attacking some observations again, by the submitted class, and comparing."""
+"""Attacking observations again, by the submitted class, with seeds that nobody could choose among."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import secrets
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from torch import Tensor
@@ -16,18 +19,15 @@ from gifd_bench.benchmark.scoring.metrics import psnr
 from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.rerun.answer import Answer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible
 from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
 from gifd_bench.leaderboard.rerun.rerun import attack_again
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
-from gifd_bench.leaderboard.submission.reconstruction import Answer
 from gifd_bench.leaderboard.submission.schema import SOURCE, Use
 from gifd_bench.leaderboard.text import shown
 from gifd_bench.leaderboard.verification.report import Check, Verdict
-
-# The same attack with the same seed ends elsewhere on another machine, as last bits grow from step to step;
-# over some observations its quality is the same.
-MOST_LOSS_DB = 1.5
+from gifd_bench.leaderboard.verification.rerun_folder import SEED_BITS, rerun_folder, seed_of
 
 
 @dataclass(frozen=True)
@@ -35,85 +35,141 @@ class Again:
     """A rerun's request.
 
     Attributes:
-        count: how many observations; 0 for none.
-        seed: which ones.
+        count: how many observations, drawn at random; `None` for all, 0 for none. Only all of them make a
+            submission verified.
         limits: of each.
         weights: folder of this machine with the weights of priors, under the names that submissions call
             them by; nothing else of this machine is shown for a name.
+        folder: where the answers of all submissions are kept, so that a rerun that was interrupted goes on.
+        jobs: how many run at once.
         progress: told the name of each observation before it is attacked.
     """
 
-    count: int = 0
-    seed: int | None = None
+    count: int | None = 0
     limits: RerunLimits = RerunLimits()
     weights: Path | None = None
+    folder: Path | None = None
+    jobs: int = 1
     progress: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        if self.count < 0:
+        if self.count is not None and self.count < 0:
             raise LeaderboardError(f"rerun: a number of observations is expected, not {self.count}")
+        if self.jobs < 1:
+            raise LeaderboardError(f"rerun: at least one job is expected, not {self.jobs}")
 
-    def of(self, answers: Mapping[str, Answer]) -> int:
-        """How many there are to attack again."""
-        return min(self.count, len(answers))
+    def of(self, names: Iterable[str], seed: int) -> list[str]:
+        """Those that are attacked again."""
+        every = sorted(names)
+        if self.count is None or self.count >= len(every):
+            return every
+        return sorted(random.Random(seed).sample(every, self.count))
 
 
-def check_rerun(
-    submission: SubmissionFolder, answers: Mapping[str, Answer], reference: Reference, again: Again
-) -> Check:
-    """The submitted class, with an observation and nothing else, does what was submitted.
+@dataclass(frozen=True)
+class Reruns:
+    """What came of it.
 
-    Its gradient evaluations must be those claimed, and its images as good on average as the submitted ones.
+    Attributes:
+        check: in one line.
+        answers: by observation; empty unless the check passed.
+        seed: that their seeds were drawn from.
+    """
+
+    check: Check
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    seed: int | None = None
+
+
+def rerun(
+    submission: SubmissionFolder,
+    files: Mapping[str, str],
+    names: Collection[str],
+    reference: Reference,
+    again: Again,
+) -> Reruns:
+    """The submitted class attacks observations, each with nothing else in sight.
+
+    Nothing that was claimed decides here: not the seeds, not the images, not the evaluations.
+
+    Args:
+        submission: not trusted.
+        files: SHA-256 of its files, by path.
+        names: of the observations that it answers.
+        reference: the verifier's own observations and truths.
+        again: how many are attacked again, and how.
 
     Raises:
         RerunRefused: there is no sandbox here.
     """
 
-    def check(verdict: Verdict, detail: str) -> Check:
-        return Check(name="rerun", verdict=verdict, detail=detail)
+    def ended(verdict: Verdict, detail: str) -> Reruns:
+        return Reruns(Check(name="rerun", verdict=verdict, detail=detail))
 
     if again.count == 0:
-        return check(Verdict.SKIPPED, "not asked for")
-    order = submission.file.rerun
-    if order is None:
-        return check(Verdict.SKIPPED, "the submission has no attack that could run here")
+        return ended(Verdict.SKIPPED, "not asked for")
+    how = submission.file.rerun
+    if how is None:
+        return ended(Verdict.SKIPPED, "the submission has no attack that could run here")
     try:
-        prior = _prior(order.prior, again.weights) if order.prior else None
+        prior = _prior(how.prior, again.weights) if how.prior else None
     except _NoWeights as error:
-        return check(Verdict.SKIPPED, str(error))
+        return ended(Verdict.SKIPPED, str(error))
     except LeaderboardError as error:
-        return check(Verdict.FAILED, str(error))
-    chosen = sorted(random.Random(again.seed).sample(sorted(answers), again.of(answers)))
-    submitted, found = [], []
-    for name in chosen:
+        return ended(Verdict.FAILED, str(error))
+    index = reference.observations.index
+    folder = rerun_folder(again.folder, files, index) if again.folder else None
+    drawn = folder.seed() if folder else secrets.randbits(SEED_BITS)
+    most = index.gradient_evaluations
+
+    def attack(name: str) -> Answer:
+        kept = folder.get(name) if folder else None
+        if kept is not None:
+            return kept
         again.progress(name)
-        result = submission.results[name]
-        if result.seed is None:
-            return check(Verdict.FAILED, f"{name}: without a seed it cannot be attacked again")
-        its = Order(
-            attack=order.attack.model_dump(),
+        order = Order(
+            attack=how.attack.model_dump(),
             prior=prior,
-            seed=result.seed,
-            source=submission.source if order.attack.use.startswith(SOURCE) else None,
+            seed=seed_of(drawn, name),
+            source=submission.source if how.attack.use.startswith(SOURCE) else None,
         )
         try:
-            answer = attack_again(reference.observations.file(name), its, again.limits)
-        except RerunImpossible as error:
-            return check(Verdict.SKIPPED, shown(error))
+            found = attack_again(reference.observations.file(name), order, again.limits)
         except RerunFailed as error:
-            return check(Verdict.FAILED, f"{name}: {error}")
-        if answer.gradient_evaluations != result.gradient_evaluations:
-            return check(
-                Verdict.FAILED,
-                f"{name}: {answer.gradient_evaluations:,} gradient evaluations, "
-                f"{result.gradient_evaluations:,} were claimed",
-            )
-        truth = reference.truths[name].images
-        submitted.append(_quality(answers[name].images, truth))
-        found.append(_quality(answer.images, truth))
-    claimed, mean = sum(submitted) / len(submitted), sum(found) / len(found)
-    detail = f"{mean:.2f} dB over observations {', '.join(chosen)}, {claimed:.2f} dB were submitted"
-    return check(Verdict.PASSED if mean >= claimed - MOST_LOSS_DB else Verdict.FAILED, detail)
+            raise RerunFailed(f"{name}: {error}") from error
+        if found.gradient_evaluations > most:
+            raise RerunFailed(f"{name}: {found.gradient_evaluations:,} gradient evaluations of {most:,}")
+        if folder:
+            folder.put(name, found)
+        return found
+
+    chosen = again.of(names, drawn)
+    with ThreadPoolExecutor(again.jobs) as pool:
+        running = {name: pool.submit(attack, name) for name in chosen}
+        try:
+            answers = {name: each.result() for name, each in running.items()}
+        except RerunImpossible as error:
+            return ended(Verdict.SKIPPED, shown(error))
+        except RerunFailed as error:
+            return ended(Verdict.FAILED, shown(error, 500))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    some = "all observations" if len(chosen) == len(names) else f"observations {', '.join(chosen)}"
+    qualities = [_quality(its.images, reference.truths[name].images) for name, its in answers.items()]
+    detail = (
+        f"{fmean(qualities):.2f} dB over {some}, {_claim(submission, answers, reference):.2f} dB claimed"
+    )
+    return Reruns(Check(name="rerun", verdict=Verdict.PASSED, detail=detail), answers, drawn)
+
+
+def _claim(submission: SubmissionFolder, names: Iterable[str], reference: Reference) -> float:
+    """Mean PSNR in dB of the submitted images."""
+    index, found = reference.observations.index, []
+    for name in names:
+        item = index.observations[name]
+        images = submission.answer(name, item.images, item.size).images
+        found.append(_quality(images, reference.truths[name].images))
+    return fmean(found)
 
 
 class _NoWeights(LeaderboardError):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.submission.reconstruction import Answer
 from gifd_bench.leaderboard.submission.schema import Result
+from gifd_bench.leaderboard.verification.checks import check_closeness, judge
 from gifd_bench.leaderboard.verification.report import Verdict, Verification
 from gifd_bench.leaderboard.verification.verify import verify
 
@@ -22,12 +26,37 @@ class Unclaimed(SubmissionFolder):
 
 
 def rescored(
-    submission: SubmissionFolder, protocol: Protocol, reference: Reference, before: Verification
+    submission: SubmissionFolder,
+    protocol: Protocol,
+    reference: Reference,
+    before: Verification,
+    reruns: Mapping[str, Answer] | None = None,
 ) -> Verification:
     """A new verification with what no metric changes of the old one: its rerun, what was claimed when it
-    was submitted, and what was cleared."""
+    was submitted, and what was cleared.
+
+    Args:
+        submission: the entry's.
+        protocol: of its track.
+        reference: the verifier's own observations and truths.
+        before: what was found when it was accepted.
+        reruns: the rerun's images, where all observations were attacked again.
+    """
     fresh = verify(Unclaimed(submission.path), protocol, reference)
     kept = {check.name: check for check in before.checks if check.name in ("metrics", "rerun")}
-    checks = [kept.get(check.name, check) for check in fresh.checks]
+    made = [kept.get(check.name, check) for check in fresh.checks]
     cleared = {check.name for check in before.checks if check.verdict is Verdict.CLEARED}
-    return fresh.model_copy(update={"checks": checks, "rerun": before.rerun}).cleared(cleared)
+    changes: dict[str, Any] = {
+        "rerun": before.rerun,
+        "seed": before.seed,
+        "files": before.files,
+        "accepted": before.accepted,
+    }
+    if before.reranked and fresh.scores:
+        judged = {
+            name: judge(answer, name, before.scores[name], reference)
+            for name, answer in (reruns or {}).items()
+        }
+        made.append(check_closeness(judged, "rerun_closeness"))
+        changes |= {"scores": {name: its.score for name, its in judged.items()}, "claims": fresh.scores}
+    return fresh.model_copy(update={**changes, "checks": made}).cleared(cleared)

@@ -8,7 +8,7 @@ from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.reconstruction import Answer
 from gifd_bench.leaderboard.verification import checks
 from gifd_bench.leaderboard.verification.report import SCORING_VERSION, Check, Score, Verdict, Verification
-from gifd_bench.leaderboard.verification.rerun import Again, check_rerun
+from gifd_bench.leaderboard.verification.rerun import Again, rerun
 
 
 def verify(
@@ -27,10 +27,14 @@ def verify(
     """
     made: list[Check] = []
     scores: dict[str, Score] = {}
-    complete, answers = False, dict[str, Answer]()
+    claims: dict[str, Score] = {}
+    complete, again_made, files = False, 0, dict[str, str]()
+    seed: int | None = None
     try:
         index = reference.observations.index
         made.append(checks.check_files(submission, protocol))
+        # Before anything is judged: whoever adds it to the entries compares what is there then.
+        files = submission.checksums()
         results = submission.results
         made.append(checks.check_observations(results, index))
         made.append(checks.check_checksums(submission))
@@ -46,7 +50,16 @@ def verify(
         made.append(checks.check_matching_loss(results, scores))
         made.append(checks.check_metrics(results, scores))
         made.append(checks.check_closeness(judged))
-        made.append(check_rerun(submission, answers, reference, again))
+        reruns = rerun(submission, files, answers, reference, again)
+        made.append(reruns.check)
+        again_made, seed = len(reruns.answers), reruns.seed
+        if again_made == len(answers):
+            own = {
+                name: checks.judge(Answer(its.images, its.labels), name, its, reference)
+                for name, its in reruns.answers.items()
+            }
+            made.append(checks.check_closeness(own, "rerun_closeness"))
+            claims, scores = scores, {name: its.score for name, its in own.items()}
     except checks.Failed as failure:
         made.append(failure.check)
     return Verification(
@@ -54,6 +67,9 @@ def verify(
         scoring=SCORING_VERSION,
         checks=made,
         complete=complete,
-        rerun=again.of(answers) if made[-1].name == "rerun" and made[-1].verdict is Verdict.PASSED else 0,
+        rerun=again_made,
         scores=scores,
+        claims=claims,
+        seed=seed,
+        files=files,
     )

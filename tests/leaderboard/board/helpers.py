@@ -70,7 +70,7 @@ def write_entry(
     only: Sequence[str] | None = None,
     metrics: Mapping[str, float | None] | None = None,
     checks: Sequence[Check] = (),
-    rerun: int = 0,
+    reranked: bool = True,
     evaluations: int = 90,
     seconds: float | None = 2.5,
     how: Mapping[str, Any] | None = None,
@@ -85,6 +85,7 @@ def write_entry(
         only: the observations that it answers; null: all.
         metrics: others, the same for every image.
         checks: besides one that passed.
+        reranked: whether the board made the images itself, which are darker than those that were submitted.
         how: the submission's `rerun`.
         labels: task and defense that the scores name, instead of the protocol's.
         about: what is other than in `ABOUT`.
@@ -102,7 +103,7 @@ def write_entry(
     (submission / "submission.yaml").write_text(yaml.safe_dump(file, allow_unicode=True))
     values = [psnr] * protocol.images if isinstance(psnr, float) else list(psnr)
     generator = torch.Generator().manual_seed(len(said.attack) + sum(map(ord, said.attack)))
-    results, scores = {}, {}
+    results, scores, files = {}, {}, {}
     for name, one in protocol.rounds.items():
         count = one.task.settings.images
         own, values = values[:count], values[count:]
@@ -111,6 +112,13 @@ def write_entry(
         path = submission / "reconstructions" / f"{name}.safetensors"
         pixels = torch.randint(256, (count, 3, size, size), generator=generator, dtype=torch.uint8)
         write_tensors(path, {"images": pixels, "labels": torch.zeros(count, dtype=torch.int64)})
+        if reranked:
+            own_file = folder / "rerun" / path.name
+            make_folder(own_file.parent)
+            write_tensors(
+                own_file, {"images": pixels // 2, "labels": torch.zeros(count, dtype=torch.int64)}
+            )
+            files[f"rerun/{path.name}"] = checksum(own_file)
         results[name] = {
             "sha256": checksum(path),
             "observation": "0" * 64,
@@ -138,23 +146,25 @@ def write_entry(
         scoring=SCORING_VERSION,
         checks=[passed, *checks],
         complete=only is None,
-        rerun=rerun,
+        rerun=len(scores) if reranked else 0,
         scores=scores,
+        claims=scores if reranked else {},
+        files=files,
     )
     write_verification(folder / "verification.json", verification)
     return Entry(folder)
 
 
 def small_board(entries: Path, protocol: Protocol) -> Entries:
-    """Nine entries of seven attacks: ranked and not, with and without priors, two not to be told apart."""
+    """Ten entries of eight attacks: ranked and not, with and without priors, two not to be told apart."""
     flag = Check(name="matching_loss", verdict=Verdict.FLAGGED, detail="higher than that of another image")
     prior = {"name": "BigGAN", "training_data": "ImageNet"}
     near = [30.0, 25.0, 35.0, 28.0, 24.0, 31.0, 27.0, 33.0] * 2
     apart = (-3, 1, 1, -2, 2, -1, 1, -1.5) * 2
-    write_entry(entries, protocol, near, attack="first", rerun=3, prior=prior, evaluations=100)
+    write_entry(entries, protocol, near, attack="first", prior=prior, evaluations=100)
     write_entry(entries, protocol, [v + d for v, d in zip(near, apart, strict=True)], attack="also-first")
     write_entry(entries, protocol, 22.0, attack="third", evaluations=40, metrics={"lpips_vgg": 0.3})
-    write_entry(entries, protocol, 9.0, attack="last", rerun=6, evaluations=10, seconds=None)
+    write_entry(entries, protocol, 9.0, attack="last", evaluations=10, seconds=None)
     write_entry(entries, protocol, 40.0, attack="third", version="0.9", date="2025-12-01")
     write_entry(entries, protocol, 50.0, attack="partial", only=["000", "001"])
     write_entry(entries, protocol, 60.0, attack="odd", checks=[flag], prior=prior)
@@ -162,6 +172,7 @@ def small_board(entries: Path, protocol: Protocol) -> Entries:
         entries, protocol, 15.0, attack="fourth", authors=["Ä. Müller", "B. Writer"], hardware="H200"
     )
     write_entry(entries, protocol, 5.0, attack="first", version="0.10", only=["000"])
+    write_entry(entries, protocol, 70.0, attack="claimant", reranked=False)
     return Entries(entries)
 
 

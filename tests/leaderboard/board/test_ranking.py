@@ -37,13 +37,30 @@ def test_the_better_mean_is_first_and_those_that_cannot_be_told_apart_share_a_ra
 
 def test_who_is_not_ranked_is_listed_below_with_the_reason(tmp_path: Path, protocol: Protocol) -> None:
     track = track_of(protocol, small_board(tmp_path, protocol).of(protocol.key))
-    assert ranked(track)[5:] == [("third", None), ("partial", None), ("first", None), ("odd", None)]
+    assert ranked(track)[5:] == [
+        ("third", None),
+        ("partial", None),
+        ("first", None),
+        ("odd", None),
+        ("claimant", None),
+    ]
     assert [row.status for row in track.rows[5:]] == [
         Status.SUPERSEDED,
         Status.INCOMPLETE,
         Status.INCOMPLETE,
         Status.IN_QUESTION,
+        Status.SELF_REPORTED,
     ]
+
+
+def test_what_was_only_submitted_has_no_rank_and_supersedes_nothing(
+    tmp_path: Path, protocol: Protocol
+) -> None:
+    write_entry(tmp_path, protocol, 20.0, attack="one")
+    write_entry(tmp_path, protocol, 60.0, attack="one", version="99.9", date="9999-12-31", reranked=False)
+    rows = rows_by_key(track_of(protocol, Entries(tmp_path).of(protocol.key)))
+    assert rows["one/1.0_2026-01-31"].rank == 1
+    assert rows["one/99.9_9999-12-31"].status is Status.SELF_REPORTED
 
 
 def test_the_newest_version_is_ranked_as_numbers_not_as_text(tmp_path: Path, protocol: Protocol) -> None:

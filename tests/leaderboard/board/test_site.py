@@ -33,7 +33,7 @@ def pages(board: Path) -> list[Path]:
 
 def test_there_is_a_page_and_a_table_for_every_track_and_attack(board: Path) -> None:
     names = {path.relative_to(board).as_posix() for path in (*pages(board), *board.rglob("*.json"))}
-    attacks = ("first", "also-first", "third", "fourth", "last", "partial", "odd")
+    attacks = ("first", "also-first", "third", "fourth", "last", "partial", "odd", "claimant")
     assert names == {
         *("index.html", "ranks.html", "submit.html"),
         *(f"small-v1.{end}" for end in ("html", "json")),
@@ -108,7 +108,8 @@ def test_pictures_show_each_answer_in_its_place(tmp_path: Path) -> None:
     for k, name in enumerate(protocol.rounds):
         square = pixels[:, 34 * k : 34 * k + 32]
         if name in ("001", "004"):
-            answer = entry.submission.answer(name, 1, 32).images[0]
+            answer = entry.answer(name, 1, 32).images[0]
+            assert not torch.equal(answer, entry.submission.answer(name, 1, 32).images[0])
             assert (square[..., :3] == (answer * 255).round().byte().permute(1, 2, 0).numpy()).all()
         assert (square[..., 3] == (255 if name in ("001", "004") else 0)).all()
 
@@ -116,7 +117,7 @@ def test_pictures_show_each_answer_in_its_place(tmp_path: Path) -> None:
 def test_answers_of_one_update_stand_under_the_truths_that_they_answer(tmp_path: Path) -> None:
     task = {"dataset": {"use": "photos", "size": 32}, "model": "convnet", "batch_size": 3}
     protocol = read_protocol(write_protocol(tmp_path, tasks={"photos": task}, targets=[0]))
-    entry = write_entry(tmp_path / "entries", protocol)
+    entry = write_entry(tmp_path / "entries", protocol, reranked=False)
     truths = truths_of(protocol)
     for name, truth in truths.items():
         swapped = {"images": truth.images[[2, 0, 1]], "labels": truth.labels[[2, 0, 1]]}
@@ -145,7 +146,11 @@ def test_images_of_two_sizes_share_a_picture(tmp_path: Path) -> None:
 
 
 def test_a_reconstruction_of_another_shape_is_one_line(tmp_path: Path, protocol: Protocol) -> None:
-    entry = write_entry(tmp_path / "entries", protocol)
+    changed = write_entry(tmp_path / "verified", protocol)
+    write_tensors(changed.images_file("000"), {"images": torch.zeros(1, 3, 32, 32)})
+    with pytest.raises(LeaderboardError, match="is not what it was when the entry was accepted"):
+        build(tmp_path / "verified", protocol, tmp_path / "board of it")
+    entry = write_entry(tmp_path / "entries", protocol, reranked=False)
     write_tensors(entry.submission.reconstruction("000"), {"images": torch.zeros(1, 1, 8, 8)})
     with pytest.raises(LeaderboardError, match=r"000\.safetensors: tensors 'images' and 'labels'"):
         build(tmp_path / "entries", protocol, tmp_path / "board")

@@ -1,0 +1,116 @@
+"""The answers of a rerun, kept as they come: one that was interrupted goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field, ValidationError
+
+from gifd_bench.common.files import make_folder, read_json, read_tensors, write_json, write_tensors
+from gifd_bench.common.hashing import canonical
+from gifd_bench.leaderboard.errors import LeaderboardError
+from gifd_bench.leaderboard.observation_set import Index
+from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.text import Strict, first_error
+
+SEED_BITS = 62
+Model = TypeVar("Model", bound=Strict)
+
+
+class _Drawn(Strict):
+    """`seed.json`."""
+
+    seed: int = Field(ge=0, lt=1 << SEED_BITS)
+
+
+class _Spent(Strict):
+    """`NAME.json`, written after the images that it is of."""
+
+    matching_loss: float
+    gradient_evaluations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RerunFolder:
+    """A folder of the verifier's, of one submission."""
+
+    path: Path
+
+    def seed(self) -> int:
+        """What the attack's seeds are drawn from: at random, the first time, so that nobody could have
+        chosen among them.
+
+        Raises:
+            LeaderboardError: the file is damaged.
+        """
+        file = self.path / "seed.json"
+        if not file.is_file():
+            make_folder(self.path)
+            write_json(file, {"seed": secrets.randbits(SEED_BITS)})
+        return self._read(file, _Drawn).seed
+
+    def images(self, name: str) -> Path:
+        """The file of the answer to an observation."""
+        return self.path / f"{name}.safetensors"
+
+    def get(self, name: str) -> Answer | None:
+        """An answer, if it was given before.
+
+        Raises:
+            LeaderboardError: its file is damaged.
+        """
+        file = self.path / f"{name}.json"
+        if not file.is_file():
+            return None
+        spent, tensors = self._read(file, _Spent), read_tensors(self.images(name))
+        return Answer(
+            tensors["images"],
+            tensors["labels"],
+            spent.matching_loss,
+            spent.gradient_evaluations,
+            spent.seconds,
+        )
+
+    def put(self, name: str, answer: Answer) -> None:
+        """Keep an answer."""
+        make_folder(self.path)
+        write_tensors(self.images(name), {"images": answer.images, "labels": answer.labels})
+        write_json(
+            self.path / f"{name}.json",
+            {
+                "matching_loss": answer.matching_loss,
+                "gradient_evaluations": answer.gradient_evaluations,
+                "seconds": answer.seconds,
+            },
+        )
+
+    def _read(self, file: Path, model: type[Model]) -> Model:
+        try:
+            return model.model_validate(read_json(file))
+        except ValidationError as error:
+            raise LeaderboardError(f"{file}: {first_error(error)}") from error
+
+
+def rerun_folder(root: Path, submission: Mapping[str, str], index: Index) -> RerunFolder:
+    """The folder of a submission's rerun: of these files, on these observations.
+
+    Args:
+        root: folder of all reruns.
+        submission: SHA-256 of its files, by path.
+        index: of the observations.
+    """
+    attacked = {name: item.sha256 for name, item in index.observations.items()}
+    text = canonical({"submission": dict(submission), "observations": attacked})
+    return RerunFolder(root / hashlib.sha256(text.encode()).hexdigest()[:32])
+
+
+def seed_of(drawn: int, name: str) -> int:
+    """The seed of the attack on one observation."""
+    digest = hashlib.sha256(f"{drawn}:{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
