@@ -45,10 +45,13 @@ def draw_tradeoff(points: Sequence[Point], figure: Figure) -> None:
     left.set_ylim(-0.05, 1.08)
     _draw(right, drawn, lambda leak: leak.ssim)
     right.set_ylabel("SSIM under the best attack")
+    # Intervals of few images may reach further than any SSIM does.
+    right.set_ylim(-0.1, 1.08)
     for axes in (left, right):
         axes.set_xlabel("accuracy of the victim")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
         axes.grid(alpha=0.3)
+        axes.margins(x=0.12)
     left.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
@@ -58,13 +61,14 @@ def _draw(axes: Axes, points: Sequence[Point], leak: Read) -> None:
     kinds = list(dict.fromkeys(point.kind for point in points))
     for number, kind in enumerate(kinds):
         mine = [point for point in points if point.kind == kind]
-        for position, point in enumerate(mine):
-            _one(axes, point, leak, number, kind if position == 0 else None)
+        for position, (point, text) in enumerate(zip(mine, _differences(mine), strict=True)):
+            _one(axes, point, leak, number, text, kind if position == 0 else None)
     front = pareto(points, leak)
     axes.step(
         [point.accuracy.mean for point in front if point.accuracy],
         [leak(point.best).mean for point in front if point.best],
-        where="post",
+        # Whoever wants more accuracy than a point has takes the next one.
+        where="pre",
         color="0.5",
         linewidth=1,
         linestyle="--",
@@ -73,7 +77,14 @@ def _draw(axes: Axes, points: Sequence[Point], leak: Read) -> None:
     )
 
 
-def _one(axes: Axes, point: Point, leak: Read, number: int, label: str | None) -> None:
+def _differences(points: Sequence[Point]) -> list[str]:
+    """The values of the options in which points of one kind differ."""
+    options = [point.strength.split(", ") for point in points]
+    shared = set(options[0]).intersection(*options) if len(options) > 1 else set()
+    return [", ".join(o.rsplit(" ", 1)[-1] for o in mine if o not in shared) for mine in options]
+
+
+def _one(axes: Axes, point: Point, leak: Read, number: int, text: str, label: str | None) -> None:
     assert point.accuracy is not None
     assert point.best is not None
     value: Interval = leak(point.best)
@@ -89,8 +100,7 @@ def _one(axes: Axes, point: Point, leak: Read, number: int, label: str | None) -
         markersize=6,
         label=label,
     )
-    if point.strength:
-        text = point.strength.split(", ")[-1].rsplit(" ", 1)[-1]
+    if text:
         axes.annotate(
             text, (point.accuracy.mean, value.mean), (5, 5), textcoords="offset points", fontsize=7
         )

@@ -42,6 +42,22 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
         "--batch-size=5",
         "--jobs=1",
     ),
+    r"tradeoff tradeoff\b": (
+        "--excludes="
+        '[{"defenses": ["noise", "dp_sgd", "sparsification", "soteria", "quantisation", "top_k"]}]',
+        "--targets=1",
+        "--attacks.ig.iterations=1",
+        "--attacks.ggl.iterations=1",
+        "--attacks.gifd.iterations=1",
+        "--tasks.convnet.model.width=2",
+        "--training-seeds=1",
+        "--epochs=1",
+        "--limit=8",
+        "--held-out=8",
+        "--distractors=5",
+        "--batch-size=8",
+        "--jobs=1",
+    ),
     r"tune\b": (
         "--trials=1",
         "--evaluations",

@@ -6,11 +6,12 @@ import csv
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.statistics.interval import Interval
-from gifd_bench.benchmark.tradeoff.chart import pareto
+from gifd_bench.benchmark.tradeoff.chart import draw_tradeoff, pareto
 from gifd_bench.benchmark.tradeoff.finding import cheapest, sentence
 from gifd_bench.benchmark.tradeoff.points import Leak, Point
 from tests.benchmark.helpers import write_config
@@ -57,6 +58,13 @@ def test_the_cheapest_setting_that_hides_is_the_one_with_the_highest_accuracy() 
 def test_the_front_holds_what_nothing_beats_in_both() -> None:
     front = pareto([p for p in POINTS if p.accuracy], lambda leak: leak.identified)
     assert [p.strength for p in front] == ["std 0.1", "bound 1", "std 0.01", ""]
+
+
+def test_points_are_called_by_the_options_in_which_they_differ() -> None:
+    figure = Figure()
+    strengths = ("bits 4, rounding nearest", "bits 2, rounding nearest")
+    draw_tradeoff([point("quantisation", strength, 0.5, 0.8) for strength in strengths], figure)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["4", "2"]
 
 
 def test_leakage_and_accuracy_in_one_table_and_on_again_nothing_is_done_twice(
