@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
 import torch
@@ -22,7 +22,7 @@ from gifd_bench.benchmark.inversion.penalties import Iterate, Penalty
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.inversion.search import Search
 from gifd_bench.benchmark.inversion.stopping import Judgement
-from gifd_bench.benchmark.inversion.targets import clients_of, moments_of
+from gifd_bench.benchmark.inversion.targets import Given
 from gifd_bench.common.registry import unknown
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.batch_norm import Moments
@@ -182,7 +182,7 @@ class Attack(InversionLoop):
                 f"a prior makes square images of three channels, and this victim takes {channels} of "
                 f"{height}x{width}; use an attack without a prior, such as ig"
             )
-        self._given = _Given(observations, prior)
+        self._given = Given(observations, prior)
         stages = self.options.stages(() if prior is None else prior.stages)
         options = self.options
         self.course = Course(stages, options.restarts, options.at_once, seeds, options.halvings)
@@ -197,7 +197,7 @@ class Attack(InversionLoop):
     @property
     def batch_norm_moments(self) -> Mapping[str, Moments] | None:
         """BatchNorm statistics to match, by layer, (C,), or (targets, C) where each has its own."""
-        return moments_of(self._given.observations)
+        return self._given.moments()
 
     @property
     def prior(self) -> Prior:
@@ -239,7 +239,7 @@ class Attack(InversionLoop):
 
     def set_up(self) -> None:
         """Move what the attack was given to its device."""
-        clients = clients_of(self._given.observations, self.device)
+        clients = self._given.clients(self.device)
         self.client = clients[0]
         lanes = self.course.most_lanes
         self.judge = Judge(clients, self.loss, self.options.stop, lanes, self.to_the_last_digit)
@@ -250,12 +250,3 @@ class Attack(InversionLoop):
             self._given.prior.to(self.device)
         self.prepare()
         self._penalties = [each for each in self.penalties() if each.weight]
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What an attack is given. As an attribute of the attack itself, a prior would be a part of it, which
-    is trained and checkpointed."""
-
-    observations: Sequence[Observation]
-    prior: Prior | None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.batch_norm import Moments
 from gifd_bench.tasks.observation import Observation
 
@@ -47,24 +49,37 @@ def share_victim(one: Observation, other: Observation) -> Observation:
     return other.with_victim_of(one)
 
 
-def clients_of(observations: Sequence[Observation], device: torch.device) -> list[SimulatedClient]:
-    """The attacker's copy of the client of each observation; all of them share a victim."""
-    first = SimulatedClient(observations[0], device)
-    return [first, *(SimulatedClient(each, device, first.victim) for each in observations[1:])]
+@dataclass(frozen=True)
+class Given:
+    """What an attack is given. As an attribute of the attack itself, a prior would be a part of it, which
+    is trained and checkpointed.
 
+    Attributes:
+        observations: one or more, of one victim.
+        prior: for attacks that need one.
+    """
 
-def moments_of(observations: Sequence[Observation]) -> Mapping[str, Moments] | None:
-    """The BatchNorm statistics that features may be matched with, by layer, as far as the threat model
-    grants: (C,) where all observations have the same, else one row an observation, (O, C)."""
-    found = [observation.batch_norm_moments() for observation in observations]
-    first = found[0]
-    if first is None or len(found) == 1 or observations[0].threat_model.bn_statistics != "batch":
-        return first
-    each = [moments for moments in found if moments is not None]
-    return {
-        name: Moments(
-            torch.stack([moments[name].mean for moments in each]),
-            torch.stack([moments[name].var for moments in each]),
-        )
-        for name in first
-    }
+    observations: Sequence[Observation]
+    prior: Prior | None
+
+    def clients(self, device: torch.device) -> list[SimulatedClient]:
+        """The attacker's copy of the client of each observation; all of them share a victim."""
+        first = SimulatedClient(self.observations[0], device)
+        return [first, *(SimulatedClient(o, device, first.victim) for o in self.observations[1:])]
+
+    def moments(self) -> Mapping[str, Moments] | None:
+        """The BatchNorm statistics that features may be matched with, by layer, as far as the threat model
+        grants: (C,) where all observations have the same, else one row an observation, (O, C)."""
+        found = [observation.batch_norm_moments() for observation in self.observations]
+        first = found[0]
+        shared = self.observations[0].threat_model.bn_statistics != "batch"
+        if first is None or len(found) == 1 or shared:
+            return first
+        each = [moments for moments in found if moments is not None]
+        return {
+            name: Moments(
+                torch.stack([moments[name].mean for moments in each]),
+                torch.stack([moments[name].var for moments in each]),
+            )
+            for name in first
+        }
