@@ -17,7 +17,7 @@ from gifd_bench.leaderboard.rerun.process import STARTUP_SECONDS, Transcript, wa
 from gifd_bench.leaderboard.rerun.sandbox import Sandbox
 from gifd_bench.tasks.observation_file import load_observation
 
-MOST_CHARACTERS = 400
+MOST_CHARACTERS = 600
 # A shell's way to say by which signal a program was ended, which is also bubblewrap's.
 SIGNALLED = 128
 

@@ -38,8 +38,9 @@ class Architecture:
 
 
 # By `platform.machine()`. Processes and threads; namespaces; other processes' memory; memory that no limit
-# of a process counts; the kernel's keys, which all processes of a user share; a queue that works in threads
-# of the kernel.
+# of a process counts; the kernel's keys, which all processes of a user share; queues that work in threads
+# of the kernel; sockets of every family (that of virtual machines reaches out of a network namespace); what
+# watches or compares other processes; mounts.
 ARCHITECTURES = {
     "x86_64": Architecture(
         0xC000003E,
@@ -62,6 +63,20 @@ ARCHITECTURES = {
             "request_key": 249,
             "keyctl": 250,
             "io_uring_setup": 425,
+            "execveat": 322,
+            "socket": 41,
+            "socketpair": 53,
+            "mq_open": 240,
+            "io_setup": 206,
+            "kcmp": 312,
+            "userfaultfd": 323,
+            "bpf": 321,
+            "perf_event_open": 298,
+            "pidfd_getfd": 438,
+            "process_madvise": 440,
+            "mount": 165,
+            "open_by_handle_at": 304,
+            "fanotify_init": 300,
         },
         most=0x40000000,
     ),
@@ -84,6 +99,20 @@ ARCHITECTURES = {
             "request_key": 218,
             "keyctl": 219,
             "io_uring_setup": 425,
+            "execveat": 281,
+            "socket": 198,
+            "socketpair": 199,
+            "mq_open": 180,
+            "io_setup": 0,
+            "kcmp": 272,
+            "userfaultfd": 282,
+            "bpf": 280,
+            "perf_event_open": 241,
+            "pidfd_getfd": 438,
+            "process_madvise": 440,
+            "mount": 40,
+            "open_by_handle_at": 265,
+            "fanotify_init": 262,
         },
     ),
 }

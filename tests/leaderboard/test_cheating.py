@@ -297,7 +297,7 @@ raise RuntimeError(" ".join(map(ending, (
     lambda: open("/tmp/written", "w"),
 ))))
 """
-ENDINGS = "FileNotFoundError ConnectionRefusedError PermissionError OSError"
+ENDINGS = "FileNotFoundError PermissionError PermissionError OSError"
 
 
 def again(count: int | None = 1, seconds: float = 60.0, **other: Any) -> dict[str, Any]:

@@ -77,8 +77,8 @@ ENDINGS = {
     "walk": "Lookup",
     "board": "ModuleNotFound",
     "folder": "Lookup",
-    "connect": "ConnectionRefused",
-    "send": "OS",
+    "connect": "Permission",
+    "send": "Permission",
     "fork": "Permission",
     "spawn": "Permission",
     "thread": "Runtime",
@@ -88,6 +88,8 @@ ENDINGS = {
     "memfd": "Permission",
     "shm": "Permission",
     "limits": "Value",
+    "families": "Permission",
+    "calls": "Permission",
 }
 
 

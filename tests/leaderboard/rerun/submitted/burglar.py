@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import platform
 import resource
 import socket
 import subprocess
@@ -19,6 +21,8 @@ from gifd_bench.tasks.datasets.photos import PHOTOGRAPHS, Photos
 
 NEW_USER_NAMESPACE = 0x10000000
 MEBIBYTE = 1 << 20
+# mq_open, io_setup, kcmp, userfaultfd and execveat, by their numbers.
+CALLS = {"x86_64": (240, 206, 312, 323, 322), "aarch64": (180, 0, 272, 282, 281)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,8 @@ class Burglar(IG):
             "memfd": lambda: os.memfd_create("x"),
             "shm": lambda: system_call("shmget", 0, MEBIBYTE, 0o1600),
             "limits": lambda: resource.setrlimit(resource.RLIMIT_AS, (-1, -1)),
+            "families": open_sockets,
+            "calls": call_the_kernel,
         }
         raise RuntimeError(" ".join(f"{name}={ending(act)}" for name, act in acts.items()))
 
@@ -114,6 +120,28 @@ def write_anywhere() -> None:
             continue
         return
     raise LookupError
+
+
+def open_sockets() -> None:
+    """Of which a network namespace holds back only some: that of virtual machines is none of them."""
+    for family in (socket.AF_VSOCK, socket.AF_NETLINK, socket.AF_UNIX, socket.AF_INET6):
+        try:
+            socket.socket(family, socket.SOCK_DGRAM).close()
+        except PermissionError:
+            continue
+        except OSError:
+            return
+        return
+    raise PermissionError
+
+
+def call_the_kernel() -> None:
+    """What a list of the obvious leaves out; answers other than that it is not permitted are a way in."""
+    for number in CALLS.get(platform.machine(), ()):
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.syscall(number, 0, 0, 0, 0, 0) >= 0 or ctypes.get_errno() != errno.EPERM:
+            return
+    raise PermissionError
 
 
 def system_call(name: str, *arguments: int) -> None:
