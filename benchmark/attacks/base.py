@@ -176,12 +176,6 @@ class Attack(InversionLoop):
             raise BenchmarkError(f"{type(self).__name__} takes one target at a time")
         if self.options.needs_prior and prior is None:
             raise BenchmarkError(f"attack {type(self).__name__} needs a prior")
-        channels, height, width = observations[0].model.image_shape
-        if prior is not None and (channels, height) != (3, width):
-            raise BenchmarkError(
-                f"a prior makes square images of three channels, and this victim takes {channels} of "
-                f"{height}x{width}; use an attack without a prior, such as ig"
-            )
         self._given = Given(observations, prior)
         stages = self.options.stages(() if prior is None else prior.stages)
         options = self.options

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.batch_norm import Moments
@@ -57,10 +58,21 @@ class Given:
     Attributes:
         observations: one or more, of one victim.
         prior: for attacks that need one.
+
+    Raises:
+        BenchmarkError: the prior makes no images of the victim's shape.
     """
 
     observations: Sequence[Observation]
     prior: Prior | None
+
+    def __post_init__(self) -> None:
+        channels, height, width = self.observations[0].model.image_shape
+        if self.prior is not None and (channels, height) != (3, width):
+            raise BenchmarkError(
+                f"a prior makes square images of three channels, and this victim takes {channels} of "
+                f"{height}x{width}; use an attack without a prior, such as ig"
+            )
 
     def clients(self, device: torch.device) -> list[SimulatedClient]:
         """The attacker's copy of the client of each observation; all of them share a victim."""
