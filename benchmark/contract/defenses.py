@@ -17,6 +17,7 @@ from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.defenses.base import Defense, PrivateBatch
 from gifd_bench.tasks.defenses.knowledge import describe
 from gifd_bench.tasks.defenses.registry import DEFENSES
+from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.gradient import loss_gradient
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.settings import TaskSettings
@@ -136,9 +137,10 @@ def takes_part_in_every_round(subject: DefenseSubject) -> None:
     for client in clients:
         settings = TaskSettings(batch_size=2, client=client, threat_model=ThreatModel(defense="parameters"))
         task = Task(Photos(VICTIM.image_shape[1]), VICTIM.name, VICTIM.options, settings)
-        observation = task.observe(task.truth(0), subject.make(), model_seed=0, defense_seed=0)
-        if not all(bool(value.isfinite().all()) for value in observation.update.values()):
-            raise Broken(f"{client}: the server gets an update that is not finite")
+        try:
+            task.observe(task.truth(0), subject.make(), model_seed=0, defense_seed=0)
+        except TaskError as error:
+            raise Broken(f"{client}: the server gets an update that says nothing: {error}") from error
 
 
 def can_be_imitated(subject: DefenseSubject) -> None:
