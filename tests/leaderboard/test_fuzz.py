@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,9 @@ def outcome(case: Case, base: Base) -> str:
     for key, text in case.texts.items():
         assert getattr(entry.about, key) == text
     about = entry.about
-    assert entry.path == entries.path / "tiny-v1" / about.attack / f"{about.version}_{about.date}"
+    # The date is the board's, not the submission's.
+    assert entry.path == entries.path / "tiny-v1" / about.attack / f"{about.version}_{entry.date}"
+    assert entry.date == datetime.now(timezone.utc).date().isoformat()
     after = surroundings(case)
     inside = f"{entries.path}{os.sep}"
     assert {path for path in after if path != str(entries.path) and not path.startswith(inside)} == set(
