@@ -38,6 +38,18 @@ _DAMAGE = (
 )
 
 
+def tensors_of(observation: Observation) -> dict[str, Tensor]:
+    """All tensors of an observation, by the names that they have in its file."""
+    tensors = {f"update/{name}": value for name, value in observation.update.items()}
+    tensors |= {f"weights/{name}": value for name, value in observation.weights.items()}
+    tensors |= {f"buffers/{name}": value for name, value in observation.buffers.items()}
+    for layer, moments in (observation.batch_statistics or {}).items():
+        tensors |= {f"statistics/{layer}/mean": moments.mean, f"statistics/{layer}/var": moments.var}
+    if observation.labels is not None:
+        tensors["labels"] = observation.labels
+    return tensors
+
+
 def save_observation(observation: Observation, path: Path) -> None:
     """Write the file; it appears whole or not at all.
 
@@ -46,13 +58,7 @@ def save_observation(observation: Observation, path: Path) -> None:
         TaskError: its model is one that nobody could rebuild.
     """
     _check_rebuilds(observation)
-    tensors = {f"update/{name}": value for name, value in observation.update.items()}
-    tensors |= {f"weights/{name}": value for name, value in observation.weights.items()}
-    tensors |= {f"buffers/{name}": value for name, value in observation.buffers.items()}
-    for layer, moments in (observation.batch_statistics or {}).items():
-        tensors |= {f"statistics/{layer}/mean": moments.mean, f"statistics/{layer}/var": moments.var}
-    if observation.labels is not None:
-        tensors["labels"] = observation.labels
+    tensors = tensors_of(observation)
     known = observation.defenses
     facts = {
         "format": FORMAT,

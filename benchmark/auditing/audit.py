@@ -34,6 +34,7 @@ from gifd_bench.common.files import write_json, write_text
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.capture import values
 from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import tensors_of
 from gifd_bench.tasks.stated import stated
 
 SECONDS = 600.0
@@ -279,14 +280,7 @@ def identity_of(observation: Observation) -> str:
         ],
     }
     hashed.update(json.dumps(facts, sort_keys=True, default=str).encode())
-    tensors: dict[str, Tensor] = {f"weights/{name}": value for name, value in observation.weights.items()}
-    tensors |= {f"update/{name}": value for name, value in observation.update.items()}
-    tensors |= {f"buffers/{name}": value for name, value in observation.buffers.items()}
-    for layer, moments in (observation.batch_statistics or {}).items():
-        tensors |= {f"mean/{layer}": moments.mean, f"var/{layer}": moments.var}
-    if observation.labels is not None:
-        tensors["labels"] = observation.labels
-    for name, tensor in tensors.items():
+    for name, tensor in tensors_of(observation).items():
         hashed.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         hashed.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return hashed.hexdigest()

@@ -14,14 +14,12 @@ from torch.nn import functional as F
 
 from gifd_bench.benchmark.auditing.owner import Distractors
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.scoring.identification import bundled_others
+from gifd_bench.benchmark.scoring.identification import DISTRACTORS, bundled_others, drawn_of
 from gifd_bench.tasks.capture.files import read_file
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.image_files import SUFFIXES, list_folders, list_images, read_image
 from gifd_bench.tasks.datasets.registry import DATASETS
 
-WANTED = 1000
-SEED = 0
 # ITU-R BT.601, as Pillow and torchvision make grey images.
 GREY = (0.299, 0.587, 0.114)
 
@@ -75,7 +73,7 @@ def read_labels(given: Sequence[str], class_names: Sequence[str]) -> Tensor:
 
 def bundled_distractors(shape: tuple[int, int, int]) -> Distractors:
     """Crops of the bundled photographs, where nothing better is at hand."""
-    return Distractors(bundled_others(WANTED, shape), "crops of bundled photographs")
+    return Distractors(bundled_others(DISTRACTORS, shape), "crops of bundled photographs")
 
 
 def named_distractors(name: str, shape: tuple[int, int, int]) -> Distractors:
@@ -87,9 +85,8 @@ def named_distractors(name: str, shape: tuple[int, int, int]) -> Distractors:
     folder = Path(name).expanduser()
     if folder.is_dir():
         files = files_below(folder)
-        order = torch.randperm(len(files), generator=torch.Generator().manual_seed(SEED)).tolist()
         size = max(shape[1:])
-        images = [_fitting(read_image(files[k], size), shape) for k in order[:WANTED]]
+        images = [_fitting(read_image(files[k], size), shape) for k in drawn_of(len(files), DISTRACTORS)]
         if not images:
             raise BenchmarkError(f"{folder}: there is no image in it")
         return _filled_up(torch.stack(images), f"images of {folder}", shape)
@@ -101,14 +98,13 @@ def named_distractors(name: str, shape: tuple[int, int, int]) -> Distractors:
 
 def dataset_distractors(dataset: Dataset, name: str, shape: tuple[int, int, int]) -> Distractors:
     """Images of a dataset, drawn at random."""
-    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(SEED)).tolist()
-    images = [_fitting(dataset.image(index), shape) for index in order[:WANTED]]
+    images = [_fitting(dataset.image(index), shape) for index in drawn_of(len(dataset), DISTRACTORS)]
     return _filled_up(torch.stack(images), f"images of {name}", shape)
 
 
 def _filled_up(images: Tensor, source: str, shape: tuple[int, int, int]) -> Distractors:
     """With crops of the bundled photographs where there are few."""
-    lacking = WANTED - len(images)
+    lacking = DISTRACTORS - len(images)
     if lacking <= 0:
         return Distractors(images, source)
     crops = bundled_others(lacking, shape)

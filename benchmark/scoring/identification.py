@@ -54,8 +54,7 @@ class Lineup:
     """
 
     def __init__(self, dataset: Dataset, count: int = DISTRACTORS) -> None:
-        order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(SEED)).tolist()
-        drawn = [reduced(dataset.image(index)[None]) for index in order[: count + SPARE]]
+        drawn = [reduced(dataset.image(index)[None]) for index in drawn_of(len(dataset), count + SPARE)]
         self._count = count
         self._own = torch.cat(drawn)
         missing = count + SPARE - len(drawn)
@@ -84,6 +83,11 @@ class Lineup:
         others = (rows @ self._rows.t())[:, torch.cat([own, crops])]
         places: Tensor = 1 + (others >= (rows * mine).sum(dim=1, keepdim=True)).sum(dim=1)
         return places, Distractors(others.shape[1], len(own))
+
+
+def drawn_of(images: int, most: int) -> list[int]:
+    """Which of so many images are the others: at most `most` indices at random, the same in every run."""
+    return torch.randperm(images, generator=torch.Generator().manual_seed(SEED)).tolist()[:most]
 
 
 def reduced(images: Tensor) -> Tensor:
