@@ -15,11 +15,13 @@ from pydantic import Field, ValidationError
 from gifd_bench.benchmark.matrix.files import read_yaml
 from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
 from gifd_bench.benchmark.matrix.round import Round
-from gifd_bench.benchmark.scoring.registry import COLUMNS as METRICS
+from gifd_bench.benchmark.scoring.registry import COLUMNS, IDENTIFICATION
 from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.text import Line, Slug, Strict, first_error
 
+# What entries can be ranked by.
+METRICS = (*COLUMNS, *IDENTIFICATION)
 # Of which metrics less is better.
 LOWER_IS_BETTER = frozenset(["lpips_alex", "lpips_vgg", "mse", "feature_mse"])
 

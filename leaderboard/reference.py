@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from filelock import FileLock
 
+from gifd_bench.benchmark.matrix.task import training_split
+from gifd_bench.benchmark.scoring.identification import Lineup
+from gifd_bench.benchmark.scoring.registry import IDENTIFICATION
 from gifd_bench.common.cache import cache_folder
 from gifd_bench.common.files import make_folder
 from gifd_bench.common.hashing import canonical, short_hash
@@ -22,10 +25,18 @@ from gifd_bench.tasks.truth import Truth
 
 @dataclass(frozen=True)
 class Reference:
-    """A protocol's observations, and the private images behind them."""
+    """A protocol's observations, and the private images behind them.
+
+    Attributes:
+        observations: the verifier's own.
+        truths: the private images, by the observations' names.
+        others: among which images a reconstruction is to find its own private one, by the observations'
+            names; empty where the protocol does not ask for it or the dataset is not here.
+    """
 
     observations: ObservationSet
     truths: Mapping[str, Truth]
+    others: Mapping[str, Lineup] = field(default_factory=dict)
 
 
 def reference_of(protocol: Protocol, observations: Path | None, truths: Path | None) -> Reference:
@@ -42,10 +53,11 @@ def reference_of(protocol: Protocol, observations: Path | None, truths: Path | N
     its = observations_of(protocol, observations)
     if truths is not None:
         folder = TruthFolder(truths)
-        return Reference(its, {name: folder.read(name) for name in its.index.observations})
+        read = {name: folder.read(name) for name in its.index.observations}
+        return Reference(its, read, others_of(protocol))
     if its.index.blind:
         raise LeaderboardError(f"{its.path}: a blind set is verified by its keeper: give --truths")
-    return Reference(its, truths_of(protocol))
+    return Reference(its, truths_of(protocol), others_of(protocol))
 
 
 def observations_of(protocol: Protocol, folder: Path | None) -> ObservationSet:
@@ -76,6 +88,24 @@ def truths_of(protocol: Protocol) -> dict[str, Truth]:
         if key not in tasks:
             tasks[key] = one.task.build()
         found[name] = tasks[key].truth(one.target)
+    return found
+
+
+def others_of(protocol: Protocol) -> dict[str, Lineup]:
+    """Other images of the datasets, where the protocol asks for identification; see `Reference`."""
+    if not set(protocol.file.metrics) & set(IDENTIFICATION):
+        return {}
+    lineups: dict[str, Lineup] = {}
+    found = {}
+    for name, one in protocol.rounds.items():
+        dataset = training_split(one.task.dataset)
+        if dataset.canonical not in lineups:
+            try:
+                lineups[dataset.canonical] = Lineup(dataset.build())
+            except TaskError:
+                # A keeper of a blind set may have its private images and not the dataset.
+                continue
+        found[name] = lineups[dataset.canonical]
     return found
 
 

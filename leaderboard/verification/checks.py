@@ -163,7 +163,7 @@ def judge(answer: Answer, name: str, spent: Spent, reference: Reference) -> Judg
         stages=(),
         curve=answer.images.new_zeros(0),
     )
-    scores = score(its, truth, observation)
+    scores = score(its, truth, observation, lineup=reference.others.get(name))
     order = scores.assignment
     return Judged(
         score=Score(

@@ -15,14 +15,17 @@ from gifd_bench.leaderboard.protocol import LOWER_IS_BETTER, find_protocol, prot
 from gifd_bench.leaderboard.submission.schema import SubmissionFile
 from tests.leaderboard.helpers import ABOUT, PROTOCOL, assert_one_line, write_protocol
 
-# The matrix whose observations a protocol has, and under which defenses.
-MATRICES = {
-    "photos-v1": ("photos", {"none"}),
-    "cifar10-v1": ("defenses", {"none"}),
-    "cifar10-defended-v2": ("defenses", {"noise", "clipping", "sparsification", "soteria"}),
-    "imagenet64-v1": ("imagenet", {"none"}),
-    "ffhq64-v1": ("ffhq", {"none"}),
-    "ood-v1": ("ood", {"none"}),
+# The matrix whose observations a protocol has, under which defenses, of which tasks (all of them: none is
+# named), and on how many targets where those are not the matrix's.
+MATRICES: dict[str, tuple[str, set[str], set[str], tuple[str, ...]]] = {
+    "photos-v1": ("photos", {"none"}, set(), ()),
+    "cifar10-v1": ("defenses", {"none"}, set(), ()),
+    "cifar10-defended-v2": ("defenses", {"noise", "clipping", "sparsification", "soteria"}, set(), ()),
+    "imagenet64-v1": ("imagenet", {"none"}, set(), ()),
+    "ffhq64-v1": ("ffhq", {"none"}, set(), ()),
+    "ood-v1": ("ood", {"none"}, set(), ()),
+    "resnet18-v1": ("defenses_resnet18", {"none"}, set(), ("--targets=12",)),
+    "batch8-v1": ("batch", {"none"}, {"b8"}, ("--targets=6",)),
 }
 
 
@@ -39,8 +42,12 @@ def without_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", MATRICES)
 def test_a_protocol_s_rounds_are_those_of_its_matrix_and_need_no_data(key: str) -> None:
     protocol = find_protocol(key)
-    name, defenses = MATRICES[key]
-    cells = [cell for cell in load_matrix(name).cells() if cell.defense.label in defenses]
+    name, defenses, tasks, overrides = MATRICES[key]
+    cells = [
+        cell
+        for cell in load_matrix(name, overrides).cells()
+        if cell.defense.label in defenses and (not tasks or cell.task.label in tasks)
+    ]
     found = [one.observation_id for one in protocol.rounds.values()]
     assert len(set(found)) == len(found)
     assert set(found) == {cell.observation_id for cell in cells}
@@ -123,7 +130,7 @@ def test_what_is_no_protocol_is_one_line(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["photos", "../protocols/photos-v1", "photos-v1.yaml", "", "x\n"])
 def test_a_protocol_that_there_is_not_is_one_line_with_those_that_there_are(name: str) -> None:
-    with pytest.raises(LeaderboardError, match="there are: cifar10-defended-v2, "):
+    with pytest.raises(LeaderboardError, match="there are: batch8-v1, cifar10-defended-v2, "):
         find_protocol(name)
 
 
