@@ -23,7 +23,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What a gradient evaluation takes, written into the README, and what the engine costs round an inversion.
+# What a gradient evaluation takes, written into the README, and what the engine costs around an inversion.
 speed: $(VENV)/.installed
 	$(BIN)/gifd-bench speed --attacks ig ggl gifd --markdown README.md
 	$(BIN)/python -m tests.speed.engine 100 1000 10000

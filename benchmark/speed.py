@@ -186,11 +186,11 @@ class _Bench:
 
     def _gradient(self, count: int) -> float:
         """Seconds of a first-order gradient."""
-        inputs = self.client.normalise(self.images)
+        inputs = self.client.normalize(self.images)
         return self._seconds(lambda: loss_gradient(self.client.victim, inputs, self.labels), count)
 
     def _bare(self, count: int) -> float:
-        """Seconds of an iteration with nothing round it."""
+        """Seconds of an iteration with nothing around it."""
         loss = Cosine()
         loss.prepare(self.client.observed)
         images = torch.full_like(self.images, 0.5).requires_grad_()
@@ -226,7 +226,7 @@ class _Bench:
 
 
 class _Watch(Callback):
-    """Marks the time, and the gradient evaluations so far, round each iteration."""
+    """Marks the time, and the gradient evaluations so far, around each iteration."""
 
     def __init__(self, attack: Attack, device: torch.device) -> None:
         self._attack, self._device = attack, device

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from gifd_bench.benchmark.matrix.files import read_yaml
-from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
+from gifd_bench.benchmark.matrix.resolve import Resolver, labeled
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.scoring.registry import COLUMNS, IDENTIFICATION
 from gifd_bench.common.errors import UserError
@@ -128,7 +128,7 @@ def read_protocol(path: Path) -> Protocol:
 def _rounds(file: ProtocolFile) -> list[Round]:
     """The product of the axes, seeds outermost of each task, as a matrix has it."""
     resolver = Resolver(())
-    tasks, defenses = labelled(file.tasks, "tasks"), labelled(file.defenses, "defenses")
+    tasks, defenses = labeled(file.tasks, "tasks"), labeled(file.defenses, "defenses")
     for label, spec in tasks.items():
         resolver.declare_task(f"tasks.{label}", label, spec)
     for label, spec in defenses.items():

@@ -20,7 +20,7 @@ LATENTS = frozenset({"z", "latent"})
 class State:
     """Where a search stands inside a generator: everything needed to finish rendering from `stage`.
 
-    `tensors` are batch-first. `searched` names those that the attack optimises at this stage; the
+    `tensors` are batch-first. `searched` names those that the attack optimizes at this stage; the
     others (a class embedding, say) are held fixed.
     """
 

@@ -63,7 +63,7 @@ def batch_moments(victim: nn.Module, inputs: Tensor, clients: int, training: boo
 
     Args:
         victim: left as it is.
-        inputs: (clients * B, 3, H, W), normalised.
+        inputs: (clients * B, 3, H, W), normalized.
         clients: each has a forward pass of its own; their moments are pooled.
         training: the mode of the BatchNorm layers.
     """

@@ -30,7 +30,7 @@ def loss_gradient(
 
     Args:
         model: the victim.
-        inputs: (B, C, H, W), normalised.
+        inputs: (B, C, H, W), normalized.
         labels: (B,) int64, or what else the loss takes.
         create_graph: keep the graph, so that the gradient can itself be differentiated.
         loss: of logits and labels; by default the mean cross-entropy.

@@ -14,7 +14,7 @@ def representation(model: nn.Module, inputs: Tensor) -> tuple[str, Tensor]:
 
     Args:
         model: gets hooks, which stay: give a copy.
-        inputs: (B, 3, H, W), normalised.
+        inputs: (B, 3, H, W), normalized.
 
     Returns:
         The name of the layer's weight (classes, features) among the model's parameters, and its input

@@ -51,7 +51,7 @@ class Observation:
         is_difference: see `update`.
         model: how to rebuild the victim.
         weights: the victim's state dict at the start of the round, which the server sent out.
-        mean, std: the normalisation, per channel: the victim sees (image - mean) / std.
+        mean, std: the normalization, per channel: the victim sees (image - mean) / std.
         class_names: by label.
         batch_size: how many images the update was computed on, over all clients.
         threat_model: what is granted besides.
@@ -196,7 +196,7 @@ class Observation:
         Numbers may be Python's or NumPy's, and sequences lists, tuples, arrays or tensors.
 
         Args:
-            model: with the weights at the start of the round; it takes normalised images (B, C, H, W) and
+            model: with the weights at the start of the round; it takes normalized images (B, C, H, W) and
                 gives logits (B, classes), alone or in a tuple, a mapping or an object with `logits`. It may
                 be wrapped by Opacus, DataParallel, DistributedDataParallel or torch.compile.
             gradients: what the client sent: a gradient, or with `client.local` the difference of
@@ -213,8 +213,8 @@ class Observation:
                 `spec`.
             channels: of the model's images; by default those of `spec` or as many as `mean` has, or else as
                 many as the model's first convolution takes.
-            mean: of the normalisation of the model's input, per channel: it sees (image - mean) / std.
-            std: likewise. By default there is no normalisation: the model takes images in [0, 1].
+            mean: of the normalization of the model's input, per channel: it sees (image - mean) / std.
+            std: likewise. By default there is no normalization: the model takes images in [0, 1].
             class_names: by label; by default the numbers of the classes. A prior is conditioned on a class
                 that it knows by the same name.
             labels: (batch_size,) whole numbers, or (batch_size, classes) where the client's loss takes

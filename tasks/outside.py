@@ -21,7 +21,7 @@ def named_by_user(noun: Registry[Any], name: str, named: Collection[str]) -> str
     """The user's own name for what somebody's file names, or the same name where it is bundled.
 
     The user's `nets/my_net.py:Net` allows an observation that says `my_net.py:Net` or `my_net:Net`, and the
-    other way round; it is always the user's that is imported.
+    other way around; it is always the user's that is imported.
 
     Args:
         noun: that it is one of.

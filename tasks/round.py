@@ -43,7 +43,7 @@ def run_round(
 
     Args:
         victim: with the weights that the server sent; left as it is.
-        inputs: (clients * B, C, H, W), normalised; the first client's images first.
+        inputs: (clients * B, C, H, W), normalized; the first client's images first.
         labels: (clients * B,) int64, or (clients * B, classes).
         settings: of every client.
         defense: of every client.

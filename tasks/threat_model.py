@@ -12,7 +12,7 @@ from gifd_bench.tasks.choices import check_choices
 class ThreatModel:
     """An honest-but-curious server's knowledge, as a value.
 
-    The update, the model with the weights that were sent out, the normalisation and the number of images
+    The update, the model with the weights that were sent out, the normalization and the number of images
     are always known.
 
     Attributes:

@@ -21,7 +21,7 @@ from gifd_bench.benchmark.inversion.matching import MatchingLoss, matching_loss
 from gifd_bench.benchmark.inversion.penalties import Iterate, Penalty
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.inversion.search import Search
-from gifd_bench.benchmark.inversion.stopping import Judgement
+from gifd_bench.benchmark.inversion.stopping import Judgment
 from gifd_bench.benchmark.inversion.targets import Given
 from gifd_bench.common.registry import unknown
 from gifd_bench.priors.base import Prior
@@ -38,7 +38,7 @@ class Attack(InversionLoop):
     its iterates are candidates, and the one with the lowest matching loss over all restarts is returned.
 
     Searches that have nothing to do with each other, as restarts, take their steps together: they are
-    lanes, the first dimension of every tensor. A loss is one a lane, (L,), and what is minimised is their
+    lanes, the first dimension of every tensor. A loss is one a lane, (L,), and what is minimized is their
     sum. Several targets may be attacked at once, as more lanes, those of one target after the other's.
 
     Attributes:
@@ -108,7 +108,7 @@ class Attack(InversionLoop):
         return self.labels.repeat_interleave(lanes // len(self.labels), dim=0)
 
     def objective(self) -> tuple[Tensor, Tensor]:
-        """The matching losses of the current iterates, and what is minimised: (L,) each."""
+        """The matching losses of the current iterates, and what is minimized: (L,) each."""
         images = self.render(self.search)
         matching = self.evaluate(images, self.targets(self.search))
         return matching, matching + self.penalty(images)
@@ -116,7 +116,7 @@ class Attack(InversionLoop):
     def penalty(self, images: Tensor) -> Tensor | float:
         """What is added to the matching losses of (L, B, 3, H, W) images in [0, 1]: (L,), the weighted sum
         of the penalties."""
-        iterate = Iterate(images, self.client.normalise(images), self.search, self.progress.step)
+        iterate = Iterate(images, self.client.normalize(images), self.search, self.progress.step)
         total: Tensor | float = 0.0
         for each in self._penalties:
             total = total + each.weight * each(iterate)
@@ -131,7 +131,7 @@ class Attack(InversionLoop):
 
     # What a subclass calls.
 
-    def match(self, images: Tensor, targets: Tensor) -> Judgement:
+    def match(self, images: Tensor, targets: Tensor) -> Judgment:
         """How well (L, B, 3, H, W) images with their targets match: one gradient evaluation a lane."""
         # What is counted is each target's own.
         self.progress.gradient_evaluations += len(images) // len(self.labels)

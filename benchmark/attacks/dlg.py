@@ -18,7 +18,7 @@ from gifd_bench.tasks.observation import Observation
 class DLG(PixelSearch):
     """Deep Leakage from Gradients: pixels and soft labels together, squared distance, L-BFGS.
 
-    Zhu et al., "Deep leakage from gradients", NeurIPS 2019, algorithm 1: no regulariser, and no box while
+    Zhu et al., "Deep leakage from gradients", NeurIPS 2019, algorithm 1: no regularizer, and no box while
     it searches. Each image has logits of its own, whose softmax is its label; one vector for a whole
     batch, as in a later release, would be no image's label. Labels that the threat model grants are not
     searched; those that it does not are not inferred, so that any model will do.
@@ -74,7 +74,7 @@ class DLG(PixelSearch):
         return self.evaluate(self.render(self.search), self.targets(self.search))
 
     def objective(self) -> tuple[Tensor, Tensor]:
-        images = self.client.denormalise(self.search.searched["inputs"])
+        images = self.client.denormalize(self.search.searched["inputs"])
         return self.offered, self.match(images, self.targets(self.search)).objective
 
     def _searches_labels(self) -> bool:

@@ -92,7 +92,7 @@ class GIASOptions(GeneratorOptions, SmoothOptions):
         starts: searches of the latent; the best goes on.
         latent_learning_rate: of Adam; divided by ten after 3/8, 5/8 and 7/8 of the iterations.
         weight_learning_rate: likewise (GIFD's comparison takes 1e-5 for BigGAN).
-        total_variation: weight of the penalty on normalised images (1e-4 in GIFD's comparison).
+        total_variation: weight of the penalty on normalized images (1e-4 in GIFD's comparison).
         loss: the matching loss (cosine; the release can mask it).
     """
 

@@ -31,11 +31,11 @@ class GGL(GeneratorSearch):
 
     An iteration is one generation: `population` gradient evaluations, each of them a candidate; the curve
     shows the lowest of each generation. The latents of a batch are searched as one vector, by their one
-    matching loss. The first generation is centred on zero, so that it is drawn from what the generator was
-    trained on (as in the release's CelebA script; its ImageNet script draws the centre from [0, 1)).
+    matching loss. The first generation is centered on zero, so that it is drawn from what the generator was
+    trained on (as in the release's CelebA script; its ImageNet script draws the center from [0, 1)).
 
     Where the class embedding is searched too, which is ours, its entries are counted in deviations
-    over the prior's classes, so that one step size serves both. It is neither bounded nor penalised.
+    over the prior's classes, so that one step size serves both. It is neither bounded nor penalized.
     """
 
     Options: ClassVar[type[GGLOptions]] = GGLOptions

@@ -18,7 +18,7 @@ class GIFD(StagedSearch):
 
     Fang et al., "GIFD: a generative gradient inversion method with feature domain optimization", ICCV
     2023, section 3.2 and algorithm 1: the generator is cut in stages, each stage searches the feature
-    that the last one ended with (equation 6), projected after every step onto the l1 ball round the
+    that the last one ended with (equation 6), projected after every step onto the l1 ball around the
     feature at which it began, and the answer comes from the stage with the lowest matching loss.
     """
 
@@ -32,12 +32,12 @@ class GIFD(StagedSearch):
     def project(self, search: Search) -> None:
         stage = self.progress.stage
         for name, tensor in search.searched.items():
-            point, centre = as_batch(tensor.data), as_batch(search.began[name])
+            point, center = as_batch(tensor.data), as_batch(search.began[name])
             radii = self.radii_of(name)
             if stage > 0 and radii is not None:
-                point = project_l1_ball(point, centre, radii.radius(stage, centre[0].numel()))
+                point = project_l1_ball(point, center, radii.radius(stage, center[0].numel()))
             if self.options.sphere and name in LATENTS:
-                point = project_sphere(point, centre)
+                point = project_sphere(point, center)
             tensor.data = as_lanes(point, len(tensor))
 
     def radii_of(self, name: str) -> Radii | None:

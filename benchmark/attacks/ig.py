@@ -19,7 +19,7 @@ class IG(PixelSearch):
 
     Geiping et al., "Inverting gradients: how easy is it to break privacy in federated learning?",
     NeurIPS 2020, equation 4. Settings are those of the authors' release; the pixels are searched in
-    the victim's normalised space. Several later releases leave out the sign of the gradient, on which
+    the victim's normalized space. Several later releases leave out the sign of the gradient, on which
     the method depends.
     """
 

@@ -53,7 +53,7 @@ class InversionLoop(pl.LightningModule, ABC):
 
     @abstractmethod
     def objective(self) -> tuple[Tensor, Tensor]:
-        """The matching losses of the current iterates, and what is minimised: (L,) each."""
+        """The matching losses of the current iterates, and what is minimized: (L,) each."""
 
     def offer(self) -> Tensor:
         """Make the current iterates candidates where no step is to follow; their matching losses."""

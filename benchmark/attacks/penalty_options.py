@@ -12,7 +12,7 @@ class SmoothOptions(AttackOptions):
     """Of an attack that keeps images smooth.
 
     Attributes:
-        total_variation: weight of the penalty on normalised images.
+        total_variation: weight of the penalty on normalized images.
     """
 
     total_variation: float = 1e-4
@@ -27,7 +27,7 @@ class NaturalOptions(SmoothOptions):
     """Of an attack that keeps images smooth and within the brightness of photographs.
 
     Attributes:
-        image_norm: weight of the penalty on normalised images.
+        image_norm: weight of the penalty on normalized images.
     """
 
     image_norm: float = 1e-6

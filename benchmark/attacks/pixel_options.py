@@ -24,7 +24,7 @@ class IGOptions(OneStageOptions, SmoothOptions):
 
     Attributes:
         iterations: of one restart (the paper's experiments use 4,800 to 24,000).
-        learning_rate: of Adam, in normalised units; divided by ten after 3/8, 5/8 and 7/8.
+        learning_rate: of Adam, in normalized units; divided by ten after 3/8, 5/8 and 7/8.
         total_variation: weight of the penalty (1e-6 to 1e-1 in the release, by experiment).
         restarts: how many times to search from a new start (1 to 8 in the release's experiments).
         loss: the matching loss (the paper's: cosine).
@@ -126,7 +126,7 @@ class GIOptions(OneStageOptions, NaturalOptions):
 
     Attributes:
         iterations: of a restart (20,000 in the re-implementation of breaching).
-        learning_rate: of Adam, in normalised units; cosine decay.
+        learning_rate: of Adam, in normalized units; cosine decay.
         warm_up: iterations of linear warm-up.
         matching: of the matching loss; None for one over the number of parameter tensors, as in the
             release of GIFD (5e-5 in breaching, whose total variation is half of this one).

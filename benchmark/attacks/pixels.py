@@ -13,7 +13,7 @@ from gifd_bench.benchmark.inversion.search import Lane, Search
 class PixelSearch(Attack):
     """Searches the victim's inputs, from standard normal noise, in the box of valid pixels.
 
-    The inputs are normalised, as the victim sees them and as the releases of these attacks search them.
+    The inputs are normalized, as the victim sees them and as the releases of these attacks search them.
     """
 
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
@@ -21,10 +21,10 @@ class PixelSearch(Attack):
         return Search({"inputs": torch.randn(shape, generator=lane.draw("start")).to(self.device)})
 
     def render(self, search: Search) -> Tensor:
-        return valid_pixels(self.client.denormalise(search.searched["inputs"]))
+        return valid_pixels(self.client.denormalize(search.searched["inputs"]))
 
     def project(self, search: Search) -> None:
         inputs = search.searched["inputs"].data
         black = torch.zeros((), device=inputs.device)
-        low, high = self.client.normalise(black), self.client.normalise(torch.ones_like(black))
+        low, high = self.client.normalize(black), self.client.normalize(torch.ones_like(black))
         torch.clamp(inputs, low, high, out=inputs)

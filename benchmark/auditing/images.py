@@ -20,8 +20,8 @@ from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.image_files import SUFFIXES, list_folders, list_images, read_image
 from gifd_bench.tasks.datasets.registry import DATASETS
 
-# ITU-R BT.601, as Pillow and torchvision make grey images.
-GREY = (0.299, 0.587, 0.114)
+# ITU-R BT.601, as Pillow and torchvision make gray images.
+GRAY = (0.299, 0.587, 0.114)
 
 
 def read_images(paths: Sequence[Path], shape: tuple[int, int, int]) -> Tensor:
@@ -30,7 +30,7 @@ def read_images(paths: Sequence[Path], shape: tuple[int, int, int]) -> Tensor:
     Args:
         paths: image files, or one folder of them, in the order of their names; or one `.pt`, `.npy`, `.npz`
             or `.safetensors` file with a tensor of all of them, (B, C, H, W) in [0, 1] or of bytes.
-        shape: (C, H, W) of the victim's images. Files of another size are cropped to their centre squares
+        shape: (C, H, W) of the victim's images. Files of another size are cropped to their center squares
             and scaled, as those of the dataset `folder`.
 
     Raises:
@@ -123,8 +123,8 @@ def _colors(image: Tensor, channels: int) -> Tensor:
     """An image of three channels with as many as the victim's have."""
     if len(image) == channels:
         return image
-    grey = (image * torch.tensor(GREY).view(3, 1, 1)).sum(dim=0, keepdim=True)
-    return grey.clamp(0, 1).expand(channels, -1, -1)
+    gray = (image * torch.tensor(GRAY).view(3, 1, 1)).sum(dim=0, keepdim=True)
+    return gray.clamp(0, 1).expand(channels, -1, -1)
 
 
 def _tensor(path: Path) -> Tensor:

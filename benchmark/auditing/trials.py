@@ -36,7 +36,7 @@ class Found:
         images: (B, C, H, W) in [0, 1]; none where the attack failed.
         labels: (B,) int64.
         distance: 1 minus the cosine of the update of exactly these images and the one that was observed,
-            0 to 2: the same measure for all attacks, whatever each of them minimised.
+            0 to 2: the same measure for all attacks, whatever each of them minimized.
         gradient_evaluations: spent.
         seconds: likewise.
         doubt: why its answer says nothing of how safe the update is.

@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> int:
     # Before anything is written: options that do not go together, or do not fit their prior.
     workload(matrix.cells(), {})
     # The report shows labels, which may be others than when it was written.
-    relabelled = folder.matrix.is_file() and folder.load_matrix().config() != matrix.config()
+    relabeled = folder.matrix.is_file() and folder.load_matrix().config() != matrix.config()
     folder.open_for(matrix, options.threads)
     console = Terminal()
     if options.retry is not None:
@@ -63,11 +63,11 @@ def run(arguments: list[str]) -> int:
     if not pending and folder.report.is_file():
         console.print(f"{folder.path}: every cell has ended already", markup=False, soft_wrap=True)
     all_ended = not pending or _run(options, matrix, folder, console, len(pending))
-    tracker.summarise(folder)
+    tracker.summarize(folder)
     if not all_ended:
         console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
         return ExitStatus.INTERRUPTED
-    return _report(folder, console, write=bool(pending or options.retry) or relabelled)
+    return _report(folder, console, write=bool(pending or options.retry) or relabeled)
 
 
 def parser() -> argparse.ArgumentParser:

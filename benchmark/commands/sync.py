@@ -77,4 +77,4 @@ def run(arguments: list[str]) -> int:
 def _bring_summary_up_to_date(folder: RunFolder) -> None:
     """Cells that ended after the last process that wrote the summary are in it too."""
     if folder.matrix.is_file():
-        Guarded(WandbTracker(offline=True)).summarise(folder)
+        Guarded(WandbTracker(offline=True)).summarize(folder)

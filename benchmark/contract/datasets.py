@@ -90,7 +90,7 @@ def gives_the_same_images_every_time(subject: DatasetSubject) -> None:
                 raise Broken(f"image {index} is another one the second time")
 
 
-def says_how_it_is_normalised(subject: DatasetSubject) -> None:
+def says_how_it_is_normalized(subject: DatasetSubject) -> None:
     """Mean and standard deviation are three finite numbers each, and the latter are positive."""
     dataset = subject.make()
     for name, values in (("mean", dataset.mean), ("std", dataset.std)):
@@ -105,7 +105,7 @@ CHECKS: tuple[Callable[[DatasetSubject], None], ...] = (
     has_a_class_for_every_label,
     gives_square_images_in_range,
     gives_the_same_images_every_time,
-    says_how_it_is_normalised,
+    says_how_it_is_normalized,
 )
 
 

@@ -27,7 +27,7 @@ class ModelSubject:
     spec: ModelSpec
 
     def batch(self, images: int) -> tuple[Tensor, Tensor]:
-        """Images, as normalised ones are, and labels."""
+        """Images, as normalized ones are, and labels."""
         generator = torch.Generator().manual_seed(0)
         inputs = torch.randn(images, *self.spec.image_shape, generator=generator)
         return inputs, torch.arange(images) % self.spec.num_classes

@@ -142,7 +142,7 @@ class GradientProducts:
         probabilities, where gradients are enabled.
 
         Args:
-            inputs: (L, B, C, H, W), normalised; observation by observation, equally many lanes to each.
+            inputs: (L, B, C, H, W), normalized; observation by observation, equally many lanes to each.
             targets: (L, B) int64, or (L, B, classes) probabilities.
         """
         observations = self._factored.observed.count

@@ -131,20 +131,20 @@ class FactoredLayer(ABC):
 
 
 class Norm(FactoredLayer):
-    """The gain and shift of a normalisation whose statistics are no parameters' business: BatchNorm in
+    """The gain and shift of a normalization whose statistics are no parameters' business: BatchNorm in
     evaluation mode, LayerNorm, GroupNorm."""
 
     def shares(self, delta: Tensor, lanes: Lanes) -> Shares:
-        normalised, scale = self._normalised(self._input())
+        normalized, scale = self._normalized(self._input())
         gradients = {}
         if "weight" in self.vectors:
-            gain = self._summed(delta * normalised, lanes)
+            gain = self._summed(delta * normalized, lanes)
             gradients["weight"] = gain if scale is None else gain * scale
         if "bias" in self.vectors:
             gradients["bias"] = self._summed(delta, lanes)
         return Shares([gradients[name] for name in self.vectors])
 
-    def _normalised(self, entered: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _normalized(self, entered: Tensor) -> tuple[Tensor, Tensor | None]:
         """The input before gain and shift, but for a factor an entry of the gain, which comes second."""
         layer = self.module
         if isinstance(layer, _BatchNorm):
@@ -171,7 +171,7 @@ class Norm(FactoredLayer):
         return values.view(lanes.count, -1, *values.shape[1:]).sum(dim=others)
 
     def _channels_first(self, values: Tensor) -> bool:
-        """Whether a LayerNorm normalises over the first axis of images, as some libraries' subclasses do.
+        """Whether a LayerNorm normalizes over the first axis of images, as some libraries' subclasses do.
         Where that and the last axis are of one size, a subclass is taken to do it; if it does not, its
         products are found to be wrong."""
         if type(self.module) is nn.LayerNorm or values.ndim != 4:

@@ -93,7 +93,7 @@ class FactoredMatching:
             targets: (L, B) int64, or (L, B, classes) probabilities.
         """
         with twice_differentiable():
-            products = self._products(self._client.normalise(images), targets)
+            products = self._products(self._client.normalize(images), targets)
         if self._client.observation.is_difference:
             products = products.negated()
         for bound in self._bounds:

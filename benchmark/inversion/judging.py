@@ -12,7 +12,7 @@ from gifd_bench.benchmark.inversion.choices import Path, Stop
 from gifd_bench.benchmark.inversion.factored_matching import FactoredMatching
 from gifd_bench.benchmark.inversion.matching import MatchingLoss
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from gifd_bench.benchmark.inversion.stopping import STOP_RULES, Judgement
+from gifd_bench.benchmark.inversion.stopping import STOP_RULES, Judgment
 
 
 class Judge:
@@ -66,7 +66,7 @@ class Judge:
             if factored.path != "general":
                 self._factored, self.path, self.victim = factored, factored.path, factored.victim
 
-    def __call__(self, images: Tensor, targets: Tensor) -> Judgement:
+    def __call__(self, images: Tensor, targets: Tensor) -> Judgment:
         """Judge the candidates of L lanes.
 
         Args:
@@ -75,16 +75,16 @@ class Judge:
         """
         if self._factored is not None:
             matching = self._factored(images, targets)
-            return Judgement(matching, matching.detach(), matching.detach())
+            return Judgment(matching, matching.detach(), matching.detach())
         of_each = len(images) // len(self._clients)
         each = [
             self._rules[i // of_each].judge(self._clients[i // of_each].update(*lane))
             for i, lane in enumerate(zip(images, targets, strict=True))
         ]
-        return Judgement(
-            torch.stack([judgement.objective for judgement in each]),
-            torch.stack([judgement.criterion for judgement in each]),
-            torch.stack([judgement.matching_loss for judgement in each]),
+        return Judgment(
+            torch.stack([judgment.objective for judgment in each]),
+            torch.stack([judgment.criterion for judgment in each]),
+            torch.stack([judgment.matching_loss for judgment in each]),
         )
 
 

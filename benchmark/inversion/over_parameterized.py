@@ -17,10 +17,10 @@ NARROWEST = 32
 class OverParameterizedNetwork(nn.Module):
     """Latents (B, 128) to images (B, C, H, W) in [0, 1], after the release of Zhang et al. (ICCV
     2023): a 4x4 transposed convolution, then two 3x3 convolutions at each resolution, each with batch
-    normalisation and a leaky ReLU, and nearest upsampling between.
+    normalization and a leaky ReLU, and nearest upsampling between.
 
     Up to 32x32 all features have `width` channels, then a half and a quarter of them. That release also
-    normalises the convolutions spectrally; before a batch normalisation this changes nothing.
+    normalizes the convolutions spectrally; before a batch normalization this changes nothing.
 
     The statistics are always the batch's. There are no buffers: the weights are all there is.
 
@@ -40,7 +40,7 @@ class OverParameterizedNetwork(nn.Module):
         channels = [width // min(4, max(1, resolution // 32)) for resolution in resolutions]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.start = nn.Sequential(nn.ConvTranspose2d(LATENT, width, 4), *_normalised(width))
+            self.start = nn.Sequential(nn.ConvTranspose2d(LATENT, width, 4), *_normalized(width))
             self.blocks = nn.ModuleList(
                 nn.Sequential(*_convolution(inputs, outputs), *_convolution(outputs, outputs))
                 for inputs, outputs in zip([width, *channels], channels, strict=False)
@@ -96,8 +96,8 @@ def _weights(shape: tuple[int, int, int], width: int) -> int:
 
 
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, padding=1), *_normalised(outputs)]
+    return [nn.Conv2d(inputs, outputs, 3, padding=1), *_normalized(outputs)]
 
 
-def _normalised(channels: int) -> list[nn.Module]:
+def _normalized(channels: int) -> list[nn.Module]:
     return [nn.BatchNorm2d(channels, track_running_stats=False), nn.LeakyReLU(0.1)]

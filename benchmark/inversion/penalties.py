@@ -24,7 +24,7 @@ class Iterate:
 
     Attributes:
         images: (L, B, 3, H, W) in [0, 1].
-        inputs: the same, normalised, as the victim sees them.
+        inputs: the same, normalized, as the victim sees them.
         search: what they come from.
         step: of the stage, counted from 0.
     """
@@ -36,7 +36,7 @@ class Iterate:
 
 
 class Penalty(ABC):
-    """A term of what is minimised, beside the matching loss.
+    """A term of what is minimized, beside the matching loss.
 
     Args:
         weight: what its value is multiplied by; with a weight of 0 it is never called.
@@ -51,7 +51,7 @@ class Penalty(ABC):
 
 
 class TotalVariation(Penalty):
-    """Anisotropic total variation of the normalised images: mean |dx| + mean |dy| (Geiping et al.,
+    """Anisotropic total variation of the normalized images: mean |dx| + mean |dy| (Geiping et al.,
     NeurIPS 2020, section 4; the mean over all entries is their release's)."""
 
     def __call__(self, iterate: Iterate) -> Tensor:
@@ -62,7 +62,7 @@ class TotalVariation(Penalty):
 
 
 class ImageNorm(Penalty):
-    """Mean over the batch of the Euclidean norm of a normalised image over its number of pixels (Yin et
+    """Mean over the batch of the Euclidean norm of a normalized image over its number of pixels (Yin et
     al., "See through gradients", CVPR 2021, section 3.3; scaled as in the release of GIFD)."""
 
     def __call__(self, iterate: Iterate) -> Tensor:
@@ -115,7 +115,7 @@ class BatchNormStatistics(Penalty):
     def __call__(self, iterate: Iterate) -> Tensor:
         if self._own_victim is not None:
             for lane in iterate.images:
-                self._own_victim(self._client.normalise(lane))
+                self._own_victim(self._client.normalize(lane))
         lanes = len(iterate.images)
         found = {name: lane_moments(entered, lanes) for name, entered in self._entered.items()}
         for entered in self._entered.values():

@@ -6,18 +6,18 @@ import torch
 from torch import Tensor
 
 
-def project_l1_ball(points: Tensor, centres: Tensor, radius: float) -> Tensor:
-    """The nearest point, sample by sample, with |point - centre|_1 <= radius.
+def project_l1_ball(points: Tensor, centers: Tensor, radius: float) -> Tensor:
+    """The nearest point, sample by sample, with |point - center|_1 <= radius.
 
     Sorting algorithm of Duchi et al., "Efficient projections onto the l1-ball for learning in high
     dimensions" (ICML 2008, figure 1), over all entries of a sample, with no branch on their values.
 
     Args:
         points: (B, ...).
-        centres: the same shape.
+        centers: the same shape.
         radius: positive.
     """
-    offsets = (points - centres).flatten(1)
+    offsets = (points - centers).flatten(1)
     sizes = offsets.abs()
     descending = sizes.sort(dim=1, descending=True).values
     excess = descending.cumsum(dim=1) - radius
@@ -27,21 +27,21 @@ def project_l1_ball(points: Tensor, centres: Tensor, radius: float) -> Tensor:
     threshold = excess.gather(1, active - 1) / active
     shrunk = offsets.sign() * (sizes - threshold).clamp(min=0)
     inside = sizes.sum(dim=1, keepdim=True) <= radius
-    return centres + torch.where(inside, offsets, shrunk).view_as(points)
+    return centers + torch.where(inside, offsets, shrunk).view_as(points)
 
 
-def project_sphere(points: Tensor, centres: Tensor) -> Tensor:
-    """Rescale every vector along the last dimension to the norm that it has in `centres`.
+def project_sphere(points: Tensor, centers: Tensor) -> Tensor:
+    """Rescale every vector along the last dimension to the norm that it has in `centers`.
 
     Latents drawn from a normal distribution lie near a sphere (Menon et al., "PULSE", CVPR 2020, section
     3.2); a generator has seen few others.
 
     Args:
         points: (..., N).
-        centres: the same shape.
+        centers: the same shape.
     """
     norms = torch.linalg.vector_norm(points, dim=-1, keepdim=True)
-    wanted = torch.linalg.vector_norm(centres, dim=-1, keepdim=True)
+    wanted = torch.linalg.vector_norm(centers, dim=-1, keepdim=True)
     projected: Tensor = points * (wanted / norms.clamp(min=torch.finfo(points.dtype).tiny))
     return projected
 

@@ -10,7 +10,7 @@ def translations(images: Tensor, target: Tensor, most: int) -> Tensor:
     """How far to move each image to lie best on its target: (..., 2) int64, pixels down and right.
 
     Phase correlation (Kuglin and Hines, "The phase correlation image alignment method", IEEE Cybernetics
-    and Society 1975), summed over channels, for moves round the edge. All on the images' device.
+    and Society 1975), summed over channels, for moves around the edge. All on the images' device.
 
     Args:
         images: (..., C, H, W).
@@ -29,7 +29,7 @@ def translations(images: Tensor, target: Tensor, most: int) -> Tensor:
 
 
 def translate(images: Tensor, moves: Tensor) -> Tensor:
-    """Move each image round the edge.
+    """Move each image around the edge.
 
     Args:
         images: (..., C, H, W).

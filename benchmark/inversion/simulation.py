@@ -66,11 +66,11 @@ class SimulatedClient:
         self.mean = torch.tensor(observation.mean, device=device).view(-1, 1, 1)
         self.std = torch.tensor(observation.std, device=device).view(-1, 1, 1)
 
-    def normalise(self, images: Tensor) -> Tensor:
+    def normalize(self, images: Tensor) -> Tensor:
         """What the victim sees of images in [0, 1]."""
         return (images - self.mean) / self.std
 
-    def denormalise(self, inputs: Tensor) -> Tensor:
+    def denormalize(self, inputs: Tensor) -> Tensor:
         """Images of what the victim sees."""
         return inputs * self.std + self.mean
 
@@ -84,7 +84,7 @@ class SimulatedClient:
         """
         create_graph = torch.is_grad_enabled()
         with torch.enable_grad():
-            update = self._mean_update(self.normalise(images), labels, create_graph)
+            update = self._mean_update(self.normalize(images), labels, create_graph)
             return self.imitation(tuple(update[i] for i in self._sent))
 
     def _mean_update(self, inputs: Tensor, labels: Tensor, create_graph: bool) -> tuple[Tensor, ...]:

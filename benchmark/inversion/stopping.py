@@ -17,11 +17,11 @@ from gifd_bench.benchmark.inversion.matching import MatchingLoss
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """Of one candidate's update, all scalars; or of L candidates, all (L,).
 
     Attributes:
-        objective: what the search minimises, differentiable.
+        objective: what the search minimizes, differentiable.
         criterion: what the answer is chosen by; lower is better.
         matching_loss: over the whole update.
     """
@@ -48,16 +48,16 @@ class StopRule(ABC):
         self.loss.prepare(observed)
 
     @abstractmethod
-    def judge(self, update: tuple[Tensor, ...]) -> Judgement:
+    def judge(self, update: tuple[Tensor, ...]) -> Judgment:
         """Judge the update of a candidate."""
 
 
 class LowestMatchingLoss(StopRule):
     """The iterate with the lowest matching loss: every paper's rule."""
 
-    def judge(self, update: tuple[Tensor, ...]) -> Judgement:
+    def judge(self, update: tuple[Tensor, ...]) -> Judgment:
         matching = self.loss(update)
-        return Judgement(matching, matching.detach(), matching.detach())
+        return Judgment(matching, matching.detach(), matching.detach())
 
 
 class Discrepancy(LowestMatchingLoss):
@@ -96,11 +96,11 @@ class HeldOut(StopRule):
         self.searched.prepare(searched)
         self.held.prepare(held)
 
-    def judge(self, update: tuple[Tensor, ...]) -> Judgement:
+    def judge(self, update: tuple[Tensor, ...]) -> Judgment:
         searched, held = self._split(update)
         with torch.no_grad():
             criterion, matching = self.held(held), self.loss(update)
-        return Judgement(self.searched(searched), criterion, matching)
+        return Judgment(self.searched(searched), criterion, matching)
 
     def _split(self, update: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """What the search sees, and what is held out. Tensors of fewer entries are seen whole."""

@@ -16,7 +16,7 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
 from gifd_bench.benchmark.matrix.files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.recipe import RecipeUse, options_of_recipe
-from gifd_bench.benchmark.matrix.resolve import Resolver, labelled
+from gifd_bench.benchmark.matrix.resolve import Resolver, labeled
 from gifd_bench.benchmark.matrix.sweep import Swept, without_sweeps
 from gifd_bench.benchmark.matrix.task import TaskConfig
 from gifd_bench.benchmark.matrix.where import Override, Where
@@ -159,7 +159,7 @@ def load_matrix(name: str, overrides: Sequence[str] = ()) -> Matrix:
 def _with_more(content: dict[str, Any], added: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """The content with more entries on an axis, each under the name of its class in lower case."""
     for axis, path in added:
-        entries = dict(labelled(content.get(axis), axis))
+        entries = dict(labeled(content.get(axis), axis))
         label = re.split(r"[.:]", path)[-1].lower()
         if label in entries:
             raise BenchmarkError(f"{axis}: there is an entry '{label}' already; {path} is not added")
@@ -171,7 +171,7 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
     for key in content:
         if key not in KEYS:
             raise BenchmarkError(unknown("key", str(key), list(KEYS)))
-    axes = {axis: labelled(content.get(axis), axis) for axis in (*AXES, "metrics")}
+    axes = {axis: labeled(content.get(axis), axis) for axis in (*AXES, "metrics")}
     swept = without_sweeps(axes, {**COMPONENTS, "tasks": "task", "defenses": "defense"}, overrides)
     entries = swept.entries
     resolver = Resolver(swept.overrides)

@@ -1,7 +1,7 @@
 """From what a file says to components with every option resolved and checked.
 
 The file names components; a parser with one typed group a component is built from their signatures, so
-that a misspelt key, a wrong type or an unknown name is an error that says where.
+that a misspelled key, a wrong type or an unknown name is an error that says where.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ class Resolver:
             raise BenchmarkError(f"{key}: {one_line(error)}") from error
 
 
-def labelled(specs: Any, axis: str) -> Mapping[str, Any]:
+def labeled(specs: Any, axis: str) -> Mapping[str, Any]:
     """A mapping from labels to what they stand for.
 
     Raises:

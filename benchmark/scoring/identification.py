@@ -130,7 +130,7 @@ def bundled_others(count: int, shape: tuple[int, int, int], seed: int = 0) -> Te
 
     Args:
         count: how many.
-        shape: (C, H, W); grey images are means over the colors.
+        shape: (C, H, W); gray images are means over the colors.
         seed: of the draw.
     """
     generator = torch.Generator().manual_seed(seed)

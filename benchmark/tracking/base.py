@@ -43,7 +43,7 @@ class Tracker:
     def close(self) -> None:
         """Nothing more comes of this cell, whatever became of it. It may not have begun."""
 
-    def summarise(self, run: RunFolder) -> None:
+    def summarize(self, run: RunFolder) -> None:
         """A process that ran cells ends; others may still run some."""
 
 

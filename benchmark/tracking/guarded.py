@@ -61,9 +61,9 @@ class Guarded:
         self._open = False
         self._call(self._tracker.close)
 
-    def summarise(self, run: RunFolder) -> None:
+    def summarize(self, run: RunFolder) -> None:
         """See `Tracker`."""
-        self._call(lambda: self._tracker.summarise(run))
+        self._call(lambda: self._tracker.summarize(run))
 
     def _log(self, numbers: Mapping[str, float], iteration: int) -> None:
         self._call(lambda: self._tracker.log(numbers, iteration))

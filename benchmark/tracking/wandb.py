@@ -98,7 +98,7 @@ class WandbTracker(Tracker):
                 logger.experiment.summary.update({"status": status, "reason": reason})
                 logger.experiment.finish(exit_code=0 if status == "done" else 1)
 
-    def summarise(self, run: RunFolder) -> None:
+    def summarize(self, run: RunFolder) -> None:
         """Write the summary run, unless nothing has changed since the last one."""
         summary = Summary(run)
         if not summary.is_news():

@@ -68,7 +68,7 @@ class Summary:
         return any(row.status != PENDING for row in self.rows) and known != self._state
 
     def keep(self) -> None:
-        """Remember that these results have been summarised."""
+        """Remember that these results have been summarized."""
         write_json(self._kept, {"rows": self._state})
 
     def counts(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.verification.report import Standing, Verdict, Verification, write_verification
 
 EXIT = {Standing.VERIFIED: 0, Standing.SELF_REPORTED: 0, Standing.REJECTED: 1, Standing.FLAGGED: 3}
-COLOURS = {
+COLORS = {
     Verdict.PASSED: "green",
     Verdict.NOTED: "yellow",
     Verdict.FLAGGED: "yellow",
@@ -55,8 +55,8 @@ def show(console: Console, protocol: Protocol, verification: Verification) -> No
     """Print what was found."""
     checks = Table("check", "", "what was found")
     for check in verification.checks:
-        colour = COLOURS[check.verdict]
-        checks.add_row(check.name, f"[{colour}]{check.verdict.value}[/]", Text(check.detail))
+        color = COLORS[check.verdict]
+        checks.add_row(check.name, f"[{color}]{check.verdict.value}[/]", Text(check.detail))
     console.print(checks)
     for metric in protocol.file.metrics if verification.scores else ():
         values = [value for one in verification.scores.values() for value in one.metrics[metric] or ()]

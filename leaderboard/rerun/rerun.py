@@ -19,7 +19,7 @@ from gifd_bench.tasks.observation_file import load_observation
 
 MOST_CHARACTERS = 600
 # A shell's way to say by which signal a program was ended, which is also bubblewrap's.
-SIGNALLED = 128
+SIGNALED = 128
 
 
 def attack_again(observation: Path, order: Order, limits: RerunLimits = RerunLimits()) -> Answer:
@@ -88,7 +88,7 @@ def _what_it_did(heard: Transcript) -> str:
     said = _last_line(heard.said)
     if heard.status == child.SAID:
         return said or "said nothing"
-    number = heard.status - SIGNALLED
+    number = heard.status - SIGNALED
     name = signal.Signals(number).name if number in set(signal.Signals) else None
     how = f"was ended by {name}" if name else f"ended with status {heard.status}"
     return f"{how}: {said}" if said else how

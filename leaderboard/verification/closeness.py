@@ -1,7 +1,7 @@
 """Is a reconstruction closer to the truth than its matching loss allows?
 
 An attack lowers the matching loss, so what is left of its error lies where the update hardly changes. An
-image that was made from the truth has an error of another kind: the truth with noise, or with fewer grey
+image that was made from the truth has an error of another kind: the truth with noise, or with fewer gray
 levels, has about the matching loss that any noise of its strength has. Over this project's attacks on 32x32
 images, those better than 25 dB had at most 0.76 of it, and a cosine of at most 0.51 with what a blur does,
 but for the plain search of a latent, which is flagged on one photograph (0.86 and 0.92) and was cleared by
@@ -21,7 +21,7 @@ from gifd_bench.tasks.truth import Truth
 
 # Below, there is nothing to gain by it, and images are odd in many ways.
 LEAST_PSNR = 25.0
-# 8-bit grey levels cost 58.9 dB: an attack may come closer, and then somebody should look.
+# 8-bit gray levels cost 58.9 dB: an attack may come closer, and then somebody should look.
 COPY_PSNR = 58.0
 MOST_RATIO = 0.85
 MOST_BLUR = 0.95

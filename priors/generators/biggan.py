@@ -2,7 +2,7 @@
 2019, appendix B), and its stages.
 
 Tensor names and shapes are those of the published PyTorch weights (`biggan-deep-128/256/512`), with two
-things worked out once, when they are loaded: a spectrally normalised weight is divided by its norm, and
+things worked out once, when they are loaded: a spectrally normalized weight is divided by its norm, and
 the batch statistics are those of one truncation.
 """
 
@@ -23,7 +23,7 @@ from gifd_bench.priors.tensor_files import check_tensors, read_state_dict
 
 
 class TruncatedNorm(nn.Module):
-    """Batch normalisation with the statistics of one truncation; conditional where a size is given."""
+    """Batch normalization with the statistics of one truncation; conditional where a size is given."""
 
     def __init__(self, channels: int, condition: int | None = None) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ def fold(
         published: the published state dict.
         config: its shape.
         truncation: in (0, 1], picks the batch statistics.
-        released_statistics: between two truncations, weigh their statistics the wrong way round, as the
+        released_statistics: between two truncations, weigh their statistics the wrong way around, as the
             package pytorch-pretrained-biggan does (its two interpolation weights are exchanged).
     """
     folded: dict[str, Tensor] = {}

@@ -45,7 +45,7 @@ class DCGANPrior(Prior):
     A state holds `z` (B, latent_size) or `feature` (B, C, H, W), and nothing else.
     """
 
-    # Convolution, normalisation and activation make a stage; the output layer is the last.
+    # Convolution, normalization and activation make a stage; the output layer is the last.
     LAYERS = 3
 
     def __init__(self, network: DCGAN) -> None:

@@ -1,6 +1,6 @@
 """A class-conditional residual generator, and its stages.
 
-Residual blocks with conditional batch normalisation after Miyato and Koyama, "cGANs with projection
+Residual blocks with conditional batch normalization after Miyato and Koyama, "cGANs with projection
 discriminator" (ICLR 2018), with one shared class embedding as in Brock et al., "Large scale GAN
 training" (ICLR 2019).
 """
@@ -23,7 +23,7 @@ from gifd_bench.priors.tensor_files import check_tensors, read_safetensors
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch normalisation whose gain and bias are linear in the condition."""
+    """Batch normalization whose gain and bias are linear in the condition."""
 
     def __init__(self, channels: int, condition_size: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Generator(nn.Module):
         self.to_rgb = nn.Conv2d(channels[-1], 3, 3, padding=1)
 
     def condition(self, z: Tensor, embedding: Tensor) -> Tensor:
-        """What the normalisation layers see, of latent and class: (B, embedding_size)."""
+        """What the normalization layers see, of latent and class: (B, embedding_size)."""
         mixed: Tensor = self.mix(torch.cat([z, embedding], dim=1))
         return mixed
 

@@ -28,7 +28,7 @@ FIT = 10_000
 
 
 class EqualLinear(nn.Module):
-    """A linear layer whose weights are scaled at run time (ibid., equalised learning rate)."""
+    """A linear layer whose weights are scaled at run time (ibid., equalized learning rate)."""
 
     def __init__(self, inputs: int, outputs: int, rate: float = 1.0) -> None:
         super().__init__()

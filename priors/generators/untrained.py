@@ -15,7 +15,7 @@ from gifd_bench.priors.kinds.untrained import stages_of
 class UntrainedPrior(Prior):
     """Convolutions and bilinear upsampling with random weights, in stages.
 
-    Group normalisation, not batch normalisation, so that an image does not depend on the others of its
+    Group normalization, not batch normalization, so that an image does not depend on the others of its
     batch. A state holds `z` (B, latent, 4, 4) or `feature` (B, width, H, W).
 
     Args:

@@ -37,7 +37,7 @@ class BigGANConfig:
         num_classes: classes.
         layers: (upsample, inputs, outputs) of each block, in multiples of `channel_width`.
         attention_layer_position: the attention layer stands before this block.
-        eps: of the normalisation layers.
+        eps: of the normalization layers.
         n_stats: how many truncations, evenly spaced over [0, 1], there are batch statistics for.
     """
 

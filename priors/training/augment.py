@@ -15,17 +15,17 @@ def augment(images: Tensor) -> Tensor:
     Args:
         images: (B, 3, S, S) in [-1, 1].
     """
-    return _cut_out(_shift(_colour(images)))
+    return _cut_out(_shift(_color(images)))
 
 
 def _uniform(images: Tensor) -> Tensor:
     return torch.rand(len(images), 1, 1, 1, device=images.device, dtype=images.dtype)
 
 
-def _colour(images: Tensor) -> Tensor:
+def _color(images: Tensor) -> Tensor:
     images = images + _uniform(images) - 0.5
-    grey = images.mean(dim=1, keepdim=True)
-    images = grey + (images - grey) * 2 * _uniform(images)
+    gray = images.mean(dim=1, keepdim=True)
+    images = gray + (images - gray) * 2 * _uniform(images)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     return mean + (images - mean) * (0.5 + _uniform(images))
 

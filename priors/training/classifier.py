@@ -21,7 +21,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from gifd_bench.common.files import write_tensors
 from gifd_bench.priors.tensor_files import check_tensors, read_state_dict
-from gifd_bench.priors.training.images import LabelledImages
+from gifd_bench.priors.training.images import LabeledImages
 
 FEATURES = 128
 BATCH = 128
@@ -67,7 +67,7 @@ class Classifier(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def trained_classifier(images: LabelledImages, path: Path, epochs: int, precision: str) -> Classifier:
+def trained_classifier(images: LabeledImages, path: Path, epochs: int, precision: str) -> Classifier:
     """The classifier at `path`, trained on `images` and written there first where there is none."""
     steps = max(1, epochs * len(images) // BATCH)
     classifier = Classifier(len(images.class_names), steps)
@@ -93,13 +93,13 @@ def trained_classifier(images: LabelledImages, path: Path, epochs: int, precisio
 
 
 @torch.no_grad()
-def accuracy(classifier: Classifier, images: LabelledImages) -> float:
+def accuracy(classifier: Classifier, images: LabeledImages) -> float:
     """Share of held-back images whose class it tells."""
     batches = range(0, len(images), BATCH)
     right = [
         int(
             (
-                classifier(images.normalised(slice(b, b + BATCH))).argmax(dim=1)
+                classifier(images.normalized(slice(b, b + BATCH))).argmax(dim=1)
                 == images.labels[b : b + BATCH]
             ).sum()
         )

@@ -8,7 +8,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from gifd_bench.priors.generators.resnet import Generator
 from gifd_bench.priors.training.classifier import BATCH, Classifier
-from gifd_bench.priors.training.images import LabelledImages
+from gifd_bench.priors.training.images import LabeledImages
 
 SAMPLES = 2000
 
@@ -36,7 +36,7 @@ class ClassifierFrechetDistance:
         held_back: images that neither the prior nor the classifier was trained on.
     """
 
-    def __init__(self, classifier: Classifier, held_back: LabelledImages) -> None:
+    def __init__(self, classifier: Classifier, held_back: LabeledImages) -> None:
         self._metric = FrechetInceptionDistance(
             feature=_Features(classifier).eval(), reset_real_features=False, normalize=False
         )
@@ -56,7 +56,7 @@ class ClassifierFrechetDistance:
             self._metric.update(((images + 1) * 127.5).round().clamp(0, 255).byte(), real=False)
         return self._distance()
 
-    def of_images(self, images: LabelledImages) -> float:
+    def of_images(self, images: LabeledImages) -> float:
         """Distance of `SAMPLES` images spread over a set: what a perfect generator would have."""
         positions = torch.linspace(0, len(images) - 1, min(SAMPLES, len(images))).long()
         for begin in range(0, len(positions), BATCH):

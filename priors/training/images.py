@@ -22,7 +22,7 @@ Pixels = npt.NDArray[Any]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
-class LabelledImages(Dataset[tuple[Tensor, Tensor]]):
+class LabeledImages(Dataset[tuple[Tensor, Tensor]]):
     """Images held in memory as bytes.
 
     Indexed by a list of positions, so that a batch is one gather: (B, 3, S, S) in [-1, 1], mirrored
@@ -37,16 +37,16 @@ class LabelledImages(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, positions: list[int]) -> tuple[Tensor, Tensor]:
         index = torch.as_tensor(positions)
-        images = self.normalised(index)
+        images = self.normalized(index)
         mirrored = torch.rand(len(index), 1, 1, 1) < 0.5
         return torch.where(mirrored, images.flip(-1), images), self.labels[index]
 
-    def normalised(self, index: Tensor | slice) -> Tensor:
+    def normalized(self, index: Tensor | slice) -> Tensor:
         """Some images as they are: (B, 3, S, S) in [-1, 1]."""
         return self.pixels[index].float() / 127.5 - 1
 
 
-def from_dataset(dataset: VisionDataset, size: int) -> LabelledImages:
+def from_dataset(dataset: VisionDataset, size: int) -> LabeledImages:
     """The images of a torchvision dataset, read once, cropped to squares and scaled to `size`.
 
     Raises:
@@ -67,10 +67,10 @@ def from_dataset(dataset: VisionDataset, size: int) -> LabelledImages:
         raise PriorError(f"{type(dataset).__name__}: holds no images")
     names = getattr(dataset, "classes", range(max(labels) + 1))
     tensors = torch.from_numpy(np.stack(pixels)), torch.tensor(labels)
-    return LabelledImages(*tensors, tuple(str(name) for name in names))
+    return LabeledImages(*tensors, tuple(str(name) for name in names))
 
 
-def load_images(data: Path, split: str, size: int) -> LabelledImages:
+def load_images(data: Path, split: str, size: int) -> LabeledImages:
     """Read every image below `data/split/<class>/`, cropped to a square and scaled to `size`.
 
     Args:
@@ -94,7 +94,7 @@ def load_images(data: Path, split: str, size: int) -> LabelledImages:
         pixels.extend(_read(file, size) for file in files)
         labels.extend([label] * len(files))
     names = tuple(folder.name for folder in classes)
-    return LabelledImages(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), names)
+    return LabeledImages(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), names)
 
 
 def _open(data: Path, split: str) -> AnyPath:
@@ -124,7 +124,7 @@ def _read(file: AnyPath, size: int) -> Pixels:
 
 
 def _square(rgb: Image.Image, size: int) -> Pixels:
-    """The centre of an image at `size`, channels first."""
+    """The center of an image at `size`, channels first."""
     side = min(rgb.size)
     left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
     square = rgb.crop((left, top, left + side, top + side))

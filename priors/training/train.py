@@ -27,7 +27,7 @@ from gifd_bench.priors.training.classifier import accuracy, trained_classifier
 from gifd_bench.priors.training.discriminator import GROUP
 from gifd_bench.priors.training.frechet import ClassifierFrechetDistance
 from gifd_bench.priors.training.gan import ConditionalGAN
-from gifd_bench.priors.training.images import LabelledImages, from_dataset, load_images
+from gifd_bench.priors.training.images import LabeledImages, from_dataset, load_images
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
 
 def _fit(
     config: TrainingConfig,
-    images: LabelledImages,
+    images: LabeledImages,
     distance: ClassifierFrechetDistance | None,
     output: Path,
 ) -> ConditionalGAN:
@@ -187,7 +187,7 @@ def _check(config: TrainingConfig) -> None:
         raise PriorError("held_back is a path inside data; use held_back_dataset with dataset")
 
 
-def _images(config: TrainingConfig) -> tuple[LabelledImages, LabelledImages | None]:
+def _images(config: TrainingConfig) -> tuple[LabeledImages, LabeledImages | None]:
     """Training images, and those that are held back."""
     size, held_back = config.image_size, None
     if config.data is not None:
@@ -220,7 +220,7 @@ def _logger(config: TrainingConfig, output: Path) -> Logger:
 
 def _export(
     config: TrainingConfig,
-    images: LabelledImages,
+    images: LabeledImages,
     generator: Generator,
     judged: Mapping[str, str],
     steps: int,
@@ -234,7 +234,7 @@ def _export(
     _write_png(output / f"{config.name}.png", grid)
     source = type(config.dataset).__name__ if config.data is None else f"{config.data.name}, {config.split}"
     facts = {
-        "architecture": "residual blocks, conditional batch normalisation (priors/generators/resnet.py)",
+        "architecture": "residual blocks, conditional batch normalization (priors/generators/resnet.py)",
         "parameters": f"{sum(p.numel() for p in generator.parameters()):,}",
         "image size": f"{generator.config.image_size}x{generator.config.image_size}",
         "classes": ", ".join(images.class_names),

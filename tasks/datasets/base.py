@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Dataset(ABC):
-    """Labelled images to draw targets from.
+    """Labeled images to draw targets from.
 
     Attributes:
         class_names: by label.

@@ -14,7 +14,7 @@ import numpy as np
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.image_files import damage_of, read_image, to_tensor
-from gifd_bench.tasks.datasets.labelled_files import read_class_folders
+from gifd_bench.tasks.datasets.labeled_files import read_class_folders
 from gifd_bench.tasks.datasets.root import data_root, find_folder
 from gifd_bench.tasks.errors import TaskError
 

@@ -10,7 +10,7 @@ from typing import overload
 
 from gifd_bench.tasks.datasets.cifar import Cifar10
 from gifd_bench.tasks.datasets.image_files import list_folders, list_images
-from gifd_bench.tasks.datasets.labelled_files import FileDataset, LabelledFiles
+from gifd_bench.tasks.datasets.labeled_files import FileDataset, LabeledFiles
 from gifd_bench.tasks.datasets.root import find_folder
 from gifd_bench.tasks.errors import TaskError
 
@@ -21,7 +21,7 @@ class FFHQ(FileDataset):
     """Thumbnails of Flickr-Faces-HQ (Karras et al., CVPR 2019); the class is the decade of the age.
 
     Lies at `ffhq/thumbnails128x128/`, in that folder or one level below it, with ages as estimated by
-    ffhq-features-dataset at `ffhq/json/NNNNN.json`. Victims see it normalised as CIFAR-10 is, as in the
+    ffhq-features-dataset at `ffhq/json/NNNNN.json`. Victims see it normalized as CIFAR-10 is, as in the
     release of GIFD (Fang et al., ICCV 2023).
 
     Args:
@@ -44,7 +44,7 @@ class FFHQ(FileDataset):
             raise TaskError(f"{folder}: holds no images")
         images.sort(key=lambda path: (path.name, path))
         labels = AgeLabels([features / f"{path.stem}.json" for path in images])
-        super().__init__("ffhq", LabelledFiles(images, labels, DECADES), size)
+        super().__init__("ffhq", LabeledFiles(images, labels, DECADES), size)
 
 
 class AgeLabels(Sequence[int]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gifd_bench.tasks.datasets.labelled_files import FileDataset, read_class_folders
+from gifd_bench.tasks.datasets.labeled_files import FileDataset, read_class_folders
 from gifd_bench.tasks.datasets.root import find_folder
 from gifd_bench.tasks.errors import TaskError
 
@@ -14,7 +14,7 @@ class ImageFolder(FileDataset):
 
     Args:
         root: that folder; without it, `folder` in what the environment variable GIFD_BENCH_DATA names.
-        size: side of an image in pixels; images are cropped to their centre squares and area-pooled.
+        size: side of an image in pixels; images are cropped to their center squares and area-pooled.
     """
 
     def __init__(self, root: str | None = None, size: int = 64) -> None:

@@ -35,7 +35,7 @@ def check_size(dataset: str, size: int) -> None:
 
 
 def read_image(path: Path, size: int) -> Tensor:
-    """The centre square of an image, upright and scaled to `size`: (3, size, size) float32 in [0, 1].
+    """The center square of an image, upright and scaled to `size`: (3, size, size) float32 in [0, 1].
 
     A larger square is area-pooled, a smaller one interpolated; either gives multiples of 1/255.
 
@@ -44,7 +44,7 @@ def read_image(path: Path, size: int) -> Tensor:
     """
     from PIL import Image
 
-    square = centre_square(_read_rgb(path))
+    square = center_square(_read_rgb(path))
     if square.width != size:
         pooled = square.width > size
         filter_ = Image.Resampling.BOX if pooled else Image.Resampling.BICUBIC
@@ -79,7 +79,7 @@ def _read_rgb(path: Path) -> Image:
         raise TaskError(f"{path}: not an image that can be read ({detail})") from error
 
 
-def centre_square(image: Image) -> Image:
+def center_square(image: Image) -> Image:
     """The largest square in the middle."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from gifd_bench.common.errors import one_line
-from gifd_bench.tasks.datasets.labelled_files import FileDataset, read_class_folders
+from gifd_bench.tasks.datasets.labeled_files import FileDataset, read_class_folders
 from gifd_bench.tasks.datasets.root import find_folder
 from gifd_bench.tasks.errors import TaskError
 
@@ -24,7 +24,7 @@ class ImageNet(FileDataset):
 
     Args:
         root: folder that holds either; without it, what the environment variable GIFD_BENCH_DATA names.
-        size: side of an image in pixels; images are cropped to their centre squares and area-pooled.
+        size: side of an image in pixels; images are cropped to their center squares and area-pooled.
     """
 
     mean = MEAN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from gifd_bench.tasks.datasets.imagenet import MEAN, STD
-from gifd_bench.tasks.datasets.labelled_files import FileDataset, read_class_folders
+from gifd_bench.tasks.datasets.labeled_files import FileDataset, read_class_folders
 from gifd_bench.tasks.datasets.root import find_folder
 
 CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
@@ -14,13 +14,13 @@ CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
 class PACS(FileDataset):
     """PACS (Li et al., ICCV 2017), for attacks out of the prior's distribution.
 
-    Lies at `pacs/<domain>/<class>/`. Victims see it normalised as ImageNet is, as in the release of GIFD
+    Lies at `pacs/<domain>/<class>/`. Victims see it normalized as ImageNet is, as in the release of GIFD
     (Fang et al., ICCV 2023).
 
     Args:
         domain: the style.
         root: folder that holds `pacs`; without it, what the environment variable GIFD_BENCH_DATA names.
-        size: side of an image in pixels; images are cropped to their centre squares and area-pooled.
+        size: side of an image in pixels; images are cropped to their center squares and area-pooled.
     """
 
     class_names = CLASSES

@@ -1,4 +1,4 @@
-"""Real colour photographs that ship inside scikit-image and scikit-learn: nothing to download."""
+"""Real color photographs that ship inside scikit-image and scikit-learn: nothing to download."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from gifd_bench.tasks.datasets.base import Dataset
-from gifd_bench.tasks.datasets.image_files import centre_square, check_size, to_tensor
+from gifd_bench.tasks.datasets.image_files import center_square, check_size, to_tensor
 
 # What an image needs is imported when one is read: commands that must start at once read labels only.
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ PHOTOGRAPHS: tuple[tuple[str, str, str], ...] = (
 
 
 class Photos(Dataset):
-    """Ten photographs from Python packages, centre-cropped and area-pooled; each is its own class.
+    """Ten photographs from Python packages, center-cropped and area-pooled; each is its own class.
 
     Args:
         size: side of an image in pixels.
@@ -47,15 +47,15 @@ class Photos(Dataset):
     def image(self, index: int) -> Tensor:
         from torch.nn import functional as F
 
-        square = _centre_square(index)
+        square = _center_square(index)
         return F.interpolate(square[None], size=(self.image_size,) * 2, mode="area")[0]
 
 
 @lru_cache(maxsize=len(PHOTOGRAPHS))
-def _centre_square(index: int) -> Tensor:
+def _center_square(index: int) -> Tensor:
     import numpy as np
     from PIL import Image
 
     _, package, name = PHOTOGRAPHS[index]
     with (files(package) / name).open("rb") as file, Image.open(file) as image:
-        return to_tensor(np.asarray(centre_square(image.convert("RGB"))))
+        return to_tensor(np.asarray(center_square(image.convert("RGB"))))

@@ -23,7 +23,7 @@ class PrivateBatch:
 
     Attributes:
         model: the victim, with the weights at the start of the round.
-        inputs: (B, C, H, W), normalised.
+        inputs: (B, C, H, W), normalized.
         labels: (B,) int64, or (B, classes) where the loss takes several labels of an image.
         loss: what the client's training minimizes.
         estimate: whether a defense may estimate what would take it minutes: in a training of many steps.

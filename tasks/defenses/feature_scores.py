@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from gifd_bench.tasks.defenses.draws import gaussian_like
 
-# Rows of one vectorised backward pass; its memory is that of a batch of as many images.
+# Rows of one vectorized backward pass; its memory is that of a batch of as many images.
 ROWS = 64
 EPSILON = 1e-10
 # Random directions that an estimated score is a mean over, a whole number of them for each image.

@@ -10,7 +10,7 @@ from torch import Tensor
 from gifd_bench.tasks.defenses.base import Imitation, Update
 
 
-class Quantised(Imitation):
+class Quantized(Imitation):
     """Rounds to the observed grid; its derivative is that of the identity (the straight-through estimator
     of Bengio et al., "Estimating or propagating gradients through stochastic neurons", 2013).
 
@@ -33,7 +33,7 @@ class Quantised(Imitation):
 
 
 class Signed(Imitation):
-    """The signs, of the observed magnitude; its derivative is that of the identity, as for `Quantised`.
+    """The signs, of the observed magnitude; its derivative is that of the identity, as for `Quantized`.
 
     Args:
         scales: magnitude of each parameter's update.
@@ -76,7 +76,7 @@ def observed_levels(observed: Update, scales: list[Tensor]) -> Tensor:
 def rounding_noise(observed: Update, steps: list[Tensor]) -> Tensor:
     """Standard deviation of stochastic rounding over all entries, from above (by half at most in practice).
 
-    The variance for a value f steps above its lower neighbour is f (1 - f) squared steps: 1/6 on average
+    The variance for a value f steps above its lower neighbor is f (1 - f) squared steps: 1/6 on average
     over all f, and at most f, which is less for the many entries below one step.
     """
     squared = [

@@ -23,7 +23,7 @@ class Quantisation(Defense):
     (Alistarh et al., "QSGD: communication-efficient SGD via gradient quantization and encoding", NeurIPS
     2017, section 3.1, with the maximum in the place of the l2 norm).
 
-    Stochastic rounding, QSGD's, goes to either neighbour with a chance that keeps the mean. The clean
+    Stochastic rounding, QSGD's, goes to either neighbor with a chance that keeps the mean. The clean
     update is then the best guess of the rounded one (rounding it to the nearest is further off), so that
     an attacker imitates nothing, and takes the difference for noise. Rounding to the nearest is imitated
     exactly, with the magnitudes that are observed. An attacker who is not told the rounding supposes the
@@ -51,7 +51,7 @@ class Quantisation(Defense):
 
         scales = [grid.scale_of(value) for value in observed.values()]
         if options is not None and options["rounding"] == "nearest":
-            return grid.Quantised(scales, grid.levels_of(options["bits"]))
+            return grid.Quantized(scales, grid.levels_of(options["bits"]))
         levels = (
             grid.observed_levels(observed, scales) if options is None else grid.levels_of(options["bits"])
         )
@@ -74,7 +74,7 @@ class Quantisation(Defense):
 @dataclass(frozen=True)
 class Sign(Defense):
     """Only the signs of each parameter's update are sent, and its mean magnitude (Bernstein et al.,
-    "signSGD: compressed optimisation for non-convex problems", ICML 2018, algorithm 1; with the magnitude
+    "signSGD", ICML 2018 (arXiv:1802.04434), algorithm 1; with the magnitude
     as in Karimireddy et al., "Error feedback fixes SignSGD", ICML 2019). Zero stays zero.
     """
 

@@ -16,7 +16,7 @@ def convnet(
 ) -> nn.Module:
     """Four 3x3 convolutions with ReLU, two of them strided, and one linear layer.
 
-    About 0.13 M parameters at the default width and 32x32 pixels. It has no normalisation layer, so
+    About 0.13 M parameters at the default width and 32x32 pixels. It has no normalization layer, so
     training and evaluation mode are the same.
 
     Args:
@@ -45,7 +45,7 @@ def lenet(
         num_classes: outputs.
         image_size: side of the input in pixels, or height and width, multiples of 4.
         uniform_weights: draw all weights and biases from U(-0.5, 0.5), as the release does: with smaller
-            ones the sigmoids let hardly any gradient through. Else PyTorch's own initialisation.
+            ones the sigmoids let hardly any gradient through. Else PyTorch's own initialization.
         image_channels: of the input.
     """
     from gifd_bench.tasks.models.lenet import LeNet

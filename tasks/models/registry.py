@@ -2,7 +2,7 @@
 
 Each is a class or a function, called as `model(num_classes=..., image_size=..., image_channels=...,
 **options)`, without those of the first three that it does not take, and gives a torch.nn.Module. That
-takes normalised images (B, C, H, W) and gives logits (B, num_classes), alone or in a tuple, a mapping or
+takes normalized images (B, C, H, W) and gives logits (B, num_classes), alone or in a tuple, a mapping or
 an object with `logits`; its random weights come from torch's global generator. `image_size` is a number for
 square images and a pair for others.
 """

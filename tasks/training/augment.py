@@ -12,7 +12,7 @@ def augment(inputs: Tensor, generator: torch.Generator) -> Tensor:
     section 4.2, which pads 32x32 images by 4).
 
     Args:
-        inputs: (B, 3, S, S), normalised, so that the padding of zeros has the mean colour.
+        inputs: (B, 3, S, S), normalized, so that the padding of zeros has the mean color.
         generator: on the CPU; the only source of randomness.
     """
     count, _, size, _ = inputs.shape

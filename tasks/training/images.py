@@ -16,13 +16,13 @@ from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)
-class LabelledImages(data.Dataset[Any]):
+class LabeledImages(data.Dataset[Any]):
     """Images of one size; an index is a list of indices or a slice, and gives a batch.
 
     Attributes:
         pixels: (N, 3, S, S) uint8.
         labels: (N,) int64.
-        mean, std: the normalisation, (3, 1, 1), of pixels in [0, 1].
+        mean, std: the normalization, (3, 1, 1), of pixels in [0, 1].
     """
 
     pixels: Tensor
@@ -37,14 +37,14 @@ class LabelledImages(data.Dataset[Any]):
         return self.pixels[indices], self.labels[indices]
 
 
-def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+def normalize(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """What the victim sees of uint8 pixels: float32, on the device of all three."""
     return (pixels / 255 - mean) / std
 
 
 def load_images(
     dataset: Dataset, limit: int | None = None, seed: int = 0, progress: bool = False
-) -> LabelledImages:
+) -> LabeledImages:
     """Read a dataset, rounded to 8 bits a channel.
 
     Args:
@@ -69,4 +69,4 @@ def load_images(
         pixels[row] = (dataset.image(index) * 255).round().to(torch.uint8)
     labels = torch.tensor([int(dataset.labels[index]) for index in indices.tolist()])
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (dataset.mean, dataset.std))
-    return LabelledImages(pixels, labels, mean, std)
+    return LabeledImages(pixels, labels, mean, std)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gifd_bench.tasks.defenses.base import Defense, PrivateBatch
 from gifd_bench.tasks.defenses.composition import composed
 from gifd_bench.tasks.training.augment import augment
-from gifd_bench.tasks.training.images import normalise
+from gifd_bench.tasks.training.images import normalize
 from gifd_bench.tasks.training.settings import VictimTraining
 
 
@@ -21,7 +21,7 @@ class VictimModule(pl.LightningModule):
 
     Args:
         model: the victim.
-        mean, std: (3, 1, 1), of the normalisation.
+        mean, std: (3, 1, 1), of the normalization.
         training: learning rate, momentum and the like.
         steps: of the whole training.
         seeds: of augmentation and of the defense.
@@ -58,7 +58,7 @@ class VictimModule(pl.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         pixels, labels = batch
-        inputs = normalise(pixels, self.mean, self.std)
+        inputs = normalize(pixels, self.mean, self.std)
         if self.training_settings.augment:
             inputs = augment(inputs, self._augmentation)
         gradient = (

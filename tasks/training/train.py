@@ -17,7 +17,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.defenses.base import Defense
 from gifd_bench.tasks.models.spec import ModelSpec
-from gifd_bench.tasks.training.images import LabelledImages, load_images, normalise
+from gifd_bench.tasks.training.images import LabeledImages, load_images, normalize
 from gifd_bench.tasks.training.module import VictimModule
 from gifd_bench.tasks.training.settings import VictimTraining
 
@@ -27,7 +27,7 @@ CHUNK = 256
 
 def train_victim(
     spec: ModelSpec,
-    images: LabelledImages,
+    images: LabeledImages,
     training: VictimTraining,
     seed: int,
     defense: Defense | None = None,
@@ -101,7 +101,7 @@ def steps_per_epoch(training: VictimTraining, images: int) -> int:
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, held_out: Dataset | LabelledImages) -> float:
+def accuracy(model: nn.Module, held_out: Dataset | LabeledImages) -> float:
     """Share of images whose class a model tells, in evaluation mode; the model is left as it is."""
     images = load_images(held_out) if isinstance(held_out, Dataset) else held_out
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -110,6 +110,6 @@ def accuracy(model: nn.Module, held_out: Dataset | LabelledImages) -> float:
     right = torch.zeros((), dtype=torch.int64, device=device)
     for first in range(0, len(images), CHUNK):
         pixels, labels = images[slice(first, first + CHUNK)]
-        predicted = judge(normalise(pixels.to(device), mean, std)).argmax(dim=1)
+        predicted = judge(normalize(pixels.to(device), mean, std)).argmax(dim=1)
         right += (predicted == labels.to(device)).sum()
     return int(right) / len(images)

@@ -12,7 +12,7 @@ from gifd_bench.tasks.defenses.base import Defense
 from gifd_bench.tasks.defenses.dp_sgd import DPSGD
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.spec import ModelSpec
-from gifd_bench.tasks.training.images import LabelledImages
+from gifd_bench.tasks.training.images import LabeledImages
 from gifd_bench.tasks.training.settings import VictimTraining
 from gifd_bench.tasks.training.train import accuracy, steps_per_epoch, train_victim
 
@@ -38,8 +38,8 @@ class Utility:
 
 def measure_utility(
     spec: ModelSpec,
-    train: LabelledImages,
-    held_out: LabelledImages,
+    train: LabeledImages,
+    held_out: LabeledImages,
     defense: Defense,
     training: VictimTraining,
     seed: int,

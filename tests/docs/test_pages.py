@@ -42,8 +42,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
             place = folder / "cifar10" / split / name
             place.mkdir(parents=True)
             for copy in range(2):
-                colour = (25 * number, 120 * copy, 200 if split == "test" else 40)
-                Image.new("RGB", (32, 32), colour).save(place / f"{copy}.png")
+                color = (25 * number, 120 * copy, 200 if split == "test" else 40)
+                Image.new("RGB", (32, 32), color).save(place / f"{copy}.png")
     return folder
 
 

@@ -78,8 +78,8 @@ COPIES: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "noise at 40 dB": _noise(0.01),
     "noise at 30 dB": _noise(0.03),
     "noise at 26 dB": _noise(0.05),
-    "32 grey levels": lambda truth, _: (truth * 31).round() / 31,
-    "16 grey levels": lambda truth, _: (truth * 15).round() / 15,
+    "32 gray levels": lambda truth, _: (truth * 31).round() / 31,
+    "16 gray levels": lambda truth, _: (truth * 15).round() / 15,
     "blurred": lambda truth, _: gaussian_blur(truth, [9, 9], [0.45, 0.45]),
 }
 
@@ -361,7 +361,7 @@ def _half(honest: Tensor, truth: Tensor, _: torch.Generator) -> Tensor:
     return torch.cat([honest[..., :8], truth[..., 8:]], dim=-1)
 
 
-def _mean_colour(honest: Tensor, truth: Tensor, _: torch.Generator) -> Tensor:
+def _mean_color(honest: Tensor, truth: Tensor, _: torch.Generator) -> Tensor:
     shift = truth.mean(dim=(2, 3), keepdim=True) - honest.mean(dim=(2, 3), keepdim=True)
     return honest + shift
 
@@ -374,8 +374,8 @@ CHEATS: dict[str, Cheat] = {
     "darkened": _of_truth(lambda truth, _: 0.9 * truth),
     "one pixel": _one_pixel,
     "half": _half,
-    "mean colour": _mean_colour,
-    "8 grey levels": _of_truth(lambda truth, _: (truth * 7).round() / 7),
+    "mean color": _mean_color,
+    "8 gray levels": _of_truth(lambda truth, _: (truth * 7).round() / 7),
     "box blur": _of_truth(lambda truth, _: torch.nn.functional.avg_pool2d(truth, 3, 1, 1)),
     "half size": _of_truth(
         lambda truth, _: torch.nn.functional.interpolate(

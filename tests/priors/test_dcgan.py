@@ -95,9 +95,9 @@ def test_wrong_files(tmp_path: Path) -> None:
     torch.save({**published(), "main.3.weight": torch.zeros(1)}, tmp_path / "y.pth")
     with pytest.raises(PriorError, match=r"'main.3.weight' has shape \(1,\)"):
         dcgan(tmp_path / "y.pth")
-    torch.save({**published(), "main.12.weight": torch.zeros(4, 1, 1, 1)}, tmp_path / "grey.pth")
+    torch.save({**published(), "main.12.weight": torch.zeros(4, 1, 1, 1)}, tmp_path / "gray.pth")
     with pytest.raises(PriorError, match="images of 1 channels; three are expected"):
-        dcgan(tmp_path / "grey.pth")
+        dcgan(tmp_path / "gray.pth")
 
 
 def test_the_untrained_generator_depends_on_its_seed_alone() -> None:

@@ -1,4 +1,4 @@
-"""What the engine costs round an inversion, at many cells. Run: `python -m tests.speed.engine 100 1000`.
+"""What the engine costs around an inversion, at many cells. Run: `python -m tests.speed.engine 100 1000`.
 
 The inversion is faked: it answers at once, always the same; scoring is faked too. What is left is what a
 cell costs beside its science: choosing and claiming it, building attack and observation, its files. One

@@ -24,7 +24,7 @@ from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.inversion.judging import Judge
 from gifd_bench.benchmark.inversion.matching import Cosine, Euclidean
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from gifd_bench.benchmark.inversion.stopping import Judgement
+from gifd_bench.benchmark.inversion.stopping import Judgment
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.defenses.base import NoDefense
@@ -75,7 +75,7 @@ def bfloat16() -> Iterator[None]:
     """Candidates are judged under autocast."""
     judged = Judge.__call__
 
-    def rounded(judge: Judge, images: Tensor, targets: Tensor) -> Judgement:
+    def rounded(judge: Judge, images: Tensor, targets: Tensor) -> Judgment:
         with torch.autocast("cpu", torch.bfloat16):
             return judged(judge, images, targets)
 

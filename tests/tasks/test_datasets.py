@@ -36,9 +36,9 @@ from gifd_bench.tasks.errors import TaskError
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
-def save(path: Path, colour: tuple[int, int, int] = RED, size: tuple[int, int] = (12, 12)) -> Path:
+def save(path: Path, color: tuple[int, int, int] = RED, size: tuple[int, int] = (12, 12)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
+    Image.new("RGB", size, color).save(path)
     return path
 
 
@@ -52,7 +52,7 @@ def aged(age: object) -> list[dict[str, Any]]:
     return [{"faceId": "x", "faceAttributes": {"gender": "female", "age": age}}]
 
 
-def colour_of(image: torch.Tensor) -> tuple[int, ...]:
+def color_of(image: torch.Tensor) -> tuple[int, ...]:
     return tuple((image.mean(dim=(1, 2)) * 255).round().int().tolist())
 
 
@@ -85,14 +85,14 @@ def test_the_option_root_goes_before_the_environment(
     save(tmp_path / "a/pacs/photo/dog/1.png", RED)
     save(tmp_path / "b/pacs/photo/dog/1.png", BLUE)
     monkeypatch.setenv("GIFD_BENCH_DATA", str(tmp_path / "a"))
-    assert colour_of(PACS()[0][0]) == RED
-    assert colour_of(PACS(root=str(tmp_path / "b"))[0][0]) == BLUE
+    assert color_of(PACS()[0][0]) == RED
+    assert color_of(PACS(root=str(tmp_path / "b"))[0][0]) == BLUE
 
 
 # One image.
 
 
-def test_an_image_is_cropped_to_its_centre_square_and_area_pooled(tmp_path: Path) -> None:
+def test_an_image_is_cropped_to_its_center_square_and_area_pooled(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "wide.png")
     square = torch.from_numpy(pixels[:, 16:80].astype(np.float32)).permute(2, 0, 1) / 255
@@ -120,7 +120,7 @@ def test_any_8_bit_mode_becomes_rgb_in_range(mode: str, tmp_path: Path) -> None:
     assert image.shape == (3, 16, 16)
     assert 0 <= float(image.min()) <= float(image.max()) <= 1
     if mode != "1":
-        assert colour_of(image) == (200, 200, 200)
+        assert color_of(image) == (200, 200, 200)
 
 
 def test_a_photograph_taken_sideways_is_turned_upright(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_image_is_an_error_that_names_it(content: bytes, tmp_p
     save(tmp_path / "cat/1.png")
     (tmp_path / "cat/2.png").write_bytes(content)
     dataset = ImageFolder(str(tmp_path))
-    assert colour_of(dataset[0][0]) == RED
+    assert color_of(dataset[0][0]) == RED
     with pytest.raises(TaskError, match=rf"^{tmp_path}/cat/2\.png: not a") as caught:
         dataset[1]
     assert "\n" not in str(caught.value)
@@ -496,7 +496,7 @@ def need(place: str) -> Path:
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_real_cifar10_is_in_colour_and_its_mean_is_the_one_declared(split: Any) -> None:
+def test_real_cifar10_is_in_color_and_its_mean_is_the_one_declared(split: Any) -> None:
     need(f"cifar10/{split}")
     dataset = Cifar10(split)
     check_images(dataset, stride=101)
@@ -506,7 +506,7 @@ def test_real_cifar10_is_in_colour_and_its_mean_is_the_one_declared(split: Any) 
     assert set(dataset.labels) == set(range(10))
 
 
-def test_real_imagenet_samples_are_in_colour_and_labelled_by_their_folder() -> None:
+def test_real_imagenet_samples_are_in_color_and_labeled_by_their_folder() -> None:
     need("imagenet-samples")
     dataset = ImageNet()
     check_images(dataset)
@@ -516,13 +516,13 @@ def test_real_imagenet_samples_are_in_colour_and_labelled_by_their_folder() -> N
 
 
 @pytest.mark.parametrize("domain", ["art_painting", "cartoon", "photo", "sketch"])
-def test_real_pacs_is_in_colour_unless_sketched(domain: Any) -> None:
+def test_real_pacs_is_in_color_unless_sketched(domain: Any) -> None:
     need(f"pacs/{domain}")
     dataset = PACS(domain)
     check_images(dataset, stride=7)
     images = torch.stack([dataset.image(i) for i in range(0, len(dataset), 7)])
-    colourful = float((images[:, 0] - images[:, 2]).abs().mean())
-    assert colourful < 0.01 if domain == "sketch" else colourful > 0.05
+    colorful = float((images[:, 0] - images[:, 2]).abs().mean())
+    assert colorful < 0.01 if domain == "sketch" else colorful > 0.05
 
 
 def test_real_imagenet_can_be_read_as_a_folder_of_ones_own_too() -> None:

@@ -22,7 +22,7 @@ from gifd_bench.tasks.threat_model import ThreatModel
 from tests.conftest import make_round, make_task
 
 
-def test_photographs_are_distinct_and_in_colour() -> None:
+def test_photographs_are_distinct_and_in_color() -> None:
     images = torch.stack([Photos()[i][0] for i in range(10)])
     assert float(torch.cdist(images.flatten(1), images.flatten(1)).add(torch.eye(10) * 99).min()) > 5
     assert float((images[:, 0] - images[:, 2]).abs().flatten(1).mean(dim=1).min()) > 0.01
@@ -44,7 +44,7 @@ def test_the_convnet_is_as_large_as_it_says() -> None:
     assert 0.1e6 < sum(p.numel() for p in model.parameters()) < 0.2e6
 
 
-def test_the_update_is_the_gradient_of_the_mean_loss_of_normalised_images() -> None:
+def test_the_update_is_the_gradient_of_the_mean_loss_of_normalized_images() -> None:
     observation, truth = make_round(3)
     victim = observation.victim()
     total = torch.zeros(())

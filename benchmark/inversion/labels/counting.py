@@ -89,7 +89,7 @@ def counts(observation: Observation) -> Tensor:
 
 
 def smooth_noise(count: int, shape: tuple[int, int, int]) -> Tensor:
-    """Normalised dummy images (count, channels, height, width), always the same: Gaussian noise of all
+    """Normalized dummy images (count, channels, height, width), always the same: Gaussian noise of all
     scales alike, as photographs have it, of mean 0 and standard deviation 1."""
     generator = torch.Generator().manual_seed(0)
     channels, height, width = shape

@@ -97,7 +97,7 @@ def _single_images(gradient: Tensor, tolerance: float, batch_size: int, one_nega
 
 
 def _groups(columns: Tensor) -> list[int]:
-    """The sizes of groups of two and more parallel columns, among normalised ones (C, N)."""
+    """The sizes of groups of two and more parallel columns, among normalized ones (C, N)."""
     # The sine and not the cosine, which does not tell small angles apart in time.
     parallel = (1 - (columns.t() @ columns).square()).clamp(min=0).sqrt() < PARALLEL
     sizes: list[int] = []

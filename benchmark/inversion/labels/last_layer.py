@@ -41,7 +41,7 @@ def find_last_layer(observation: Observation, inputs: Tensor | None = None) -> L
 
     Args:
         observation: all that the attacker sees.
-        inputs: (N, C, H, W), normalised; one grey image where there are none.
+        inputs: (N, C, H, W), normalized; one gray image where there are none.
 
     Raises:
         TaskError: the model does not end in a linear layer, or that was not sent.
@@ -50,7 +50,7 @@ def find_last_layer(observation: Observation, inputs: Tensor | None = None) -> L
     given = torch.zeros(shape, device="cpu") if inputs is None else inputs
     victim = copy.deepcopy(observation.victim())
     client = observation.client
-    # One image has no statistics to normalise it by.
+    # One image has no statistics to normalize it by.
     set_batch_norm_training(victim, client is not None and client.batch_norm == "train" and len(given) > 1)
     with torch.no_grad():
         name, features = representation(victim, given)

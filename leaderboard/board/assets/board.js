@@ -67,11 +67,11 @@ if (form) {
   applyFilters();
 }
 
-// Okabe and Ito's blue and vermilion, told apart by the colour-blind too, and grey.
+// Okabe and Ito's blue and vermilion, told apart by the color-blind too, and gray.
 const KINDS = [
-  { name: "without prior", colour: "#0072b2", is: (point) => point.ranked && !point.prior },
-  { name: "with prior", colour: "#d55e00", is: (point) => point.ranked && point.prior },
-  { name: "not ranked", colour: "#8a8f98", is: (point) => !point.ranked },
+  { name: "without prior", color: "#0072b2", is: (point) => point.ranked && !point.prior },
+  { name: "with prior", color: "#d55e00", is: (point) => point.ranked && point.prior },
+  { name: "not ranked", color: "#8a8f98", is: (point) => !point.ranked },
 ];
 // More points than this are faint, for they cover each other.
 const MANY = 16;
@@ -129,16 +129,16 @@ function traces(metric) {
           type: "data",
           array: of(([mean, , high]) => (high ?? mean) - mean),
           arrayminus: of(([mean, low]) => mean - (low ?? mean)),
-          color: kind.colour,
+          color: kind.color,
           thickness: 1,
           width: 0,
         },
         opacity: visible.length > MANY ? 0.6 : 1,
         marker: {
-          color: kind.colour,
+          color: kind.color,
           size: 9,
           symbol: of((_, point) => (point.verified ? "circle" : "circle-open")),
-          line: { width: 2, color: kind.colour },
+          line: { width: 2, color: kind.color },
         },
         hovertemplate:
           "%{customdata[0]}<br>%{y:.4~g} (%{customdata[1]})<br>%{x:,} evaluations, %{customdata[2]}<extra></extra>",
@@ -168,15 +168,15 @@ function ranking(place) {
         type: "data",
         array: of(([mean, , high]) => (high ?? mean) - mean),
         arrayminus: of(([mean, low]) => mean - (low ?? mean)),
-        color: kind.colour,
+        color: kind.color,
         thickness: 1.2,
         width: 0,
       },
       marker: {
-        color: kind.colour,
+        color: kind.color,
         size: 9,
         symbol: found.map((point) => (point.verified ? "circle" : "circle-open")),
-        line: { width: 2, color: kind.colour },
+        line: { width: 2, color: kind.color },
       },
       hovertemplate: "%{y}: %{x:.4~g}<extra></extra>",
     };
@@ -215,7 +215,7 @@ function draw(place) {
     Plotly.react(place, data, { ...common, ...layout }, options);
     return;
   }
-  // Colours of text and lines are the style sheet's, which knows light, dark and print.
+  // Colors of text and lines are the style sheet's, which knows light, dark and print.
   const title = (text) => ({ text, font: { size: 12 }, standoff: 8 });
   const data = traces(place.dataset.metric);
   const spent = data.flatMap(({ x }) => x);

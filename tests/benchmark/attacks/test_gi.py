@@ -169,7 +169,7 @@ def test_the_batch_norm_penalty_is_nothing_at_the_truth_and_something_elsewhere(
     penalty = BatchNormStatistics(1.0, 10.0, expected, client, client.victim)
     for candidate in (images, torch.rand_like(images)):
         client.update(candidate, torch.tensor([0, 1]))
-        slow = slow_batch_norm(observation, client.normalise(candidate), expected, 10.0)
+        slow = slow_batch_norm(observation, client.normalize(candidate), expected, 10.0)
         found = penalty(lane_of(candidate)).detach()
         torch.testing.assert_close(found[0], slow.detach(), atol=1e-5, rtol=1e-4)
         assert (float(found) < 1e-4) == (candidate is images)

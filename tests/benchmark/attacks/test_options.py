@@ -158,7 +158,7 @@ def test_starts_are_members_of_the_first_stage() -> None:
     assert GIFDOODOptions(iterations=10, growth=1.0, starts=1).stages(FIVE)[4] == Stage("d", 10)
 
 
-def test_a_misspelt_keyword_names_the_nearest() -> None:
+def test_a_misspelled_keyword_names_the_nearest() -> None:
     with pytest.raises(BenchmarkError, match="IG: no option 'iteratons'; did you mean iterations"):
         IG(iteratons=3)
 

@@ -108,7 +108,7 @@ def test_what_cannot_be_found_is_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_misspelt_name_names_the_nearest() -> None:
+def test_a_misspelled_name_names_the_nearest() -> None:
     with pytest.raises(UserError, match="no attack 'gifdd'; did you mean gifd"):
         ATTACKS.make("gifdd", {})
     assert ATTACKS.attack_class("gifd") is GIFD

@@ -24,7 +24,7 @@ def steps(attack: Attack, observation: Observation, prior: ResNetPrior | None = 
 
 
 def cosine_objective(observation: Observation, inputs: Tensor, label: int) -> Tensor:
-    """1 - cosine between the gradients at normalised images and those observed, parameter by parameter."""
+    """1 - cosine between the gradients at normalized images and those observed, parameter by parameter."""
     victim = observation.victim()
     loss = F.cross_entropy(victim(inputs), torch.tensor([label]))
     gradients = torch.autograd.grad(loss, list(victim.parameters()), create_graph=True)

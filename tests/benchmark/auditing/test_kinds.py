@@ -21,7 +21,7 @@ from gifd_bench.tasks.threat_model import ThreatModel
 
 
 class _Random(Photos):
-    """Images of noise, labelled as photographs."""
+    """Images of noise, labeled as photographs."""
 
     def image(self, index: int) -> torch.Tensor:
         return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(index))

@@ -109,7 +109,7 @@ class Bytes(Good):
         return (super().image(index) * 255).byte()
 
 
-class Normalised(Good):
+class Normalized(Good):
     def image(self, index: int) -> Tensor:
         return super().image(index) * 2 - 1
 
@@ -151,11 +151,11 @@ class NoSpread(Good):
         (datasets.has_a_class_for_every_label, LabelsThatAreText, "label 'even' of image 0"),
         (datasets.gives_square_images_in_range, AnotherSize, r"not \(3, 16, 16\) float32"),
         (datasets.gives_square_images_in_range, Bytes, "uint8"),
-        (datasets.gives_square_images_in_range, Normalised, r"not in \[0, 1\]"),
+        (datasets.gives_square_images_in_range, Normalized, r"not in \[0, 1\]"),
         (datasets.gives_the_same_images_every_time, Augmented, "another one the second time"),
         (datasets.gives_the_same_images_every_time, Shared, "another one the second time"),
-        (datasets.says_how_it_is_normalised, TwoChannels, "not three finite numbers"),
-        (datasets.says_how_it_is_normalised, NoSpread, "not positive"),
+        (datasets.says_how_it_is_normalized, TwoChannels, "not three finite numbers"),
+        (datasets.says_how_it_is_normalized, NoSpread, "not positive"),
     ],
 )
 def test_whoever_breaks_it_is_told_how(

@@ -93,7 +93,7 @@ def _small_victims_are_factored_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(build: Callable[[], nn.Module]) -> nn.Module:
-    """A victim in double precision, whose normalisation layers are not at their start."""
+    """A victim in double precision, whose normalization layers are not at their start."""
     torch.manual_seed(0)
     victim = build().eval().double()
     for module in victim.modules():

@@ -279,12 +279,12 @@ def test_inference_leaves_victim_and_random_state_alone_and_repeats_itself() -> 
 
 
 @pytest.mark.parametrize("size", [8, 32, 33])
-def test_dummy_images_are_normalised_and_smooth(size: int) -> None:
+def test_dummy_images_are_normalized_and_smooth(size: int) -> None:
     images = smooth_noise(8, (3, size, size))
     assert images.shape == (8, 3, size, size)
     assert float(images.mean()) == pytest.approx(0, abs=1e-5)
     assert float(images.std()) == pytest.approx(1, abs=1e-3)
-    # A neighbour is nearer than any pixel: white noise would differ by sqrt(2).
+    # A neighbor is nearer than any pixel: white noise would differ by sqrt(2).
     assert float((images[..., 1:] - images[..., :-1]).std()) < 1
 
 

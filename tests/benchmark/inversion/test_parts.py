@@ -67,10 +67,10 @@ def test_the_simulated_client_recomputes_the_observed_update() -> None:
         torch.testing.assert_close(found, expected)
 
 
-def test_normalisation_round_trip() -> None:
+def test_normalization_round_trip() -> None:
     observation, truth = make_round()
     client = SimulatedClient(observation, torch.device("cpu"))
-    torch.testing.assert_close(client.denormalise(client.normalise(truth.images)), truth.images)
+    torch.testing.assert_close(client.denormalize(client.normalize(truth.images)), truth.images)
 
 
 def offer(best: BestIterate, losses: Sequence[float]) -> None:

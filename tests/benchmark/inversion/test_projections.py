@@ -30,27 +30,27 @@ def slow_projection(offset: np.ndarray, radius: float) -> np.ndarray:
 
 @settings(max_examples=200, deadline=None)
 @given(points, points, radii)
-def test_l1_projection_equals_a_slow_reference(x: np.ndarray, centre: np.ndarray, radius: float) -> None:
-    found = project_l1_ball(torch.from_numpy(x), torch.from_numpy(centre), radius).numpy()
-    expected = [c + slow_projection(p - c, radius) for p, c in zip(x, centre, strict=True)]
+def test_l1_projection_equals_a_slow_reference(x: np.ndarray, center: np.ndarray, radius: float) -> None:
+    found = project_l1_ball(torch.from_numpy(x), torch.from_numpy(center), radius).numpy()
+    expected = [c + slow_projection(p - c, radius) for p, c in zip(x, center, strict=True)]
     np.testing.assert_allclose(found, np.stack(expected), atol=1e-9)
 
 
 @settings(max_examples=100, deadline=None)
 @given(points, points, radii)
 def test_l1_projection_stays_in_the_ball_and_moves_no_further(
-    x: np.ndarray, centre: np.ndarray, radius: float
+    x: np.ndarray, center: np.ndarray, radius: float
 ) -> None:
-    point, middle = torch.from_numpy(x), torch.from_numpy(centre)
+    point, middle = torch.from_numpy(x), torch.from_numpy(center)
     once = project_l1_ball(point, middle, radius)
     assert bool(((once - middle).abs().sum(dim=1) <= radius * (1 + 1e-9) + 1e-9).all())
     torch.testing.assert_close(project_l1_ball(once, middle, radius), once)
 
 
 def test_l1_projection_is_per_sample_and_keeps_the_shape() -> None:
-    centre = torch.zeros(2, 3, 4, 4)
+    center = torch.zeros(2, 3, 4, 4)
     point = torch.stack([torch.full((3, 4, 4), 0.01), torch.full((3, 4, 4), 1.0)])
-    projected = project_l1_ball(point, centre, radius=4.8)
+    projected = project_l1_ball(point, center, radius=4.8)
     assert torch.equal(projected[0], point[0])
     torch.testing.assert_close(projected[1], torch.full((3, 4, 4), 0.1))
 

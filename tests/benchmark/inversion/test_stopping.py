@@ -30,8 +30,8 @@ def update_of(seed: int) -> tuple[Tensor, ...]:
 def test_the_lowest_matching_loss_has_no_floor() -> None:
     rule = LowestMatchingLoss(Cosine(), update_of(0), 0.3)
     assert rule.floor == -math.inf
-    judgement = rule.judge(update_of(1))
-    assert judgement.objective == judgement.criterion == judgement.matching_loss
+    judgment = rule.judge(update_of(1))
+    assert judgment.objective == judgment.criterion == judgment.matching_loss
 
 
 @pytest.mark.parametrize("loss", [Cosine, Euclidean])
@@ -63,12 +63,12 @@ def test_held_out_entries_are_not_searched() -> None:
                 searched += square
             elif index < whole:
                 held += square
-    judgement = rule.judge(candidate)
-    assert float(judgement.objective) == pytest.approx(searched, rel=1e-5)
-    assert float(judgement.criterion) == pytest.approx(held, rel=1e-5)
+    judgment = rule.judge(candidate)
+    assert float(judgment.objective) == pytest.approx(searched, rel=1e-5)
+    assert float(judgment.criterion) == pytest.approx(held, rel=1e-5)
     whole_loss = Euclidean()
     whole_loss.prepare(observed)
-    assert float(judgement.matching_loss) == pytest.approx(float(whole_loss(candidate)), rel=1e-5)
+    assert float(judgment.matching_loss) == pytest.approx(float(whole_loss(candidate)), rel=1e-5)
 
 
 def test_the_search_has_no_gradient_from_held_out_entries() -> None:

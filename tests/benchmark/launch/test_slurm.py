@@ -163,23 +163,23 @@ def test_a_job_that_is_killed_before_it_has_begun_is_queued_again(slurm: None, t
 
 
 @pytest.mark.slow
-def test_twenty_jobs_signalled_in_their_first_seconds(slurm: None, tmp_path: Path) -> None:
+def test_twenty_jobs_signaled_in_their_first_seconds(slurm: None, tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path, attacks={"ig": {"iterations": 1500}}, targets=list(range(10)))
     folder = RunFolder(tmp_path / "out")
     folder.open_for(matrix)
     array = submit(folder, SlurmSettings(parallel=4, chunk=1), SETTINGS)[0].split("_")[0]
     dice = random.Random(0)
     due: dict[str, float] = {}
-    signalled: list[str] = []
+    signaled: list[str] = []
     end = time.monotonic() + 1500
     while StatusReader(folder).read().ended < 20 and time.monotonic() < end:
         for job, state in states_of_tasks(array).items():
             if state == "RUNNING" and job not in due:
                 # Half of it is start-up.
                 due[job] = time.monotonic() + dice.uniform(0, 20)
-            if state == "RUNNING" and job not in signalled and time.monotonic() > due[job]:
+            if state == "RUNNING" and job not in signaled and time.monotonic() > due[job]:
                 kind = dice.choice(["USR1", "USR2", "requeue"])
-                signalled.append(job)
+                signaled.append(job)
                 command = (
                     ["scontrol", "requeue", job] if kind == "requeue" else ["scancel", "-s", kind, job]
                 )
@@ -188,4 +188,4 @@ def test_twenty_jobs_signalled_in_their_first_seconds(slurm: None, tmp_path: Pat
             break
         time.sleep(0.2)
     ended_once(folder)
-    assert len(signalled) >= 10
+    assert len(signaled) >= 10

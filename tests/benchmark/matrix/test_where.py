@@ -128,17 +128,17 @@ def test_overrides_apply_in_turn_where_they_hold_and_nowhere_else(
 
 @pytest.mark.parametrize("name", bundled_configs())
 def test_a_cells_id_is_the_hash_of_its_whole_configuration_without_labels(name: str) -> None:
-    def unlabelled(config: Any) -> Any:
+    def unlabeled(config: Any) -> Any:
         if isinstance(config, dict):
-            return {key: unlabelled(value) for key, value in config.items() if key != "label"}
-        return [unlabelled(value) for value in config] if isinstance(config, list) else config
+            return {key: unlabeled(value) for key, value in config.items() if key != "label"}
+        return [unlabeled(value) for value in config] if isinstance(config, list) else config
 
     def digest(config: dict[str, Any]) -> str:
         text = json.dumps(config, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     for cell in load_matrix(name).cells():
-        config = unlabelled(cell.config())
+        config = unlabeled(cell.config())
         config["defense"] = [part for part in config["defense"]["parts"] if part["use"] != "none"]
         # Which came later, and is no part of an id where it changes nothing.
         assert config["attack"]["options"].pop("keep") == "all"

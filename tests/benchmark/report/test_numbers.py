@@ -160,12 +160,12 @@ def test_markdown_has_intervals_and_bold_and_leaves_out_a_metric_that_nobody_has
     assert ig.endswith("| 10 | 8 | 8/8 |")
 
 
-def relabelled(rows: list[Row], attack: str) -> list[Row]:
+def relabeled(rows: list[Row], attack: str) -> list[Row]:
     return [replace(row, attack=attack) if row.attack == "ig" else row for row in rows]
 
 
 def test_latex_is_a_booktabs_table_with_every_special_character_escaped(rows: list[Row]) -> None:
-    table = TEXTS["latex"](relabelled(rows, r"a_b & 100% \x{y}~^$#"), ALL)
+    table = TEXTS["latex"](relabeled(rows, r"a_b & 100% \x{y}~^$#"), ALL)
     assert r"\begin{tabular}{lllrrrrrrr}" in table
     assert [table.count(rf"\{rule}rule") for rule in ("top", "mid", "bottom")] == [1, 2, 1]
     assert r"a\_b \& 100\% \textbackslash{}x\{y\}\textasciitilde{}\textasciicircum{}\$\# &" in table
@@ -202,7 +202,7 @@ def test_a_column_that_no_cell_has_is_an_error(form: str, rows: list[Row]) -> No
 
 
 def test_markdown_escapes_what_would_end_a_cell(rows: list[Row]) -> None:
-    assert r"| a\|b |" in TEXTS["markdown"](relabelled(rows, "a|b"), ALL)
+    assert r"| a\|b |" in TEXTS["markdown"](relabeled(rows, "a|b"), ALL)
 
 
 def plots_of(rows: list[Row], curve: Callable[[Row], Tensor] = lambda _: torch.tensor([0.2, 0.1])) -> Plots:
@@ -277,7 +277,7 @@ def test_bars_have_the_intervals_of_the_table(rows: list[Row]) -> None:
 
 
 def test_labels_are_text_to_plotly_not_markup(rows: list[Row]) -> None:
-    plots = plots_of(relabelled(rows, "<a href='http://x.example'>x</a>")).all(METRICS[:1])
+    plots = plots_of(relabeled(rows, "<a href='http://x.example'>x</a>")).all(METRICS[:1])
     assert plots[0].spec["data"][0]["name"].startswith("&lt;a href=")
 
 

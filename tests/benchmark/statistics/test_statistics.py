@@ -32,19 +32,19 @@ def slow_interval(units: list[list[float]], draws: int = 8000) -> tuple[float, f
     """Hull of the t and the bootstrap-t interval of the mean of units of equal size, in plain Python."""
     generator = random.Random(1)
     means = [fmean(unit) for unit in units]
-    n, centre, error = len(means), fmean(means), stdev(means) / math.sqrt(len(means))
+    n, center, error = len(means), fmean(means), stdev(means) / math.sqrt(len(means))
     studentized = []
     for _ in range(draws):
         drawn = [means[generator.randrange(n)] for _ in range(n)]
         own = stdev(drawn) / math.sqrt(n)
-        off = fmean(drawn) - centre
+        off = fmean(drawn) - center
         studentized.append(off / own if own > 0 else math.copysign(math.inf, off))
     studentized.sort()
     outside = 0.05 * min(1.0, math.sqrt(n / 36))
     lowest = studentized[int(outside / 2 * draws)]
     highest = studentized[int((1 - outside / 2) * draws)]
     student = float(t.ppf(0.975, n - 1))
-    return centre - max(student, highest) * error, centre + max(student, -lowest) * error
+    return center - max(student, highest) * error, center + max(student, -lowest) * error
 
 
 @pytest.mark.parametrize("n", [7, 12, 50])

@@ -10,17 +10,17 @@ from gifd_bench.benchmark.scoring.scorer import Scores
 from gifd_bench.benchmark.tracking.pictures import pairs, side_by_side, strips
 from gifd_bench.tasks.truth import Truth
 
-BLACK, GREY, WHITE = (torch.full((3, 32, 32), value) for value in (0.0, 0.5, 1.0))
+BLACK, GRAY, WHITE = (torch.full((3, 32, 32), value) for value in (0.0, 0.5, 1.0))
 
 
 def result(stages: int) -> tuple[Reconstruction, Scores, Truth]:
-    """The truth is grey and white, answered in the other order by white and grey; every stage had black."""
+    """The truth is gray and white, answered in the other order by white and gray; every stage had black."""
     labels = torch.tensor([0, 1])
     black = torch.stack([BLACK, BLACK])
     found = tuple(StageResult(f"stage{k}", black, labels, 1.0, k) for k in range(stages))
-    answer = Reconstruction(torch.stack([WHITE, GREY]), labels, 0.5, stages, found, torch.zeros(3))
+    answer = Reconstruction(torch.stack([WHITE, GRAY]), labels, 0.5, stages, found, torch.zeros(3))
     scores = Scores({"psnr": [30.0, 40.0]}, [1, 0], [], [10.0 + k for k in range(stages)])
-    return answer, scores, Truth(torch.stack([GREY, WHITE]), labels)
+    return answer, scores, Truth(torch.stack([GRAY, WHITE]), labels)
 
 
 def test_small_images_are_enlarged_pixel_by_pixel() -> None:

@@ -58,7 +58,7 @@ class Broken(Tracker):
     def begin(self, *arguments: Any) -> None:
         self.fail()
 
-    log = finish = close = summarise = begin
+    log = finish = close = summarize = begin
 
     def fail(self) -> None:
         raise ConnectionError("no network\nat all")
@@ -106,8 +106,8 @@ def test_a_tracker_that_always_raises_costs_one_line_and_no_cell(
 def test_a_summary_that_fails_is_a_warning() -> None:
     lines: list[str] = []
     guarded = Guarded(Broken(), lines.append)
-    guarded.summarise(RunFolder(Path("nowhere")))
-    guarded.summarise(RunFolder(Path("nowhere")))
+    guarded.summarize(RunFolder(Path("nowhere")))
+    guarded.summarize(RunFolder(Path("nowhere")))
     assert len(lines) == 1
 
 

@@ -73,7 +73,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory, no_login: Path) -> Path:
     folder = tmp_path_factory.mktemp("run")
     matrix = tiny_matrix(folder, defenses={"none": None})
     run(matrix, folder / "out", tracker=WandbTracker())
-    WandbTracker().summarise(RunFolder(folder / "out"))
+    WandbTracker().summarize(RunFolder(folder / "out"))
     return folder / "out"
 
 
@@ -175,16 +175,16 @@ def test_a_summary_is_written_again_only_after_more_cells(tmp_path: Path) -> Non
     )
     folder = RunFolder(tmp_path / "out")
     folder.open_for(matrix)
-    WandbTracker().summarise(folder)
+    WandbTracker().summarize(folder)
     assert files_of(folder.path) == []
     with pytest.raises(InversionInterrupted):
         run(matrix, folder.path, after(2))
-    WandbTracker().summarise(folder)
-    WandbTracker().summarise(folder)
+    WandbTracker().summarize(folder)
+    WandbTracker().summarize(folder)
     assert len(files_of(folder.path)) == 1
     run(matrix, folder.path)
     time.sleep(1.1)  # The folder of a run is named by its second.
-    WandbTracker().summarise(folder)
+    WandbTracker().summarize(folder)
     first, second = map(inspect, files_of(folder.path))
     assert first.started["run_id"] == second.started["run_id"]
     assert (first.summary["cells_done"], second.summary["cells_done"]) == (1, 2)
@@ -403,5 +403,5 @@ def test_a_report_that_cannot_be_saved_is_one_line(tracked: Path, monkeypatch: p
 
 def test_a_guarded_summary_of_no_run_is_a_warning(tmp_path: Path) -> None:
     lines: list[str] = []
-    Guarded(WandbTracker(), lines.append).summarise(RunFolder(tmp_path))
+    Guarded(WandbTracker(), lines.append).summarize(RunFolder(tmp_path))
     assert len(lines) == 1

@@ -191,8 +191,8 @@ def scheme(browser: Browser, request: pytest.FixtureRequest) -> Iterator[str]:
 # Contrast as WCAG 2 defines it, of every text against the page, which is all that lies behind any.
 CONTRAST = """
 const canvas = Object.assign(document.createElement('canvas'), {width: 1, height: 1}).getContext('2d');
-const luminance = (colour) => {
-  canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+const luminance = (color) => {
+  canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
   const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(v => v / 255)
     .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;

@@ -121,7 +121,7 @@ def test_of_a_folder_of_weights_only_weights_are_shown(tmp_path: Path) -> None:
             {"use": "generator_file", "label": "x", "options": {"weights": "nowhere.safetensors"}},
             "not there",
         ),
-        ({"use": "generator_file", "label": "x", "options": {"colour": 1}}, "configuration is wrong"),
+        ({"use": "generator_file", "label": "x", "options": {"color": 1}}, "configuration is wrong"),
         ({"use": "no_such", "label": "x", "options": {}}, "no prior 'no_such'"),
         ({"label": "x"}, "configuration is wrong"),
     ],

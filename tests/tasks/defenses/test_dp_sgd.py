@@ -23,7 +23,7 @@ def slow_mean_of_clipped(batch: PrivateBatch, bound: float) -> Tensor:
 
 
 class Branching(nn.Module):
-    """Branches on a value, which cannot be vectorised."""
+    """Branches on a value, which cannot be vectorized."""
 
     def __init__(self) -> None:
         super().__init__()

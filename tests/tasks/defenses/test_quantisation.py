@@ -18,7 +18,7 @@ NUMBERS = st.lists(st.floats(-100, 100, width=32, allow_subnormal=False), min_si
 
 
 @given(NUMBERS, st.integers(2, 16), st.sampled_from(["stochastic", "nearest"]))
-def test_every_entry_becomes_a_neighbouring_level(values: list[float], bits: int, rounding: str) -> None:
+def test_every_entry_becomes_a_neighboring_level(values: list[float], bits: int, rounding: str) -> None:
     update = {"a": torch.tensor(values, dtype=torch.float64)}
     sent = Quantisation(bits, rounding).apply(update, private_batch(1), generator())["a"].tolist()  # type: ignore[arg-type]
     largest, levels = max(abs(v) for v in values), 2 ** (bits - 1) - 1

@@ -32,7 +32,7 @@ def slow_scores(batch: PrivateBatch, features: nn.Module) -> list[float]:
 @pytest.mark.parametrize("sparsity", [0.2, 0.8, 0.95])
 @pytest.mark.parametrize("width", [1, 2])
 def test_the_columns_of_the_features_that_score_least_are_zeroed(sparsity: float, width: int) -> None:
-    batch = private_batch(2, width=width)  # 128 or 256 features: more than one vectorised pass
+    batch = private_batch(2, width=width)  # 128 or 256 features: more than one vectorized pass
     features = batch.model.features
     assert isinstance(features, nn.Module)
     clean = gradient_of(batch)

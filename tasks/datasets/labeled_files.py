@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LabelledFiles:
+class LabeledFiles:
     """Image files and their labels.
 
     Attributes:
@@ -45,7 +45,7 @@ class FileDataset(Dataset):
         size: side of an image in pixels.
     """
 
-    def __init__(self, name: str, files: LabelledFiles, size: int) -> None:
+    def __init__(self, name: str, files: LabeledFiles, size: int) -> None:
         check_size(name, size)
         self.paths = files.paths
         self.labels = files.labels
@@ -59,7 +59,7 @@ class FileDataset(Dataset):
         return damage_of(self.paths[index])
 
 
-def read_class_folders(dataset: str, folder: Path, classes: tuple[str, ...] | None = None) -> LabelledFiles:
+def read_class_folders(dataset: str, folder: Path, classes: tuple[str, ...] | None = None) -> LabeledFiles:
     """List `folder/<class>/<image>`, by class and then by file name.
 
     Args:
@@ -84,7 +84,7 @@ def read_class_folders(dataset: str, folder: Path, classes: tuple[str, ...] | No
             raise TaskError(f"{found}: holds no images of this class")
         paths[label_of[found.name]] = images
     ordered = sorted(paths)
-    return LabelledFiles(
+    return LabeledFiles(
         paths=tuple(path for label in ordered for path in paths[label]),
         labels=tuple(label for label in ordered for _ in paths[label]),
         class_names=names,
