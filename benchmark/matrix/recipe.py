@@ -42,13 +42,7 @@ def options_of_recipe(use: RecipeUse, attack: str) -> dict[str, Any]:
     Raises:
         BenchmarkError: there is no such recipe, budget or attack in it.
     """
-    path = find_recipe(use.recipe)
-    content = read_yaml(path)
-    for key in content:
-        if key not in KEYS:
-            raise BenchmarkError(f"{use.recipe}: {unknown('key', str(key), list(KEYS))}")
-    budgets = _mapping(content.get("budgets"), f"{use.recipe}: budgets")
-    known = {str(budget): attacks for budget, attacks in budgets.items()}
+    known = _budgets(use.recipe)
     if use.evaluations is None and len(known) != 1:
         raise BenchmarkError(f"{use.recipe}: say which budget, evaluations={' or '.join(known)}")
     budget = str(use.evaluations) if use.evaluations is not None else next(iter(known))
@@ -58,6 +52,40 @@ def options_of_recipe(use: RecipeUse, attack: str) -> dict[str, Any]:
     if attack not in attacks:
         raise BenchmarkError(f"{use.recipe}: {unknown('attack', attack, [str(one) for one in attacks])}")
     return dict(_mapping(attacks[attack], f"{use.recipe}: budgets.{budget}.{attack}"))
+
+
+def options_within(recipe: str, attack: str, evaluations: int) -> dict[str, Any] | None:
+    """The options that a recipe gives to an attack under its largest budget that is not above a number.
+
+    Args:
+        recipe: a file, or the name of a bundled one.
+        attack: registered name of the attack.
+        evaluations: gradient evaluations that may be spent.
+
+    Returns:
+        The options; `None` where the recipe has none of the attack under such a budget.
+
+    Raises:
+        BenchmarkError: there is no such recipe, or a budget in it is no number.
+    """
+    budgets = _budgets(recipe)
+    odd = [budget for budget in budgets if not budget.isdecimal()]
+    if odd:
+        raise BenchmarkError(f"{recipe}: budgets.{odd[0]}: a number of gradient evaluations is expected")
+    for budget in sorted(map(int, budgets), reverse=True):
+        attacks = _mapping(budgets[str(budget)], f"{recipe}: budgets.{budget}")
+        if budget <= evaluations and attack in attacks:
+            return options_of_recipe(RecipeUse(Where(), recipe, budget), attack)
+    return None
+
+
+def _budgets(recipe: str) -> dict[str, Any]:
+    content = read_yaml(find_recipe(recipe))
+    for key in content:
+        if key not in KEYS:
+            raise BenchmarkError(f"{recipe}: {unknown('key', str(key), list(KEYS))}")
+    budgets = _mapping(content.get("budgets"), f"{recipe}: budgets")
+    return {str(budget): attacks for budget, attacks in budgets.items()}
 
 
 def find_recipe(name: str) -> Path:

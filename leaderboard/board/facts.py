@@ -10,7 +10,7 @@ from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.leaderboard.entries import Entry
 from gifd_bench.leaderboard.protocol import Protocol
-from gifd_bench.leaderboard.submission.schema import SOURCE, Use
+from gifd_bench.leaderboard.submission.schema import SOURCE, Override, Use
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,12 @@ def differences(facts: Sequence[Fact], others: Sequence[Fact]) -> list[Fact]:
 def rerun_of(use: Use) -> str:
     """A component and its options, in one line."""
     return f"{use.use} {json.dumps(use.options, ensure_ascii=False)}" if use.options else use.use
+
+
+def override_of(override: Override) -> str:
+    """Where options differ and what they are there, in one line."""
+    labels = [*(override.when.tasks or ()), *(override.when.defenses or ())]
+    return f"{', '.join(labels)}: {json.dumps(override.set, ensure_ascii=False)}"
 
 
 def setting_of(protocol: Protocol) -> list[Fact]:

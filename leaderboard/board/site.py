@@ -14,7 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, LEVEL
-from gifd_bench.leaderboard.board.facts import differences, facts_of, implemented_by, rerun_of, setting_of
+from gifd_bench.leaderboard.board.facts import (
+    differences,
+    facts_of,
+    implemented_by,
+    override_of,
+    rerun_of,
+    setting_of,
+)
 from gifd_bench.leaderboard.board.folder import ASSETS, ATTACKS, BoardFolder
 from gifd_bench.leaderboard.board.ranking import Row, Status, Track, track_of
 from gifd_bench.leaderboard.board.strips import Sprite, Sprites
@@ -185,6 +192,7 @@ def _environment() -> Environment:
         differences=differences,
         facts_of=facts_of,
         implemented_by=implemented_by,
+        override_of=override_of,
         rerun_of=rerun_of,
         leaders=LEADERS,
         level=f"{LEVEL:.0%}",

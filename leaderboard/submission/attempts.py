@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -18,6 +19,8 @@ from gifd_bench.common.files import read_tensors
 from gifd_bench.leaderboard.challenge import ChallengeFolder
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.observation_set import ObservationSet
+from gifd_bench.leaderboard.submission.overrides import overrides_of
+from gifd_bench.leaderboard.submission.schema import Override
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,16 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Attempts:
-    """The answers of one attack, by observation; what was not answered is left out."""
+    """The answers of one attack, by observation; what was not answered is left out.
+
+    Attributes:
+        overrides: options of the attack that differ from task to task or from defense to defense.
+    """
 
     attack: Component
     prior: Component | None
     by_name: Mapping[str, Attempt]
+    overrides: Sequence[Override] = ()
 
 
 def attempts_of(run: Path, observations: ObservationSet, label: str | None) -> Attempts:
@@ -103,7 +111,30 @@ def _of_matrix(run: RunFolder, observations: ObservationSet, label: str | None) 
         )
     its = cells[chosen[0]]
     first, _ = next(iter(its.values()))
-    return Attempts(first.attack, first.prior, {name: _of_cell(*one) for name, one in its.items()})
+    return Attempts(
+        first.attack,
+        first.prior,
+        {name: _of_cell(*one) for name, one in its.items()},
+        _overrides([cell for cell, _ in its.values()], run.path),
+    )
+
+
+def _overrides(cells: Sequence[Cell], run: Path) -> list[Override]:
+    """How the options of the attack differ from those of the first cell, by task and defense.
+
+    Raises:
+        LeaderboardError: they differ within one task and defense.
+    """
+    first = cells[0].attack.options
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for cell in cells:
+        labels = cell.task.label, cell.defense.label
+        if found.setdefault(labels, cell.attack.options) != cell.attack.options:
+            raise LeaderboardError(
+                f"{run}: the options of {cell.attack.label} differ within {' and '.join(labels)}; "
+                "an entry has one set of them for each task and defense"
+            )
+    return overrides_of(first, found)
 
 
 def _of_cell(cell: Cell, folder: CellFolder) -> Attempt:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from gifd_bench.leaderboard.submission.older import as_today
 from gifd_bench.leaderboard.text import Address, Date, Line, Short, Slug, Strict, VersionText, unprintable
 
 FORMAT: Literal["gifd-bench/submission/1"] = "gifd-bench/submission/1"
@@ -19,6 +21,9 @@ MOST_RESULTS = 10_000
 MOST_METRICS = 64
 # Of a component's options as JSON.
 MOST_OPTIONS = 20_000
+# As many as a track may have combinations of tasks and defenses, and more.
+MOST_OVERRIDES = 64
+Labels = Annotated[list[Short], Field(min_length=1, max_length=64)]
 
 
 class PriorAbout(Strict):
@@ -105,16 +110,73 @@ class Use(Strict):
     options: Annotated[dict[str, Any], AfterValidator(_options)]
 
 
+class When(Strict):
+    """Some of the observations, by the labels that the set's index has; both must be among those given.
+
+    Attributes:
+        tasks, defenses: labels; `None` for any.
+    """
+
+    tasks: Labels | None = None
+    defenses: Labels | None = None
+
+    @model_validator(mode="after")
+    def _given(self) -> When:
+        if self.tasks is None and self.defenses is None:
+            raise PydanticCustomError("when", "labels of tasks or defenses are expected")
+        return self
+
+    def holds(self, task: str, defense: str) -> bool:
+        """Whether an observation of these labels is one of them."""
+        return (self.tasks is None or task in self.tasks) and (
+            self.defenses is None or defense in self.defenses
+        )
+
+
+class Override(Strict):
+    """Options that differ on some observations, as `overrides` of a matrix has them.
+
+    Attributes:
+        when: which observations.
+        set: the options.
+    """
+
+    when: When
+    set: Annotated[dict[str, Any], AfterValidator(_options)]
+
+
 class Rerun(Strict):
     """How to attack an observation again; for attacks of this project or of a file in the submission.
 
     Attributes:
         attack: a registered one, or `attack.py:CLASS` in the submission.
         prior: a registered one, or `None`.
+        overrides: options of the attack that differ from task to task or from defense to defense, both of
+            which an attacker knows; of two that set the same one, the later holds.
     """
 
     attack: Use
     prior: Use | None = None
+    overrides: Annotated[list[Override], Field(max_length=MOST_OVERRIDES)] = Field(default_factory=list)
+
+    def attack_on(self, task: str, defense: str) -> Use:
+        """The attack with the options that it has on the observations of some labels."""
+        options = self.attack.options
+        for override in self.overrides:
+            if override.when.holds(task, defense):
+                options = {**options, **override.set}
+        if not self.attack.use.startswith(SOURCE):
+            options = as_today(options)
+        return self.attack.model_copy(update={"options": options})
+
+    def unknown_label(self, tasks: Collection[str], defenses: Collection[str]) -> str | None:
+        """The first label of an override that no observation has; `None` where there is none."""
+        for override in self.overrides:
+            for given, known in ((override.when.tasks, tasks), (override.when.defenses, defenses)):
+                for label in given or ():
+                    if label not in known:
+                        return label
+        return None
 
 
 class SubmissionFile(Strict):

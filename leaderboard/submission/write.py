@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -55,7 +56,7 @@ def write_submission(
             format=FORMAT,
             protocol=observations.index.protocol,
             about=about,
-            rerun=_rerun(attack, attempts.prior) if source or attack.name in ATTACKS.bundled else None,
+            rerun=_rerun(attack, attempts) if source or attack.name in ATTACKS.bundled else None,
         )
     except ValidationError as error:
         raise LeaderboardError(f"{output}: cannot be submitted: {first_error(error)}") from error
@@ -111,13 +112,25 @@ def _own_file(attack: Component) -> tuple[Path | None, Component]:
     return Path(path), Component(attack.kind, f"{SOURCE}:{name}", name.lower(), attack.options)
 
 
-def _rerun(attack: Component, prior: Component | None) -> Rerun:
-    return Rerun(attack=_use(attack), prior=_use(prior) if prior else None)
+def _rerun(attack: Component, attempts: Attempts) -> Rerun:
+    prior = attempts.prior
+    return Rerun(
+        attack=_use(attack),
+        prior=_use(prior) if prior else None,
+        overrides=[
+            override.model_copy(update={"set": _plain(override.set)}) for override in attempts.overrides
+        ],
+    )
+
+
+def _plain(options: Mapping[str, object]) -> dict[str, Any]:
+    """Through JSON: what is not of its types would be no YAML either."""
+    found: dict[str, Any] = json.loads(json.dumps(dict(options)))
+    return found
 
 
 def _use(component: Component) -> Use:
-    # Through JSON: what is not of its types would be no YAML either.
-    options = json.loads(json.dumps(dict(component.options)))
+    options = _plain(component.options)
     if component.kind == "prior":
         # Weights by the name of their file: where it lies is nobody's business.
         paths = {key: value for key, value in component.arguments().items() if isinstance(value, Path)}

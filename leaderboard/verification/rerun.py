@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -21,13 +20,13 @@ from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.rerun.answer import Answer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible
-from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
-from gifd_bench.leaderboard.rerun.rerun import attack_again
+from gifd_bench.leaderboard.rerun.order import RerunLimits
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.schema import SOURCE, Use
 from gifd_bench.leaderboard.text import shown
+from gifd_bench.leaderboard.verification.attack_all import Ordered, attack_all, labels_of
 from gifd_bench.leaderboard.verification.report import Check, Verdict
-from gifd_bench.leaderboard.verification.rerun_folder import SEED_BITS, rerun_folder, seed_of
+from gifd_bench.leaderboard.verification.rerun_folder import SEED_BITS, rerun_folder
 
 
 @dataclass(frozen=True)
@@ -112,48 +111,25 @@ def rerun(
     if how is None:
         return ended(Verdict.SKIPPED, "the submission has no attack that could run here")
     try:
-        prior = _prior(how.prior, again.weights) if how.prior else None
+        prior = prior_here(how.prior, again.weights) if how.prior else None
     except _NoWeights as error:
         return ended(Verdict.SKIPPED, str(error))
     except LeaderboardError as error:
         return ended(Verdict.FAILED, str(error))
     index = reference.observations.index
+    odd = how.unknown_label(*labels_of(index))
+    if odd is not None:
+        return ended(Verdict.FAILED, f"overrides: no observation of {index.protocol} has label '{odd}'")
     folder = rerun_folder(again.folder, files, index) if again.folder else None
     drawn = folder.seed() if folder else secrets.randbits(SEED_BITS)
-    most = index.gradient_evaluations
-
-    def attack(name: str) -> Answer:
-        kept = folder.get(name) if folder else None
-        if kept is not None:
-            return kept
-        again.progress(name)
-        order = Order(
-            attack=how.attack.model_dump(),
-            prior=prior,
-            seed=seed_of(drawn, name),
-            source=submission.source if how.attack.use.startswith(SOURCE) else None,
-        )
-        try:
-            found = attack_again(reference.observations.file(name), order, again.limits)
-        except RerunFailed as error:
-            raise RerunFailed(f"{name}: {error}") from error
-        if found.gradient_evaluations > most:
-            raise RerunFailed(f"{name}: {found.gradient_evaluations:,} gradient evaluations of {most:,}")
-        if folder:
-            folder.put(name, found)
-        return found
-
     chosen = again.of(names, drawn)
-    with ThreadPoolExecutor(again.jobs) as pool:
-        running = {name: pool.submit(attack, name) for name in chosen}
-        try:
-            answers = {name: each.result() for name, each in running.items()}
-        except RerunImpossible as error:
-            return ended(Verdict.SKIPPED, shown(error))
-        except RerunFailed as error:
-            return ended(Verdict.FAILED, shown(error, 500))
-        finally:
-            pool.shutdown(cancel_futures=True)
+    ordered = Ordered(how, prior, submission.source if how.attack.use.startswith(SOURCE) else None)
+    try:
+        answers = attack_all(ordered, chosen, reference.observations, again, drawn, folder)
+    except RerunImpossible as error:
+        return ended(Verdict.SKIPPED, shown(error))
+    except RerunFailed as error:
+        return ended(Verdict.FAILED, shown(error, 500))
     some = "all observations" if len(chosen) == len(names) else f"observations {', '.join(chosen)}"
     qualities = [_quality(its.images, reference.truths[name].images) for name, its in answers.items()]
     detail = (
@@ -176,7 +152,7 @@ class _NoWeights(LeaderboardError):
     """The weights of a prior are not on this machine."""
 
 
-def _prior(use: Use, weights: Path | None) -> dict[str, Any]:
+def prior_here(use: Use, weights: Path | None) -> dict[str, Any]:
     """A submitted prior with its files where they are on this machine.
 
     A path of the submission's own could be that of private images.

@@ -1,0 +1,25 @@
+"""Options of an attack that differ from task to task or from defense to defense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gifd_bench.leaderboard.submission.schema import Override, When
+
+
+def overrides_of(
+    options: Mapping[str, Any], by_labels: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> list[Override]:
+    """How options differ from those that hold elsewhere.
+
+    Args:
+        options: that hold where nothing else is said; every option.
+        by_labels: every option, by the labels of task and defense.
+    """
+    overrides = []
+    for (task, defense), its in by_labels.items():
+        changed = {name: value for name, value in its.items() if options.get(name) != value}
+        if changed:
+            overrides.append(Override(when=When(tasks=[task], defenses=[defense]), set=changed))
+    return overrides
