@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs speed labels clean
+.PHONY: demo test check docs speed labels entries clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gifd-bench run demo --output runs/demo
@@ -31,6 +31,10 @@ speed: $(VENV)/.installed
 # How many labels each rule finds on trained victims, as in docs/labels.md; GIFD_BENCH_DATA names the data folder.
 labels: $(VENV)/.installed-test
 	$(BIN)/python -m tests.labels.accuracy
+
+# The project's own entries of the board, with the tuned recipes; ENTRIES="--track photos-v1 --jobs 2" for some of them.
+entries: $(VENV)/.installed
+	$(BIN)/gifd-bench leaderboard renew $(ENTRIES)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -13,6 +13,7 @@ COMMANDS = {
     "verify": "check a submission and score it",
     "accept": "add a verified submission to the entries",
     "preview": "verify proposed submissions and build the board with them",
+    "renew": "make the project's own entries again (for maintainers)",
     "rescore": "score every entry again, from its images",
     "build": "write the board's pages",
     "serve": "build the board and show it on this machine",

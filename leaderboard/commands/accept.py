@@ -9,9 +9,12 @@ from rich.console import Console
 from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_add_to
 from gifd_bench.leaderboard.commands.verify import EXIT, show
 from gifd_bench.leaderboard.commands.verify_options import add_verify_options, reruns_kept, verified
+from gifd_bench.leaderboard.entries import Entries
+from gifd_bench.leaderboard.observation_set import Index
+from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.leaderboard.reference import observations_of
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
-from gifd_bench.leaderboard.verification.report import Standing
+from gifd_bench.leaderboard.verification.report import Standing, Verification
 from gifd_bench.leaderboard.verification.rerun_folder import rerun_folder
 
 
@@ -38,15 +41,41 @@ def run(arguments: list[str]) -> int:
     submission = SubmissionFolder(options.submission)
     console = Console()
     protocol, verification = verified(submission, console, options, options.observations, options.truths)
+    index = observations_of(protocol, options.observations).index
+    return store(console, protocol, submission, verification, index, entries, options.looked_at)
+
+
+def store(
+    console: Console,
+    protocol: Protocol,
+    submission: SubmissionFolder,
+    verification: Verification,
+    index: Index,
+    entries: Entries,
+    looked_at: bool,
+) -> int:
+    """Show what was found, and add a submission unless it was rejected or a person must look.
+
+    Args:
+        console: shows what was found.
+        protocol: the track.
+        submission: its files.
+        verification: of these files.
+        index: of the observations that were attacked.
+        entries: are added to.
+        looked_at: whether a person looked at what is flagged.
+
+    Returns:
+        The exit status.
+    """
     show(console, protocol, verification)
     if verification.standing is Standing.REJECTED:
         return EXIT[verification.standing]
-    if verification.standing is Standing.FLAGGED and not options.looked_at:
+    if verification.standing is Standing.FLAGGED and not looked_at:
         console.print("a person must look at it; then give --looked-at", markup=False)
         return EXIT[verification.standing]
-    if options.looked_at:
+    if looked_at:
         verification = verification.cleared({check.name for check in verification.problems()})
-    index = observations_of(protocol, options.observations).index
     rerun = rerun_folder(reruns_kept(), verification.files, index) if verification.reranked else None
     entry = entries.add(submission, verification, rerun)
     console.print(f"accepted: {entry.path}", markup=False, soft_wrap=True)

@@ -27,7 +27,6 @@ def add_verify_options(parser: argparse.ArgumentParser, rerun: int | None = 0) -
 
 def add_rerun_options(parser: argparse.ArgumentParser, rerun: int | None = 0) -> None:
     """How many observations are attacked again, and what each may take."""
-    limits = RerunLimits()
     parser.add_argument(
         "--rerun",
         type=_count,
@@ -36,6 +35,12 @@ def add_rerun_options(parser: argparse.ArgumentParser, rerun: int | None = 0) ->
         help="attack N observations again, or `all` of them, which a rank takes "
         f"(default: {'all' if rerun is None else rerun})",
     )
+    add_limits(parser)
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """What each rerun may take, and how many run at once."""
+    limits = RerunLimits()
     parser.add_argument("--jobs", type=int, default=1, help="reruns at once")
     parser.add_argument("--seconds", type=float, default=limits.seconds, help="of each rerun")
     parser.add_argument("--memory", type=float, default=limits.memory_gib, help="of each rerun, in GiB")
