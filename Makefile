@@ -23,9 +23,9 @@ check: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# What a gradient evaluation takes, written into the README, and what the engine costs around an inversion.
+# What a gradient evaluation takes, written into docs/speed.md, and what the engine costs around an inversion.
 speed: $(VENV)/.installed
-	$(BIN)/gifd-bench speed --attacks ig ggl gifd --markdown README.md
+	$(BIN)/gifd-bench speed --attacks ig ggl gifd --markdown docs/speed.md
 	$(BIN)/python -m tests.speed.engine 100 1000 10000
 
 # How many labels each rule finds on trained victims, as in docs/labels.md; GIFD_BENCH_DATA names the data folder.

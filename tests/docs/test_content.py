@@ -16,14 +16,13 @@ from gifd_bench.tasks.models.registry import MODELS
 from tests.docs.pages import PAGES, ROOT, blocks_of
 
 LINES = 50
-README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 
 
 @pytest.mark.parametrize(
     ("registry", "page"),
     [
-        (ATTACKS, README),
+        (ATTACKS, DOCS / "attacks.md"),
         (PRIORS, DOCS / "priors.md"),
         (DATASETS, DOCS / "victims.md"),
         (MODELS, DOCS / "victims.md"),
