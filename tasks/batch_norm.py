@@ -1,4 +1,4 @@
-"""BatchNorm layers: their mode, and the statistics of what enters them."""
+"""BatchNorm layers: their mode, and the statistics of their inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @dataclass(frozen=True)
 class Moments:
-    """Of what enters one BatchNorm layer, a value a channel.
+    """The mean and variance of the inputs of one BatchNorm layer, for each channel.
 
     Attributes:
         mean: (C,).
@@ -25,27 +25,29 @@ class Moments:
 
 
 def batch_norm_layers(model: nn.Module) -> Iterator[tuple[str, _BatchNorm]]:
-    """BatchNorm layers by name, in the order of the model's modules."""
+    """The BatchNorm layers of a model by name, in the order of its modules."""
     for name, module in model.named_modules():
         if isinstance(module, _BatchNorm):
             yield name, module
 
 
 def set_batch_norm_training(model: nn.Module, training: bool) -> None:
-    """Let BatchNorm layers use the batch's statistics (training) or the running ones; nothing else of the
-    model changes its mode."""
+    """Let BatchNorm layers use the batch's statistics (training) or the running ones.
+
+    The mode of all other modules stays as it is.
+    """
     for _, layer in batch_norm_layers(model):
         layer.train(training)
 
 
 def moments(activations: Tensor) -> Moments:
-    """Of (B, C, ...) activations over all but the channels; differentiable."""
+    """The moments of activations (B, C, ...) over all dimensions except the channels; differentiable."""
     others = [d for d in range(activations.ndim) if d != 1]
     return Moments(activations.mean(dim=others), activations.var(dim=others, unbiased=False))
 
 
 def watch_moments(model: nn.Module, tell: Callable[[str, Moments], None]) -> None:
-    """Call `tell` with every BatchNorm layer's name and moments at each forward pass from now on."""
+    """Call `tell` with the name and moments of every BatchNorm layer at each later forward pass."""
     for name, layer in batch_norm_layers(model):
         layer.register_forward_pre_hook(lambda _, inputs, name=name: tell(name, moments(inputs[0])))
 

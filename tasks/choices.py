@@ -1,4 +1,4 @@
-"""Checking fields that are one of a few words."""
+"""Checks of fields that take one of a few words."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def check_choices(settings: Any, what: str) -> None:
 
     Args:
         settings: the instance.
-        what: its name in the error.
+        what: its name in the error message.
 
     Raises:
-        TaskError: a field holds none of its words.
+        TaskError: a field holds another word than those that it allows.
     """
     hints = get_type_hints(type(settings))
     for field in fields(settings):

@@ -19,20 +19,22 @@ MOST_CLIENTS = 10_000
 
 @dataclass(frozen=True)
 class FedAvg:
-    """Local training before anything is sent (McMahan et al., "Communication-efficient learning of deep
-    networks from decentralized data", AISTATS 2017, algorithm 1). The batches are taken in order, the same
-    in every epoch. The optimizer starts anew in every round.
+    """Local training before the client sends anything.
+
+    McMahan et al., "Communication-efficient learning of deep networks from decentralized data", AISTATS
+    2017, algorithm 1. Batches are taken in order, and in the same order in every epoch. The optimizer
+    starts anew in every round.
 
     Attributes:
-        epochs: over the client's images.
-        batch_size: images a local step; the last of an epoch may hold fewer.
-        learning_rate: of every step.
+        epochs: passes over the client's images.
+        batch_size: images in a local step; the last batch of an epoch may hold fewer.
+        learning_rate: the learning rate of every step.
         optimizer: `sgd`, `adam` or `adamw`, each as PyTorch computes it.
-        momentum: of `sgd`, in [0, 1).
+        momentum: the momentum of `sgd`, in [0, 1).
         nesterov: whether the momentum is Nesterov's.
-        weight_decay: added to the gradient; of `adamw`, decoupled from it.
-        betas: of `adam` and `adamw`.
-        epsilon: of `adam` and `adamw`.
+        weight_decay: factor of the weights that is added to the gradient; for `adamw`, decoupled from it.
+        betas: decay rates of the moments of `adam` and `adamw`.
+        epsilon: the epsilon of `adam` and `adamw`.
     """
 
     epochs: int = 1
@@ -69,15 +71,17 @@ class FedAvg:
             raise TaskError("client.local.nesterov needs a momentum above 0")
 
     def steps(self, images: int) -> Iterator[slice]:
-        """Which of the client's images each local step uses."""
+        """The slice of the client's images that each local step uses."""
         for _ in range(self.epochs):
             for first in range(0, images, self.batch_size):
                 yield slice(first, min(first + self.batch_size, images))
 
     def step_lengths(self, images: int) -> float:
-        """How far a gradient that stays the same moves the parameters, in units of that gradient: the sum
-        of the learning rates of the steps, with the momentum of those before them. Of `adam`, whose steps
-        do not grow with the gradient, the sum of the learning rates."""
+        """How far a constant gradient moves the parameters, in units of that gradient.
+
+        For `sgd` this is the sum of the learning rates of the steps, with the momentum of the steps before
+        them. For `adam`, whose steps do not grow with the gradient, it is the sum of the learning rates.
+        """
         total, velocity = 0.0, 0.0
         steps = len(list(self.steps(images)))
         if not self.momentum:
@@ -94,16 +98,17 @@ class ClientSettings:
 
     Attributes:
         local: local training, whose difference of parameters is sent; `None` sends one gradient.
-        clients: how many clients' updates the server gets the mean of, and nothing else.
+        clients: the number of clients; the server gets the mean of their updates, and nothing else.
         batch_norm: whether BatchNorm layers use running statistics (`eval`) or the batch's (`train`).
         send_buffers: whether the running statistics after the round are sent too.
-        dropout: whether dropout, stochastic depth and all other layers but BatchNorm are in training mode
-            (`train`), where what they leave out is drawn at each step.
-        loss: what the training minimizes.
-        trained: which parameters are trained, by name, where `*` stands for any characters; `None` for all
-            that the model has not frozen.
-        sent: which of these are sent, likewise; `None` for all of them.
-        weights: of each client in the mean, in the order of the clients; `None` where all count alike.
+        dropout: whether dropout, stochastic depth and all other layers except BatchNorm are in training
+            mode (`train`), where random masks are drawn in each step.
+        loss: the loss that the training minimizes.
+        trained: patterns of the names of the trained parameters, in which `*` stands for any characters;
+            `None` for all parameters that the model has not frozen.
+        sent: patterns of those trained parameters that are sent; `None` for all of them.
+        weights: the weight of each client in the mean, in the order of the clients; `None` for equal
+            weights.
     """
 
     local: FedAvg | None = None
@@ -141,7 +146,7 @@ class ClientSettings:
         return tuple(weight / sum(weights) for weight in weights)
 
     def trains(self, names: Iterable[str]) -> list[str]:
-        """Those of a model's unfrozen parameters that are trained.
+        """The names of a model's unfrozen parameters that are trained.
 
         Raises:
             TaskError: a pattern matches none.
@@ -149,7 +154,7 @@ class ClientSettings:
         return _matching(names, self.trained, "trained")
 
     def sends(self, names: Iterable[str]) -> list[str]:
-        """Those of the trained parameters that are sent.
+        """The names of the trained parameters that are sent.
 
         Raises:
             TaskError: a pattern matches none.

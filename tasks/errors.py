@@ -1,4 +1,4 @@
-"""The error of this room that is meant for a person to read."""
+"""The error of `tasks` that is meant for a person to read."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from gifd_bench.common.errors import UserError
 
 
 class TaskError(UserError):
-    """A task's data, file or setting is wrong; the message is one line that says what and where."""
+    """Data, a file or a setting of a task is wrong; the message is one line that says what and where."""

@@ -1,4 +1,4 @@
-"""The one computation that client and attacker share."""
+"""The one computation that client and attacker share: the gradient of the loss."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ def loss_gradient(
     create_graph: bool = False,
     loss: LossFunction = F.cross_entropy,
 ) -> tuple[Tensor, ...]:
-    """Gradient of the loss in the model's parameters that are not frozen, in their own order; zero where
-    the loss does not depend on one.
+    """The gradient of the loss in the model's parameters that are not frozen, in their order.
 
     Args:
         model: the victim.
         inputs: (B, C, H, W), normalized.
-        labels: (B,) int64, or what else the loss takes.
-        create_graph: keep the graph, so that the gradient can itself be differentiated.
-        loss: of logits and labels; by default the mean cross-entropy.
+        labels: (B,) int64, or whatever else the loss takes.
+        create_graph: whether to keep the graph, so that the gradient can itself be differentiated.
+        loss: a function of logits and labels; by default the mean cross-entropy.
+
+    Returns:
+        One tensor for each parameter; zero if the loss does not depend on the parameter.
     """
     with twice_differentiable() if create_graph else nullcontext():
         value = loss(model(inputs), labels)

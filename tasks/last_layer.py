@@ -1,4 +1,4 @@
-"""The linear layer that makes a classifier's logits."""
+"""The linear layer that gives a classifier's logits."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gifd_bench.tasks.errors import TaskError
 
 
 def representation(model: nn.Module, inputs: Tensor) -> tuple[str, Tensor]:
-    """What enters the last linear layer that is run and has an output a class, wherever it is defined.
+    """The input of the last linear layer that runs and has one output for each class.
 
     Args:
-        model: gets hooks, which stay: give a copy.
+        model: the model, which gets hooks that stay; give a copy.
         inputs: (B, 3, H, W), normalized.
 
     Returns:
-        The name of the layer's weight (classes, features) among the model's parameters, and its input
-        (B, features), differentiable in `inputs`.
+        The name of the layer's weight (classes, features) among the model's parameters, and its input (B,
+        features), differentiable in `inputs`.
 
     Raises:
-        TaskError: there is no such layer, or its input is not one vector an image.
+        TaskError: there is no such layer, or its input is not one vector for each image.
     """
     entered: list[tuple[nn.Linear, Tensor]] = []
     for module in model.modules():
@@ -44,8 +44,10 @@ def representation(model: nn.Module, inputs: Tensor) -> tuple[str, Tensor]:
 
 
 def last_matrix(update: Sequence[Tensor]) -> int:
-    """Where in an update, given in the model's order, the weight of its last linear layer is expected: the
-    last tensor with two dimensions.
+    """Where the weight of the last linear layer is in an update: the last tensor with two dimensions.
+
+    Args:
+        update: tensors in the model's order.
 
     Raises:
         TaskError: there is none.

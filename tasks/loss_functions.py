@@ -17,13 +17,13 @@ def cross_entropy(
     class_weights: Sequence[float] | None = None,
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """Cross-entropy: a scalar.
+    """The cross-entropy, a scalar.
 
     Args:
         logits: (B, classes).
         labels: (B,) int64, or (B, classes) probabilities.
-        reduction: over the images, `mean` or `sum`; the mean is weighted where classes are.
-        class_weights: a factor a class.
+        reduction: `mean` or `sum` over the images; with class weights, the mean is weighted.
+        class_weights: a factor for each class.
         label_smoothing: in [0, 1).
     """
     return F.cross_entropy(
@@ -38,13 +38,13 @@ def cross_entropy(
 def binary_cross_entropy(
     logits: Tensor, labels: Tensor, reduction: str = "mean", class_weights: Sequence[float] | None = None
 ) -> Tensor:
-    """Cross-entropy of every class by itself, with logits: a scalar.
+    """The binary cross-entropy of every class, with logits: a scalar.
 
     Args:
         logits: (B, classes).
         labels: (B,) int64, or (B, classes) in [0, 1], where several classes of an image may be 1.
-        reduction: over images and classes, `mean` or `sum`.
-        class_weights: a factor a class, of its positive examples.
+        reduction: `mean` or `sum` over images and classes.
+        class_weights: a factor for each class, for its positive examples.
     """
     targets = labels if labels.ndim == 2 else F.one_hot(labels, logits.shape[1])
     return F.binary_cross_entropy_with_logits(

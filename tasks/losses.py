@@ -28,16 +28,16 @@ LOSSES: Registry[Callable[..., Any]] = Registry(
 
 @dataclass(frozen=True)
 class Loss:
-    """What a client's training minimizes.
+    """The loss that a client's training minimizes.
 
     Attributes:
-        use: `cross_entropy`; `binary_cross_entropy` of each class by itself, for images of several labels;
-            or a function of one's own, by import path or file (`my_loss.py:focal`), which takes logits
-            (B, classes) and labels (B,) int64 or (B, classes), and gives a scalar.
-        reduction: over the images of a step: their `mean`, or their `sum`.
-        label_smoothing: of `cross_entropy`, in [0, 1).
-        class_weights: a factor a class, as PyTorch's `weight` of `cross_entropy` and `pos_weight` of
-            `binary_cross_entropy`; `None` where all are 1.
+        use: `cross_entropy`; `binary_cross_entropy` of each class, for images with several labels; or a
+            function of your own, by import path or file (`my_loss.py:focal`), which takes logits (B,
+            classes) and labels (B,) int64 or (B, classes), and returns a scalar.
+        reduction: `mean` or `sum` over the images of a step.
+        label_smoothing: the label smoothing of `cross_entropy`, in [0, 1).
+        class_weights: a factor for each class, as PyTorch's `weight` of `cross_entropy` and `pos_weight` of
+            `binary_cross_entropy`; `None` if all are 1.
     """
 
     use: str = "cross_entropy"
@@ -66,14 +66,14 @@ class Loss:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the mean cross-entropy, and nothing else."""
+        """Whether this is the mean cross-entropy, and nothing else."""
         return self == Loss()
 
     def function(self) -> LossFunction:
-        """The loss of logits (B, classes) and labels (B,) int64, or (B, classes) probabilities.
+        """The loss as a function of logits (B, classes) and labels (B,) int64, or (B, classes).
 
         Raises:
-            TaskError: there is none of this name.
+            TaskError: there is no loss of this name.
         """
         try:
             found = LOSSES.find(self.use)

@@ -27,11 +27,12 @@ MOST_IMAGES = 4096
 
 @dataclass(frozen=True)
 class KnownDefense:
-    """A defense that the attacker knows of.
+    """A defense that the attacker knows.
 
     Attributes:
-        name: of a bundled defense, or of one from outside, by file (`my_defense.py:Mine`) or import path.
-        parameters: `None` where only the kind is known.
+        name: the name of a bundled defense, or of one from outside, by file (`my_defense.py:Mine`) or
+            import path.
+        parameters: its parameters by name; `None` if the attacker knows only the kind of the defense.
     """
 
     name: str
@@ -40,27 +41,29 @@ class KnownDefense:
 
 @dataclass(frozen=True)
 class Observation:
-    """What the server holds after one round: all that an attack is given, and never an image.
+    """What the server holds after one round: everything that an attack is given, and never an image.
 
-    `save` writes it to a file, and `load` reads one.
+    `save` writes an observation to a file, and `load` reads one.
 
     Attributes:
-        update: what the server received, by the names of the parameters that were sent, in the model's
-            order: a gradient of the loss or, where `is_difference`, parameters after local training less
-            those before.
-        is_difference: see `update`.
+        update: what the server received, by the names of the sent parameters, in the model's order. It is a
+            gradient of the loss or, if `is_difference`, the parameters after local training minus those
+            before.
+        is_difference: whether the update is a difference of parameters.
         model: how to rebuild the victim.
         weights: the victim's state dict at the start of the round, which the server sent out.
         mean, std: the normalization, per channel: the victim sees (image - mean) / std.
-        class_names: by label.
-        batch_size: how many images the update was computed on, over all clients.
-        threat_model: what is granted besides.
-        client: the local settings, where they are granted.
-        labels: (batch_size,) int64, or (batch_size, classes) float32 where images have several, where they
-            are granted.
-        batch_statistics: moments of the private batch by BatchNorm layer, where they are granted.
-        buffers: the running statistics after the round by name, where clients send them.
-        defenses: those that were applied, in order, where they are granted; empty where there was none.
+        class_names: names of the classes, in the order of the labels.
+        batch_size: the number of images from which the update was computed, over all clients.
+        threat_model: what else the attacker is granted.
+        client: the local settings; `None` if they are not granted.
+        labels: (batch_size,) int64, or (batch_size, classes) float32 if an image may have several labels;
+            `None` if they are not granted.
+        batch_statistics: the moments of the private batch by BatchNorm layer; `None` if they are not
+            granted.
+        buffers: the running statistics after the round by name, if clients send them.
+        defenses: the applied defenses, in order, and empty if there was none; `None` if nothing is granted
+            about them.
     """
 
     update: Mapping[str, Tensor]
@@ -87,8 +90,10 @@ class Observation:
                 object.__setattr__(self, name, MappingProxyType(dict(value)))
 
     def victim(self) -> nn.Module:
-        """The victim with the server's weights, in evaluation mode: one object, shared by all callers,
-        who leave it as it is."""
+        """The victim with the server's weights, in evaluation mode.
+
+        All callers share this one object, and must leave it as it is.
+        """
         return self._victim
 
     @cached_property
@@ -99,22 +104,24 @@ class Observation:
         return victim
 
     def with_victim_of(self, other: Observation) -> Observation:
-        """The same, holding the victim and the weights of another observation in place of its own, which
-        are equal to them."""
+        """A copy that holds the victim and weights of another observation, which must equal its own."""
         shared = replace(self, weights=other.weights)
         # Where a cached property keeps its value.
         vars(shared)["_victim"] = other.victim()
         return shared
 
     def trained(self) -> list[str]:
-        """The parameters that the client trains, in the model's order: those that its settings name; else
-        those that were sent or, where it sends a part, all that are not frozen."""
+        """The names of the parameters that the client trains, in the model's order.
+
+        They are those that the client's settings name. Without such settings, they are the parameters that
+        were sent or, if the client sends only a part, all that are not frozen.
+        """
         if self.client is None or (self.client.trained is None and self.client.sent is None):
             return list(self.update)
         return self.client.trains(name for name, _ in trainable(self.victim()))
 
     def rebuilt_victim(self) -> nn.Module:
-        """The victim as anybody would build it who has nothing but `model` and `weights`.
+        """The victim as anybody would build it who has only `model` and `weights`.
 
         Raises:
             TaskError: it cannot be built.
@@ -125,11 +132,14 @@ class Observation:
         return victim
 
     def gradient(self) -> dict[str, Tensor]:
-        """The update as an estimate of the gradient of the mean loss at the weights sent out.
+        """The update as an estimate of the gradient of the mean loss at the weights that were sent out.
 
-        A difference of parameters is divided by minus the lengths of the local steps (their learning rates,
-        with momentum) where these are known, and by -1 where they are not: then only its direction means
-        anything. A loss that is summed over images is divided by their number.
+        A difference of parameters is divided by the negative sum of the lengths of the local steps (their
+        learning rates, with momentum), if these are known. If they are not, it is divided by -1, and only
+        its direction is meaningful. A loss that is summed over images is divided by their number.
+
+        Returns:
+            One tensor for each sent parameter, by name.
         """
         scale, client = 1.0, self.client
         if client is not None and client.local is not None:
@@ -142,18 +152,21 @@ class Observation:
         return {name: -value / scale for name, value in self.update.items()}
 
     def batch_norm_moments(self) -> Mapping[str, Moments] | None:
-        """The statistics that features may be matched with, by layer, as far as the threat model grants."""
+        """The BatchNorm statistics that the threat model lets an attack match features with, by layer."""
         level = self.threat_model.bn_statistics
         if level == "batch":
             return self.batch_statistics
         return running_moments(self.weights) if level == "model" else None
 
     def save(self, path: Path | str) -> None:
-        """Write it to a safetensors file, which appears whole or not at all.
+        """Write the observation to a safetensors file, which appears complete or not at all.
+
+        Args:
+            path: the path of the file.
 
         Raises:
-            StorageError: it cannot be written; what was there before is there still.
-            TaskError: it is of a model that nobody could rebuild: give `from_gradients` a `spec`.
+            StorageError: it cannot be written; an older file of this name is still there.
+            TaskError: nobody could rebuild its model; give a `spec` to `from_gradients`.
         """
         from gifd_bench.tasks.observation_file import save_observation
 
@@ -161,14 +174,18 @@ class Observation:
 
     @classmethod
     def load(cls, path: Path | str, imports: Collection[str] = ()) -> Observation:
-        """Read a file that `save` wrote.
+        """Read a file that `save` wrote. No code in the file runs.
 
         Args:
-            path: of the file.
-            imports: models and defenses from outside that it may name; see `load_observation`.
+            path: the path of the file.
+            imports: the models and defenses from outside that the file may name, as in `my_net.py:Net`.
+                Their code is imported.
+
+        Returns:
+            The observation.
 
         Raises:
-            TaskError: it is no such file, is damaged, or names what is not among `imports`.
+            TaskError: it is no such file, is damaged, or names code that is not among `imports`.
         """
         from gifd_bench.tasks.observation_file import load_observation
 
@@ -191,41 +208,46 @@ class Observation:
         client: ClientSettings | None = None,
         defenses: Sequence[KnownDefense] | None = None,
     ) -> Observation:
-        """An observation from one's own federated learning code, to audit what it sends.
+        """Make an observation in your own federated learning code, to audit what it sends.
 
-        Numbers may be Python's or NumPy's, and sequences lists, tuples, arrays or tensors.
+        Numbers may be of Python or NumPy, and sequences may be lists, tuples, arrays or tensors.
 
         Args:
-            model: with the weights at the start of the round; it takes normalized images (B, C, H, W) and
-                gives logits (B, classes), alone or in a tuple, a mapping or an object with `logits`. It may
-                be wrapped by Opacus, DataParallel, DistributedDataParallel or torch.compile.
-            gradients: what the client sent: a gradient, or with `client.local` the difference of
-                parameters, after less before. Tensors or arrays of any floating-point type, by name (as the
-                model or a wrapper of it calls them) or in order: of the parameters, of those that are
-                trained, or of the whole state dict with its buffers; or one flat vector; or a `.pt`,
-                `.npz` or `.safetensors` file of these. `None`, or a name that is missing, is a parameter
-                that was not sent: it is frozen, or the loss does not depend on it.
-            batch_size: how many images the update was computed on, over all clients.
+            model: the model with the weights at the start of the round. It takes normalized images (B, C,
+                H, W) and returns logits (B, classes), alone or in a tuple, a mapping or an object with
+                `logits`. It may be wrapped by Opacus, DataParallel, DistributedDataParallel or
+                torch.compile.
+            gradients: what the client sent: a gradient or, with `client.local`, the parameters after local
+                training minus those before. Tensors or arrays of any floating-point type, by name (as the
+                model or a wrapper calls them) or in order: of the parameters, of the trained parameters, or
+                of the whole state dict with its buffers; or one flat vector; or a `.pt`, `.npz` or
+                `.safetensors` file of these. `None`, or a missing name, is a parameter that was not sent,
+                because it is frozen or the loss does not depend on it.
+            batch_size: the number of images from which the update was computed, over all clients.
             spec: how to rebuild the model, for whoever reads the observation from a file; for a class of
-                one's own `ModelSpec("my_net.py:Net", num_classes=10, image_size=32)`. Without it the
-                observation keeps a copy of the model: it can be attacked, and not saved.
-            image_size: side of the model's images in pixels, or (height, width); needed where there is no
-                `spec`.
-            channels: of the model's images; by default those of `spec` or as many as `mean` has, or else as
-                many as the model's first convolution takes.
-            mean: of the normalization of the model's input, per channel: it sees (image - mean) / std.
-            std: likewise. By default there is no normalization: the model takes images in [0, 1].
-            class_names: by label; by default the numbers of the classes. A prior is conditioned on a class
-                that it knows by the same name.
-            labels: (batch_size,) whole numbers, or (batch_size, classes) where the client's loss takes
-                several labels of an image, if the attacker is to know them; `None` if they are inferred.
+                your own, `ModelSpec("my_net.py:Net", num_classes=10, image_size=32)`. Without it, the
+                observation keeps a copy of the model: it can be attacked, but not saved.
+            image_size: side of the model's images in pixels, or (height, width); needed without a `spec`.
+            channels: channels of the model's images. By default they are those of `spec`, or as many as
+                `mean` has, or as many as the model's first convolution takes.
+            mean: the mean of the normalization, per channel: the model sees (image - mean) / std.
+            std: the standard deviation of the normalization. By default there is no normalization: the
+                model takes images in [0, 1].
+            class_names: names of the classes, in the order of the labels; by default, their numbers. A
+                prior is conditioned on a class that it knows by the same name.
+            labels: the labels, if the attacker is to know them: (batch_size,) whole numbers, or
+                (batch_size, classes) if the client's loss takes several labels of an image. `None` lets the
+                attacker infer them.
             client: what the client did; `None` for one gradient, in the mode in which `model` is.
-            defenses: those that the attacker knows were applied, in order, with or without parameters;
-                `None` if nothing is known, and empty if it is known that there was none.
+            defenses: the applied defenses that the attacker knows, in order, with or without parameters;
+                `None` if the attacker knows nothing, and empty if the attacker knows that there was none.
+
+        Returns:
+            The observation, which an attack can be given.
 
         Raises:
-            TaskError: the parts do not fit together, or nothing can be read from them, since the update is
-                zero or not finite, or the model has no second derivative; the message says which.
+            TaskError: the parts do not fit together, the update is zero or not finite, or the model has no
+                second derivative; the message says which.
         """
         from gifd_bench.tasks.capture.observing import Described, observe_gradients
 
@@ -252,28 +274,33 @@ class Observation:
         client: ClientSettings | None = None,
         defenses: Sequence[KnownDefense] | None = None,
     ) -> Observation:
-        """An observation of a round of local training, from the weights that the server sent out and those
-        that it received.
+        """Make an observation of a round of local training, from the weights before and after it.
 
         Args:
-            before: the model itself, or its weights, in any form that `from_gradients` takes an update in.
-            after: likewise, after local training; running statistics of BatchNorm among them are kept. A
-                parameter that is missing was not sent.
-            batch_size: see `from_gradients`.
-            model: whose weights `before` are; needed where that is no model and there is no `spec`.
-            spec: see `from_gradients`, as of all that follow but `client`.
+            before: the model that the server sent, or its weights, in any form that `from_gradients`
+                accepts for an update.
+            after: the weights after local training, in any such form; running statistics of BatchNorm among
+                them are kept. A missing parameter was not sent.
+            batch_size: the number of images from which the update was computed, over all clients.
+            model: the model to which the weights `before` belong; needed if `before` is not a model and
+                there is no `spec`.
+            spec: how to rebuild the model, as in `from_gradients`.
             image_size: side of the images in pixels, or (height, width).
-            channels: of the images.
-            mean: of each channel, which the client subtracts.
-            std: of each channel, which the client divides by.
-            class_names: names of the classes, in their order.
-            labels: of the images, where they are granted to the attacker: (B,) int64.
+            channels: channels of the images.
+            mean: the mean of each channel, which the client subtracts.
+            std: the standard deviation of each channel, by which the client divides.
+            class_names: names of the classes, in the order of the labels.
+            labels: the labels of the images, (B,) int64, if they are granted to the attacker.
             client: what the client did; `None` if the attacker does not know it, and takes the round for
                 one step of unknown length.
-            defenses: see `from_gradients`.
+            defenses: the applied defenses that the attacker knows, as in `from_gradients`.
+
+        Returns:
+            The observation, which an attack can be given.
 
         Raises:
-            TaskError: see `from_gradients`.
+            TaskError: the parts do not fit together, the update is zero or not finite, or the model has no
+                second derivative; the message says which.
         """
         from gifd_bench.tasks.capture.observing import Described, observe_round
 
@@ -284,7 +311,7 @@ class Observation:
 
 
 def check(observation: Observation) -> None:
-    """Whether the parts fit each other.
+    """Check that the parts of an observation fit each other.
 
     Raises:
         ValueError: they do not; the message says which.

@@ -1,4 +1,4 @@
-"""Whether an attack could read anything from an observation: tried when it is made."""
+"""Checks, when an observation is made, that an attack could read anything from it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gifd_bench.tasks.training_mode import prepare
 
 
 def check_readable(observation: Observation) -> None:
-    """Check that the update says something, and that the victim's gradient can be differentiated.
+    """Check that the update is informative, and that the victim's gradient can be differentiated.
 
     Raises:
-        TaskError: the update is zero or not finite, or the victim does not take its images, or has no
-            second derivative.
+        TaskError: the update is zero or not finite, or the victim does not take its images or has no second
+            derivative.
     """
     check_numbers(observation)
     client = observation.client or ClientSettings()
@@ -34,15 +34,15 @@ def check_readable(observation: Observation) -> None:
 
 
 def check_differentiable(victim: nn.Module, client: ClientSettings, shape: tuple[int, int, int]) -> None:
-    """Check that the gradient of a client can be differentiated, in its mode and of its loss.
+    """Check that the gradient of a client can be differentiated, in the client's mode and for its loss.
 
     Args:
-        victim: left as it is.
-        client: see there; its dropout is left out.
-        shape: of an image.
+        victim: the model, which is left as it is.
+        client: the client's settings, of which dropout is left out.
+        shape: (C, H, W) of an image.
 
     Raises:
-        TaskError: it cannot.
+        TaskError: it cannot be differentiated.
     """
     own = copy.deepcopy(victim)
     prepare(own, replace(client, dropout="eval"))
@@ -50,14 +50,14 @@ def check_differentiable(victim: nn.Module, client: ClientSettings, shape: tuple
 
 
 def check_images(images: Tensor, shape: tuple[int, int, int]) -> None:
-    """Check private images (B, C, H, W) before a client trains on them.
+    """Check private images before a client trains on them.
 
     Args:
-        images: of a batch.
-        shape: (C, H, W), what the victim takes.
+        images: (B, C, H, W), the images of a batch.
+        shape: (C, H, W), which the victim takes.
 
     Raises:
-        TaskError: they are of another shape, or not finite.
+        TaskError: they have another shape, or are not finite.
     """
     if images.ndim != 4 or tuple(images.shape[1:]) != shape:
         raise TaskError(

@@ -1,4 +1,4 @@
-"""Observations on disk: one safetensors file with JSON metadata, and nothing that runs."""
+"""Observations on disk: one safetensors file with JSON metadata, in which nothing runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _DAMAGE = (
 
 
 def tensors_of(observation: Observation) -> dict[str, Tensor]:
-    """All tensors of an observation, by the names that they have in its file."""
+    """All tensors of an observation, by their names in its file."""
     tensors = {f"update/{name}": value for name, value in observation.update.items()}
     tensors |= {f"weights/{name}": value for name, value in observation.weights.items()}
     tensors |= {f"buffers/{name}": value for name, value in observation.buffers.items()}
@@ -51,11 +51,11 @@ def tensors_of(observation: Observation) -> dict[str, Tensor]:
 
 
 def save_observation(observation: Observation, path: Path) -> None:
-    """Write the file; it appears whole or not at all.
+    """Write the file of an observation; it appears complete or not at all.
 
     Raises:
-        StorageError: it cannot be written; what was there before is there still.
-        TaskError: its model is one that nobody could rebuild.
+        StorageError: it cannot be written; an older file of this name is still there.
+        TaskError: nobody could rebuild its model.
     """
     _check_rebuilds(observation)
     tensors = tensors_of(observation)
@@ -102,14 +102,15 @@ def load_observation(path: Path, imports: Collection[str] = ()) -> Observation:
     """Read a file that `save_observation` wrote.
 
     Args:
-        path: of the file.
-        imports: models, losses and defenses from outside that it may name, by file (`my_net.py:Net`) or
-            import path. A file from somebody else's lab must not choose which code runs here: what is
-            imported is what is named here, where the file and the class of both have the same names.
+        path: the path of the file.
+        imports: the models, losses and defenses from outside that the file may name, by file
+            (`my_net.py:Net`) or import path. Somebody else's file must not choose which code runs here.
+            What is imported is what is named here, if the file and the class have the same names as in the
+            observation.
 
     Raises:
-        TaskError: no such file, one that this user must not read, damaged, of another format, not fitting
-            its own model, or naming a model or defense from outside that is not among `imports`.
+        TaskError: there is no such file, this user may not read it, it is damaged, has another format, does
+            not fit its own model, or names a model or defense from outside that is not among `imports`.
     """
     try:
         tensors, metadata = read_tensors_and_metadata(path)
@@ -176,7 +177,7 @@ def _assemble(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Observation:
 
 
 def _allowed(observation: Observation, imports: Collection[str]) -> Observation:
-    """The same with the user's own names of what it would import."""
+    """The same observation, with the user's own names for the code that it would import."""
     spec, known, client = observation.model, observation.defenses, observation.client
     return replace(
         observation,

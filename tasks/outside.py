@@ -1,4 +1,4 @@
-"""Code from outside that an observation names: none of it is imported unless the user has named it too."""
+"""Code from outside that an observation names: it is imported only if the user has named it too."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from gifd_bench.tasks.errors import TaskError
 
 
 def portable(name: str) -> str:
-    """A name that says the same on another machine: a file without its folder."""
+    """A name that means the same on another machine: that of a file loses its folder."""
     module, colon, attribute = name.rpartition(":")
     return f"{Path(module).name}:{attribute}" if colon and module.endswith(".py") else name
 
 
 def named_by_user(noun: Registry[Any], name: str, named: Collection[str]) -> str:
-    """The user's own name for what somebody's file names, or the same name where it is bundled.
+    """The user's own name for what somebody's file names; the name itself if it is a bundled one.
 
     The user's `nets/my_net.py:Net` allows an observation that says `my_net.py:Net` or `my_net:Net`, and the
-    other way around; it is always the user's that is imported.
+    other way around. What is imported is always what the user named.
 
     Args:
-        noun: that it is one of.
-        name: what the file says; only compared.
-        named: what the user has named.
+        noun: the registry of such things.
+        name: the name in the file, which is only compared.
+        named: the names that the user has given.
 
     Raises:
-        TaskError: the user has named nothing of the kind, or there is no such thing.
+        TaskError: the user has given no such name, or there is no such thing.
     """
     if noun.canonical(name) in noun.bundled:
         return name
@@ -44,7 +44,7 @@ def named_by_user(noun: Registry[Any], name: str, named: Collection[str]) -> str
 
 
 def _module_and_name(path: str) -> tuple[str, str]:
-    """Of `folder/module.py:name`, `package.module:name` or `package.module.name`."""
+    """The two parts of `folder/module.py:name`, `package.module:name` or `package.module.name`."""
     module, colon, name = path.rpartition(":")
     if not colon:
         module, _, name = path.rpartition(".")

@@ -1,4 +1,4 @@
-"""One round of federated learning: what honest clients compute from their private batches and send."""
+"""One round of federated learning: what honest clients compute from their private batches, and send."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from gifd_bench.tasks.training_mode import prepare
 
 @dataclass(frozen=True)
 class Sent:
-    """What the server receives of a round: the mean over its clients.
+    """What the server receives in a round: the mean over its clients.
 
     Attributes:
-        update: by the name of each parameter that is sent, in the model's order.
+        update: the update by the name of each sent parameter, in the model's order.
         buffers: the model's floating-point buffers after the round, by name.
     """
 
@@ -39,16 +39,16 @@ def run_round(
     defense: Defense,
     defense_seed: int,
 ) -> Sent:
-    """One round of all clients; each defends its own update, with random numbers of its own.
+    """Run one round of all clients; each defends its own update, with random numbers of its own.
 
     Args:
-        victim: with the weights that the server sent; left as it is.
+        victim: the model with the weights that the server sent; it is left as it is.
         inputs: (clients * B, C, H, W), normalized; the first client's images first.
         labels: (clients * B,) int64, or (clients * B, classes).
-        settings: of every client.
-        defense: of every client.
-        defense_seed: of the defenses' randomness. What a defense draws depends on this, its kind and the
-            client, and on no setting: the noise is one draw, and its strength a factor.
+        settings: the settings of every client.
+        defense: the defense of every client.
+        defense_seed: the seed of the defenses' randomness. What a defense draws depends on this seed, its
+            kind and the client, and on no setting: noise is one draw, and its strength is a factor.
     """
     whole, batches = composed(defense), (inputs.chunk(settings.clients), labels.chunk(settings.clients))
     rounds = []
@@ -97,7 +97,7 @@ def _local_training(
     defense: Defense,
     generator: torch.Generator,
 ) -> tuple[Tensor, ...]:
-    """Train in place; returns the difference of the parameters."""
+    """Train in place, and return the difference of the parameters."""
     parameters = [parameter for _, parameter in trainable(model)]
     start = [parameter.detach().clone() for parameter in parameters]
     optimizer = torch_optimizer(parameters, local)
@@ -110,7 +110,7 @@ def _local_training(
 
 
 def torch_optimizer(parameters: Sequence[nn.Parameter], local: FedAvg) -> torch.optim.Optimizer:
-    """PyTorch's own, as the settings say."""
+    """PyTorch's optimizer for these settings."""
     if local.optimizer == "sgd":
         return torch.optim.SGD(
             parameters,

@@ -1,4 +1,4 @@
-"""Choosing targets: which images of a dataset make up which batch."""
+"""The choice of targets: which images of a dataset make up which batch."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from gifd_bench.tasks.errors import TaskError
 
 @dataclass(frozen=True)
 class Batches:
-    """Disjoint batches of dataset indices, one per target.
+    """Batches of dataset indices without common images, one for each target.
 
     Attributes:
-        order: the indices, batch after batch; what fills no batch at the end is not used.
-        batch_size: indices per batch.
+        order: the indices, batch after batch; indices at the end that do not fill a batch are not used.
+        batch_size: the number of indices in each batch.
     """
 
     order: Sequence[int]
     batch_size: int
 
     def __len__(self) -> int:
-        """How many targets there are."""
+        """The number of targets."""
         return len(self.order) // self.batch_size
 
     def __getitem__(self, target: int) -> tuple[int, ...]:
@@ -52,11 +52,11 @@ class Selection:
     """How batches are drawn from a dataset; the same settings and labels always give the same batches.
 
     Attributes:
-        rule: `consecutive`: images 0, 1, 2, ...; `every`: images 0, stride, 2 stride, ..., as in GIFD
-            (Fang et al., ICCV 2023); `random`: all images, shuffled; `unique_labels`: no label twice in a
-            batch, otherwise random.
-        stride: of `every`.
-        seed: of `random` and `unique_labels`.
+        rule: `consecutive`: images 0, 1, 2, ...; `every`: images 0, stride, 2 stride, ..., as in GIFD (Fang
+            et al., ICCV 2023); `random`: all images, shuffled; `unique_labels`: no label twice in a batch,
+            otherwise random.
+        stride: the step of `every`.
+        seed: the seed of `random` and `unique_labels`.
     """
 
     rule: Literal["consecutive", "every", "random", "unique_labels"] = "consecutive"
@@ -75,8 +75,8 @@ class Selection:
         """Draw the batches of a dataset.
 
         Args:
-            labels: of all its images; only `unique_labels` reads them.
-            batch_size: images per batch, at least 1.
+            labels: the labels of all its images; only `unique_labels` reads them.
+            batch_size: images in each batch, at least 1.
 
         Raises:
             TaskError: not even one batch can be filled.
@@ -99,9 +99,10 @@ def _every(selection: Selection, labels: Sequence[int], _batch_size: int) -> Seq
 
 
 def _random(selection: Selection, labels: Sequence[int], _batch_size: int) -> Sequence[int]:
-    """The permutation that torch.randperm draws from this seed, without torch: planning needs it at once.
+    """The permutation that torch.randperm draws from this seed, computed without importing torch.
 
-    Image i changes places with one of those from i on, chosen by the i-th number of a Mersenne Twister.
+    Image i changes places with one of the images from i on, chosen by the i-th number of a Mersenne
+    Twister.
     """
     order = list(range(len(labels)))
     twister = np.random.RandomState(selection.seed % (1 << 32))
@@ -112,9 +113,10 @@ def _random(selection: Selection, labels: Sequence[int], _batch_size: int) -> Se
 
 
 def _unique_labels(selection: Selection, labels: Sequence[int], batch_size: int) -> Sequence[int]:
-    """Batch after batch takes one image of each of the classes that have most left, at random among equals.
+    """An order in which each batch takes one image of each of the classes with most images left.
 
-    Taking from the fullest classes first fills as many batches as any order could.
+    Ties are broken at random. Taking from the fullest classes first fills as many batches as any order
+    could.
     """
     waiting: dict[int, list[int]] = defaultdict(list)
     shuffled = _random(selection, labels, batch_size)

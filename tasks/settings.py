@@ -1,4 +1,4 @@
-"""What is sent, by which model, and what the attacker is granted."""
+"""The settings of a task: what is sent, by which model, and what the attacker is granted."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ MOST_IMAGES = 64
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """A task but for its dataset and model.
+    """A task without its dataset and model.
 
     Attributes:
-        batch_size: images of each client, 1 to 64 over all clients.
+        batch_size: images of each client; 1 to 64 over all clients.
         client: what every client does.
         threat_model: what the attacker is granted.
         selection: how targets are drawn from the dataset.
-        weights: of the victim when it is sent out: `random` by the cell's seed, `pretrained` as published,
-            `trained` here on the dataset's training split, or from a `file`.
-        training: how, where they are `trained`.
-        weights_file: a safetensors file of the model's state dict, where they are from a `file`.
+        weights: the weights of the victim when it is sent out: `random` by the cell's seed, `pretrained` as
+            published, `trained` here on the dataset's training split, or from a `file`.
+        training: how the victim is trained, if its weights are `trained`.
+        weights_file: a safetensors file of the model's state dict, if the weights are from a `file`.
     """
 
     batch_size: int = 1
@@ -51,5 +51,5 @@ class TaskSettings:
 
     @property
     def images(self) -> int:
-        """Images that the server's update is computed on, over all clients."""
+        """The number of images from which the server's update is computed, over all clients."""
         return self.batch_size * self.client.clients

@@ -1,4 +1,4 @@
-"""What settings say, as JSON values that identify them."""
+"""Settings as JSON values, which identify them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ _LATER = {"later": True}
 
 
 def later(default: Any) -> Any:
-    """A field that a settings dataclass has got since its first version: at its default it is not stated,
-    so that whatever is identified by older settings stays what it was."""
+    """A field that was added to a settings dataclass after its first version.
+
+    At its default, it is not stated, so the identity of settings that do not set it stays what it was.
+    """
     return field(default=default, metadata=_LATER)
 
 
 def stated(settings: Any) -> dict[str, Any]:
-    """All fields of a dataclass as plain values, without those that came later and hold their default."""
+    """All fields of a dataclass as plain values, without later fields that hold their default."""
     return {
         one.name: _plain(getattr(settings, one.name))
         for one in fields(settings)

@@ -1,4 +1,4 @@
-"""A task: who is attacked, with what."""
+"""A task: who is attacked, and with which data and model."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ Training = Callable[[ModelSpec, int], nn.Module]
 
 @dataclass(frozen=True)
 class Task:
-    """Honest clients of federated learning and their server, which is curious.
+    """Honest clients of federated learning, and their curious server.
 
     Attributes:
         dataset: the private images.
-        model: name of the victim: a bundled one, or one from outside (see `ModelSpec`).
-        model_options: its options.
+        model: name of the victim: a bundled model, or one from outside (see `ModelSpec`).
+        model_options: options of the model.
         settings: batch, clients, threat model, targets and the victim's weights.
-        training: for `settings.weights` of `trained`: gives the trained victim for a spec and a seed.
+        training: a function that returns the trained victim for a spec and a seed, for `settings.weights`
+            of `trained`.
     """
 
     dataset: Dataset
@@ -52,7 +53,7 @@ class Task:
 
     @cached_property
     def batches(self) -> Batches:
-        """The targets: disjoint batches of the dataset."""
+        """The targets: batches of the dataset without common images."""
         return self.settings.selection.batches(self.dataset.labels, self.settings.images)
 
     @property
@@ -74,10 +75,10 @@ class Task:
         return Truth(images, torch.tensor([label for _, label in pairs]))
 
     def victim(self, seed: int) -> nn.Module:
-        """The victim as it is sent out, in evaluation mode; made once a seed, and not to be changed.
+        """The victim as it is sent out, in evaluation mode; one object for each seed, not to be changed.
 
         Raises:
-            TaskError: it cannot be had, or an attack could not differentiate this client's gradient of it.
+            TaskError: it cannot be made, or an attack could not differentiate this client's gradient of it.
         """
         if seed not in self._victims:
             victim = self._make_victim(seed)
@@ -88,17 +89,20 @@ class Task:
         return self._victims[seed]
 
     def observe(self, truth: Truth, defense: Defense, model_seed: int, defense_seed: int) -> Observation:
-        """One round: the clients compute their updates, defend and send them.
+        """Run one round: the clients compute their updates, apply the defense, and send them.
 
         Args:
             truth: the clients' batch.
             defense: what every client does to its update.
-            model_seed: of the victim's weights.
-            defense_seed: of the defense's randomness.
+            model_seed: the seed of the victim's weights.
+            defense_seed: the seed of the defense's randomness.
+
+        Returns:
+            What the server sees.
 
         Raises:
-            TaskError: the images are not of the victim's shape, or not finite; the client cannot compute
-                its update; or that is zero or not finite.
+            TaskError: the images do not have the victim's shape, or are not finite; the client cannot
+                compute its update; or the update is zero or not finite.
         """
         dataset, settings = self.dataset, self.settings
         client, granted = settings.client, settings.threat_model

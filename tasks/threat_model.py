@@ -1,4 +1,4 @@
-"""What the attacker is granted besides the update."""
+"""What the attacker is granted in addition to the update."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gifd_bench.tasks.choices import check_choices
 
 @dataclass(frozen=True)
 class ThreatModel:
-    """An honest-but-curious server's knowledge, as a value.
+    """The knowledge of an honest-but-curious server.
 
     The update, the model with the weights that were sent out, the normalization and the number of images
     are always known.
 
     Attributes:
-        labels: `known`, or to be `inferred` from the update.
-        bn_statistics: which BatchNorm statistics an attack may match features with: those of the private
-            `batch`, the running ones of the `model`, or `none`.
+        labels: `known`, or `inferred` from the update.
+        bn_statistics: the BatchNorm statistics with which an attack may match features: those of the
+            private `batch`, the running ones of the `model`, or `none`.
         defense: `unknown`; known by its `kind`; or known with its `parameters`.
-        local_settings: the client's epochs, local batch, learning rate and BatchNorm mode: `known`, so that
-            its training can be unrolled, or `unknown`.
+        local_settings: the client's epochs, local batch size, learning rate and BatchNorm mode: `known`, so
+            that an attack can repeat the training for candidate images, or `unknown`.
     """
 
     labels: Literal["known", "inferred"] = "inferred"

@@ -12,6 +12,10 @@ from gifd_bench.tasks.gradient import trainable
 def prepare(model: nn.Module, settings: ClientSettings) -> None:
     """Put a model into the mode in which a client trains it, and freeze what the client does not train.
 
+    Args:
+        model: the model, changed in place.
+        settings: the client's settings.
+
     Raises:
         TaskError: the settings name a parameter that the model does not have, or leave none to train.
     """

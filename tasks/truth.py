@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Truth:
-    """The private batch. Only the scorer ever holds it; no attack is given one.
+    """The private batch. Only the scorer holds it; no attack is given one.
 
     Attributes:
         images: (B, 3, H, W) in [0, 1].

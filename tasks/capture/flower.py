@@ -1,6 +1,6 @@
 """Observations of Flower clients (package `flwr`): of NumPyClient's arrays and of the Message API.
 
-Nothing here imports `flwr`: what it gives is told by what it has.
+This module does not import `flwr`: it recognizes Flower's objects by their attributes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gifd_bench.tasks.observation import Observation
 
 
 def arrays_of(given: Any) -> Any:
-    """The arrays in what Flower gives, by name or in order; anything else as it is.
+    """The arrays in an object of Flower, by name or in order; any other object is returned unchanged.
 
     Args:
         given: a `Message`, a `RecordDict`, an `ArrayRecord`, `Parameters`, a `FitRes` or `FitIns`, or the
@@ -51,7 +51,7 @@ def arrays_of(given: Any) -> Any:
 
 
 def images_of(reply: Any) -> int | None:
-    """How many images a client says that it trained on; `None` where it does not."""
+    """The number of images on which a client says that it trained; `None` if it does not say."""
     if isinstance(reply, tuple) and len(reply) == 3:
         return int(reply[1])
     if hasattr(reply, "num_examples"):
@@ -68,18 +68,21 @@ def images_of(reply: Any) -> int | None:
 
 
 def from_flower(model: nn.Module, sent: Any, reply: Any, **described: Any) -> Observation:
-    """The observation of one client's round, from what the server sent to it and what it answered.
+    """The observation of one client's round, from what the server sent and what the client replied.
 
     Args:
-        model: of the architecture that is trained; its weights are those that were sent, not its own.
-        sent: the weights that the server sent: see `arrays_of`.
-        reply: the client's answer: see `arrays_of`; or what NumPyClient's `fit` returns, arrays, number of
-            examples and metrics.
-        described: the other arguments of `Observation.from_round`; `batch_size` is by default the number of
-            examples that the client says.
+        model: a model of the trained architecture; its weights are replaced by those that were sent.
+        sent: the weights that the server sent, in any form that `arrays_of` accepts.
+        reply: the client's reply, in any form that `arrays_of` accepts, or the arrays, number of examples
+            and metrics that `fit` of a NumPyClient returns.
+        described: the other arguments of `Observation.from_round`. `batch_size` is by default the number of
+            examples that the client reports.
+
+    Returns:
+        The observation, which an attack can be given.
 
     Raises:
-        TaskError: these are no arrays of this model, or nobody says how many images there were.
+        TaskError: the arrays do not belong to this model, or the number of images is not known.
     """
     if "batch_size" not in described:
         described["batch_size"] = images_of(reply)
@@ -90,11 +93,12 @@ def from_flower(model: nn.Module, sent: Any, reply: Any, **described: Any) -> Ob
 
 
 def flower_mod(tell: Callable[[Any, Any], None]) -> Callable[[Any, Any, Any], Any]:
-    """A mod for a Flower ClientApp, `ClientApp(..., mods=[flower_mod(tell)])`, that shows training rounds.
+    """A mod for a Flower ClientApp that shows training rounds: `ClientApp(..., mods=[flower_mod(tell)])`.
 
     Args:
-        tell: called with the message that the server sent and the client's reply, of which `from_flower`
-            makes an observation. Messages of other kinds and replies without content are not shown.
+        tell: a function that is called with the message that the server sent and the client's reply.
+            `from_flower` makes an observation of these two. It is not called for messages of other kinds,
+            nor for replies without content.
     """
 
     def mod(message: Any, context: Any, call_next: Any) -> Any:

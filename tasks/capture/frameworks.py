@@ -1,4 +1,4 @@
-"""Observations of what Lightning's Trainer, Opacus and NVFlare do, by their own hooks."""
+"""Observations of trainings with Lightning, Opacus and NVFlare, through hooks of these frameworks."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from gifd_bench.tasks.observation import KnownDefense, Observation
 
 
 class CaptureCallback(pl.Callback):
-    """Captures some steps of Lightning's own training loop.
+    """A Lightning callback that captures some steps of the Trainer's own training loop.
 
         callback = gb.CaptureCallback()
         pl.Trainer(callbacks=[callback], ...).fit(module, data)
         observation = callback.captured.observation(mean=mean, std=std)
 
     Args:
-        first: the batch at which it begins, counted from 0 over the whole training.
-        batches: how many there are of them.
+        first: the batch at which the capture begins, counted from 0 over the whole training.
+        batches: the number of batches that are captured.
     """
 
     def __init__(self, first: int = 0, batches: int = 1) -> None:
@@ -35,7 +35,7 @@ class CaptureCallback(pl.Callback):
 
     @property
     def captured(self) -> Capture:
-        """What was seen.
+        """What was captured.
 
         Raises:
             TaskError: the training ended before the first batch that was asked for.
@@ -73,10 +73,10 @@ def _victim_of(module: pl.LightningModule) -> nn.Module:
 
 
 def opacus_defense(optimizer: Any) -> KnownDefense:
-    """Opacus's DP-SGD as a defense that the attacker knows with its parameters.
+    """Opacus's DP-SGD as a defense whose kind and parameters the attacker knows.
 
     Args:
-        optimizer: the DPOptimizer that `PrivacyEngine.make_private` gives.
+        optimizer: the DPOptimizer that `PrivacyEngine.make_private` returns.
 
     Raises:
         TaskError: it is another optimizer.
@@ -90,17 +90,20 @@ def opacus_defense(optimizer: Any) -> KnownDefense:
 
 
 def from_nvflare(model: nn.Module, received: Any, result: Any, **described: Any) -> Observation:
-    """The observation of one round of an NVFlare client, from the FLModel that it received and the one that
-    it sent back.
+    """The observation of one round of an NVFlare client, from the FLModels that it received and sent.
 
     Args:
-        model: of the architecture that is trained.
-        received: FLModel with the server's weights.
-        result: FLModel with the weights after local training or, of `ParamsType.DIFF`, their difference.
+        model: a model of the trained architecture; its weights are replaced by the received ones.
+        received: the FLModel with the server's weights.
+        result: the FLModel with the weights after local training or, for `ParamsType.DIFF`, their
+            difference.
         described: the other arguments of `Observation.from_round`.
 
+    Returns:
+        The observation, which an attack can be given.
+
     Raises:
-        TaskError: these are no parameters of this model.
+        TaskError: the parameters do not belong to this model.
     """
     before, sent = received.params, result.params
     if not isinstance(before, Mapping) or not isinstance(sent, Mapping):

@@ -1,4 +1,4 @@
-"""A user's model as the victim of an observation: out of its wrappers, copied, and tried out."""
+"""A user's model as the victim of an observation: unwrapped, copied and tried out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gifd_bench.tasks.models.outputs import only_logits
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside Opacus's, DataParallel's, torch.compile's and the like."""
+    """The model inside the wrappers of Opacus, DataParallel, torch.compile and the like."""
     while True:
         children = dict(model.named_children())
         inner = [child for name, child in children.items() if name in WRAPPERS]
@@ -28,7 +28,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def own_copy(model: nn.Module) -> nn.Module:
-    """A copy in single precision on the CPU, in evaluation mode, without what belongs to its training.
+    """A copy in single precision on the CPU, in evaluation mode, without hooks and gradients of a training.
 
     Raises:
         TaskError: it cannot be copied.
@@ -53,7 +53,7 @@ def own_copy(model: nn.Module) -> nn.Module:
 
 
 def _without_hooks_of(module: nn.Module, package: str) -> None:
-    """Take away the hooks by which a package looks at a model's training."""
+    """Remove the hooks by which a package follows a model's training."""
     for kind in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
         hooks = getattr(module, kind, {})
         for key, hook in list(hooks.items()):
@@ -63,10 +63,10 @@ def _without_hooks_of(module: nn.Module, package: str) -> None:
 
 
 def classes_for(model: nn.Module, shape: tuple[int, int, int], name: str) -> int:
-    """How many logits a model in evaluation mode gives for an image.
+    """The number of logits that a model in evaluation mode gives for an image.
 
     Raises:
-        TaskError: it does not take such an image, or gives no logits for it.
+        TaskError: the model does not accept such an image, or gives no logits for it.
     """
     channels, height, width = shape
     said = f"an image of {height}x{width}" + ("" if channels == 3 else f" with {channels} channels")
@@ -83,22 +83,22 @@ def classes_for(model: nn.Module, shape: tuple[int, int, int], name: str) -> int
 
 
 def first_channels(model: nn.Module) -> int | None:
-    """How many channels the model's first convolution takes; `None` where it has none."""
+    """The number of channels that the model's first convolution takes; `None` without a convolution."""
     convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
     first = next(convolutions, None)
     return None if first is None else first.in_channels
 
 
 def mode_of(model: nn.Module, shape: tuple[int, int, int], client: ClientSettings | None) -> ClientSettings:
-    """The client's settings, in the mode in which the model is where they do not say.
+    """The client's settings; a mode that they do not state is the mode in which the model is.
 
     Args:
-        model: the user's own, which stays as it is.
-        shape: of an image that it takes.
-        client: what the user says; `None` for one gradient.
+        model: the user's own model, which stays as it is.
+        shape: (C, H, W) of an image that the model takes.
+        client: what the user states; `None` for one gradient.
 
     Raises:
-        TaskError: what the user says contradicts the mode of the model.
+        TaskError: what the user states contradicts the mode of the model.
     """
     batch_norm, dropout = _trains_batch_norm(model), _draws(model, shape)
     if client is None:
@@ -131,7 +131,7 @@ def _trains_batch_norm(model: nn.Module) -> bool:
 
 
 def _draws(model: nn.Module, shape: tuple[int, int, int]) -> bool:
-    """Whether the model, in the mode in which it is, gives other logits for the same images again."""
+    """Whether the model, in its present mode, gives other logits when it sees the same images again."""
     if not any(module.training for module in model.modules()):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Observations from what was captured, with every part checked when they are made."""
+"""Observations from captured data; every part is checked when they are made."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from gifd_bench.tasks.threat_model import ThreatModel
 
 @dataclass(frozen=True)
 class Described:
-    """A user's model, and the rest of what is said of an observation but for the update.
+    """A user's model, and everything that an observation states except the update.
 
     Attributes:
-        model: the user's own, out of its wrappers; not to be changed.
-        form: of its tensors.
+        model: the user's own model, without its wrappers; it must not be changed.
+        form: names and shapes of its tensors.
         spec: how to rebuild it.
-        own_victim: a copy of it, where nobody has said how to rebuild it.
-        mean, std: see `Observation`.
-        batch_size: likewise.
-        class_names: likewise.
-        labels: likewise.
+        own_victim: a copy of it, if nobody has said how to rebuild it.
+        mean, std: as in `Observation`.
+        batch_size: as in `Observation`.
+        class_names: as in `Observation`.
+        labels: as in `Observation`.
     """
 
     model: nn.Module
@@ -59,10 +59,10 @@ class Described:
         class_names: Any,
         labels: Any,
     ) -> Described:
-        """From the arguments of `Observation.from_gradients`.
+        """Check and gather the arguments of `Observation.from_gradients`.
 
         Raises:
-            TaskError: one of them makes no sense, or they do not fit together.
+            TaskError: one of them is wrong, or they do not fit together.
         """
         if not isinstance(model, nn.Module):
             raise TaskError(f"model must be a torch.nn.Module, not a {type(model).__name__}")
@@ -108,10 +108,11 @@ class Described:
     def before(
         cls, before: Any, model: nn.Module | None, spec: ModelSpec | None, *others: Any
     ) -> Described:
-        """From the arguments of `Observation.from_round`: the model of the weights before.
+        """Check and gather the arguments of `Observation.from_round`.
 
         Raises:
-            TaskError: nobody says which model that is, or as `of`.
+            TaskError: it is not known which model has the weights before the round, an argument is wrong,
+                or they do not fit together.
         """
         if model is None and isinstance(before, nn.Module):
             model = before
@@ -131,7 +132,7 @@ def observe_gradients(
     client: ClientSettings | None,
     defenses: Sequence[KnownDefense] | None,
 ) -> Observation:
-    """See `Observation.from_gradients`."""
+    """Make the observation for `Observation.from_gradients`."""
     if isinstance(gradients, nn.Module):
         gradients = {name: value.grad for name, value in unwrapped(gradients).named_parameters()}
     sent = named_tensors(gradients, described.form, "gradients")
@@ -164,7 +165,7 @@ def observe_round(
     client: ClientSettings | None,
     defenses: Sequence[KnownDefense] | None,
 ) -> Observation:
-    """See `Observation.from_round`."""
+    """Make the observation for `Observation.from_round`."""
     weights = _weights(described.model)
     if not isinstance(before, nn.Module):
         start = named_tensors(before, described.form, "before")
@@ -233,13 +234,13 @@ def _made(
 
 
 def _check_sign(described: Described, update: dict[str, Tensor]) -> None:
-    """Whether the update is a gradient, and not what a step against it changes.
+    """Check that the update is a gradient, and not the step against it.
 
-    In the gradient of the cross-entropy only the classes of the batch can have a negative entry of the last
+    In the gradient of the cross-entropy, only classes of the batch can have a negative entry of the last
     bias, and all entries sum to zero.
 
     Raises:
-        TaskError: it is so of the update with its sign turned, and not as it is.
+        TaskError: this holds for the negated update, and not for the update.
     """
     classes = described.spec.num_classes
     biases = [v for n, v in update.items() if v.shape == (classes,) and n.endswith("bias")]
@@ -268,7 +269,7 @@ def _channels(model: nn.Module, spec: ModelSpec | None, channels: Any, mean: Any
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict, with floating-point numbers in single precision, in memory of its own."""
+    """The state dict, with floating-point numbers in single precision and in memory of its own."""
     return {
         name: (value.detach().cpu().float() if value.is_floating_point() else value.detach().cpu())
         .contiguous()
@@ -278,9 +279,9 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _parameters(sent: dict[str, Tensor], described: Described) -> dict[str, Tensor]:
-    """What was sent of the parameters, in the model's order, without those that are frozen.
+    """The parameters among the sent tensors, in the model's order, without frozen ones.
 
-    A whole state dict holds those too, and they do not change.
+    A whole state dict also holds the frozen parameters, which do not change.
     """
     frozen = set(described.form.parameters) - set(described.form.trainable)
     found = {

@@ -1,4 +1,4 @@
-"""Watching a user's own training step."""
+"""Capture of a user's own training step."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Capture:
     Attributes:
         before: the state dict at the start.
         after: the state dict at the end.
-        gradients: of each parameter when the first step was taken or, where none was, at the end; `None` of
-            those that had none.
-        batches: how many images each forward pass in training saw.
-        steps: how many optimizer steps were taken.
+        gradients: the gradient of each parameter when the first step was taken or, if none was taken, at
+            the end; `None` for parameters without one.
+        batches: the number of images in each forward pass of the training.
+        steps: the number of optimizer steps.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -58,21 +58,24 @@ class Capture:
         labels: Any = None,
         defenses: tuple[KnownDefense, ...] | None = None,
     ) -> Observation:
-        """What a server would see of it.
+        """What a server would see of the captured training.
 
         Args:
-            send: `gradient` or `difference`, which of the two the client sends; by default the gradient
-                where one step or none was taken, and else the difference.
-            batch_size: how many images the client has; by default as many as were seen.
-            client: what it did; by default as it was seen: the modes of the layers, and of a difference the
-                optimizer and its steps, in one epoch.
-            spec: see `Observation.from_gradients`, as of all that follow.
+            send: `gradient` or `difference`, whichever the client sends. By default it is the gradient if
+                at most one step was taken, and the difference of the parameters otherwise.
+            batch_size: the number of images of the client; by default, as many as were seen.
+            client: what the client did. By default it is what was seen: the modes of the layers and, for a
+                difference, the optimizer and its steps in one epoch.
+            spec: how to rebuild the model, as in `Observation.from_gradients`.
             image_size: side of the images in pixels, or (height, width).
-            mean: of each channel, which the client subtracts.
-            std: of each channel, which the client divides by.
-            class_names: names of the classes, in their order.
-            labels: of the images, where they are granted to the attacker: (B,) int64.
-            defenses: what the attacker is to know of them.
+            mean: the mean of each channel, which the client subtracts.
+            std: the standard deviation of each channel, by which the client divides.
+            class_names: names of the classes, in the order of the labels.
+            labels: the labels of the images, (B,) int64, if they are granted to the attacker.
+            defenses: the defenses that the attacker knows.
+
+        Returns:
+            The observation, which an attack can be given.
 
         Raises:
             TaskError: no backward pass was seen, or the parts do not fit together.
@@ -115,7 +118,7 @@ class Capture:
             _set_modes(self.model, modes)
 
     def _described(self, images: int) -> ClientSettings | None:
-        """The local training as it was seen; `None` where the optimizer is none that can be told."""
+        """The local training as it was seen; `None` if its optimizer is not one that can be described."""
         local = local_settings(self._optimizer, max(self.batches, default=1), sum(self.batches), images)
         if local is None:
             return None
@@ -182,21 +185,24 @@ class Capture:
 
 @contextmanager
 def capture(model: nn.Module) -> Iterator[Capture]:
-    """Watch a training step, or several, of a model by code that need not be changed.
+    """Capture one or several training steps of a model, without changing the code of the training.
 
         with gb.capture(model) as update:
             loss(model(images), labels).backward()
             optimizer.step()
         observation = update.observation(mean=mean, std=std)
 
-    The gradient is taken as the optimizer's first step uses it: unscaled by an AMP scaler, clipped,
+    The gradient is the one that the optimizer's first step uses: unscaled by an AMP scaler, clipped,
     accumulated, or made noisy by Opacus.
 
     Args:
-        model: that is trained; it may be wrapped. It is left as it is.
+        model: the model that is trained, which may be wrapped. It is left as it is.
+
+    Yields:
+        The capture, which is complete when the block ends.
 
     Raises:
-        TaskError: it is no model.
+        TaskError: it is not a model.
     """
     if not isinstance(model, nn.Module):
         raise TaskError(f"capture takes a torch.nn.Module, not a {type(model).__name__}")
@@ -222,13 +228,13 @@ def capture(model: nn.Module) -> Iterator[Capture]:
 def local_settings(
     optimizer: torch.optim.Optimizer | None, batch: int, seen: int, images: int
 ) -> FedAvg | None:
-    """Local training with an optimizer of PyTorch; `None` where it is another.
+    """The settings of a local training with an optimizer of PyTorch; `None` for another optimizer.
 
     Args:
-        optimizer: as it was when the training began.
+        optimizer: the optimizer as it was when the training began.
         batch: images of a step.
         seen: images over all steps.
-        images: of the client.
+        images: images of the client.
     """
     if optimizer is None:
         return None

@@ -1,4 +1,4 @@
-"""Whatever holds the tensors of a model, as tensors by the model's own names."""
+"""The tensors of a model, from whatever holds them, under the model's own names."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ WRAPPERS = frozenset(
 
 @dataclass(frozen=True)
 class Form:
-    """What the tensors of a model look like.
+    """The names and shapes of a model's tensors.
 
     Attributes:
-        shapes: of all parameters and buffers, in the order of the state dict, by name.
-        parameters: names of the parameters, in the model's order; each tensor once.
-        trainable: those of them that are not frozen.
-        same: names under which the state dict holds a parameter again, and its first name.
+        shapes: the shapes of all parameters and buffers by name, in the order of the state dict.
+        parameters: the names of the parameters, in the model's order; each tensor once.
+        trainable: the names of the parameters that are not frozen.
+        same: names under which the state dict repeats a parameter, with the parameter's first name.
         floating: names of the state dict whose values are floating-point numbers.
     """
 
@@ -48,7 +48,7 @@ class Form:
 
     @classmethod
     def of(cls, model: nn.Module) -> Form:
-        """Of a model, which is not wrapped."""
+        """The form of a model that is not wrapped."""
         first = {id(parameter): name for name, parameter in model.named_parameters()}
         every = model.named_parameters(remove_duplicate=False)
         state = model.state_dict()
@@ -61,7 +61,7 @@ class Form:
         )
 
     def orders(self) -> dict[str, list[str]]:
-        """The orders in which frameworks list tensors, by what they are lists of."""
+        """The orders in which frameworks list tensors, by a description of what is listed."""
         state = list(self.shapes)
         return {
             "parameters": list(self.parameters),
@@ -73,16 +73,16 @@ class Form:
 
 
 def named_tensors(given: Any, form: Form, what: str) -> dict[str, Tensor]:
-    """Floating-point tensors by the model's names, in single precision and memory of their own.
+    """Floating-point tensors under the model's names, in single precision and memory of their own.
 
     Args:
         given: a model, tensors or arrays by name or in order, one flat vector, or a file. `None` entries
             are left out.
-        form: of the model whose tensors these are.
-        what: they are called in errors.
+        form: the form of the model to which these tensors belong.
+        what: the name of the tensors in error messages.
 
     Raises:
-        TaskError: they are not this model's; the message says what was expected and what came.
+        TaskError: they are not this model's; the message says what was expected and what was found.
     """
     content = _content(given, what)
     by_name = (
@@ -116,7 +116,7 @@ def named_tensors(given: Any, form: Form, what: str) -> dict[str, Tensor]:
 
 
 def _content(given: Any, what: str) -> Mapping[str, Any] | list[Any]:
-    """What is given, by name or in order."""
+    """The given tensors, by name or in order."""
     if isinstance(given, str | Path):
         given = read_file(Path(given))
     if isinstance(given, nn.Module):
@@ -163,7 +163,7 @@ def _by_name(content: Mapping[Any, Any], form: Form, what: str) -> dict[str, Any
 
 
 def _prefix(given: Mapping[str, Any], known: Mapping[str, Any]) -> str | None:
-    """What stands before each of the model's names in what was given; `None` where nothing does."""
+    """The prefix of each of the model's names in what was given; `None` if there is none."""
     for name in known:
         for key in given:
             prefix = key.removesuffix(f".{name}")
@@ -173,7 +173,7 @@ def _prefix(given: Mapping[str, Any], known: Mapping[str, Any]) -> str | None:
 
 
 def _bare(name: str) -> str:
-    """A name without what wrappers put into it."""
+    """A name without the parts that wrappers insert."""
     return ".".join(part for part in name.split(".") if part not in WRAPPERS)
 
 
@@ -215,7 +215,7 @@ def _fits(value: Any, shape: torch.Size) -> bool:
 
 
 def _tensor(value: Any, what: str) -> Tensor | None:
-    """A tensor of whatever holds numbers; `None` stays `None`."""
+    """A tensor, from any object that holds numbers; `None` stays `None`."""
     if value is None:
         return None
     if isinstance(value, Tensor):

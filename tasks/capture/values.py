@@ -1,4 +1,4 @@
-"""Numbers, sizes and labels in the many forms that people give them in."""
+"""Numbers, sizes and labels, in the many forms in which people give them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gifd_bench.tasks.errors import TaskError
 
 
 def whole(value: Any, what: str) -> int:
-    """A whole number, of Python, NumPy or a tensor of one.
+    """A whole number, from one of Python or NumPy, or from a tensor with one element.
 
     Raises:
-        TaskError: it is none.
+        TaskError: it is not a whole number.
     """
     numbers = _numbers(value, what)
     if numbers.size != 1 or float(numbers.reshape(())) != int(numbers.reshape(())):
@@ -39,10 +39,10 @@ def size(value: Any, what: str) -> int | tuple[int, int]:
 
 
 def per_channel(value: Any, channels: int, default: float, what: str) -> tuple[float, ...]:
-    """A number a channel; one alone is that of all channels.
+    """One number for each channel; a single number holds for all channels.
 
     Raises:
-        TaskError: they are not numbers, or not as many as channels.
+        TaskError: these are not numbers, or their number is not that of the channels.
     """
     if value is None:
         return (default,) * channels
@@ -59,7 +59,7 @@ def per_channel(value: Any, channels: int, default: float, what: str) -> tuple[f
 
 
 def channels_of(value: Any) -> int | None:
-    """How many channels a mean or a standard deviation is of; `None` where it does not say."""
+    """The number of channels of a mean or a standard deviation; `None` if it does not determine one."""
     if value is None:
         return None
     numbers = _numbers(value, "mean")

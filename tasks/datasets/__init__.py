@@ -1,1 +1,1 @@
-"""Datasets that targets are drawn from, by name."""
+"""Datasets, from which targets are drawn."""

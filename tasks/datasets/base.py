@@ -1,4 +1,4 @@
-"""What a dataset is to a task."""
+"""The interface of all datasets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Dataset(ABC):
-    """Labeled images to draw targets from.
+    """Labeled images, from which targets are drawn.
 
     Attributes:
-        class_names: by label.
+        class_names: names of the classes, in the order of the labels.
         image_size: side of the (square) images in pixels.
-        labels: of every image, known without reading one.
-        mean, std: per channel, of images in [0, 1]; the victim sees (image - mean) / std.
+        labels: the label of every image, known without reading the image.
+        mean, std: normalization per channel, for images in [0, 1]; the victim sees (image - mean) / std.
     """
 
     class_names: tuple[str, ...]
@@ -29,16 +29,22 @@ class Dataset(ABC):
 
     @abstractmethod
     def image(self, index: int) -> Tensor:
-        """One image: (3, S, S) float32 in [0, 1].
+        """Read one image.
+
+        Args:
+            index: the number of the image, from 0.
+
+        Returns:
+            (3, S, S) float32 in [0, 1].
 
         Raises:
             TaskError: its file is not an image.
         """
 
     def damage(self, index: int) -> str | None:
-        """Why an image cannot be read, in one line; `None` where it can, or where only `image` would tell.
+        """Why an image cannot be read, in one line; `None` if it can, or if only `image` would show that.
 
-        Unlike `image` it needs no torch, for commands that must start at once.
+        Unlike `image`, this method does not need torch, so commands that must start quickly can call it.
         """
         return None
 

@@ -49,7 +49,7 @@ class Archive:
     """A published archive, unpacked.
 
     Attributes:
-        folder: its name.
+        folder: the name of its folder.
         files: names and published MD5 sums of the files of each split, in order.
         labels: the key of the labels in each file.
     """
@@ -62,7 +62,7 @@ class Archive:
         """The images of a split, (N, 32, 32, 3), and their labels.
 
         Raises:
-            TaskError: a file is not there, or not as it was published.
+            TaskError: a file is missing, or differs from the published one.
         """
         images, labels = [], []
         for name, published in self.files[split]:
@@ -83,16 +83,16 @@ class Archive:
 class Cifar(Dataset):
     """The common part of CIFAR-10 and CIFAR-100: 32x32 images in the published archive, or as files.
 
-    The archive is preferred where both are there. Its files are read once their MD5 sums are found to be
-    those published.
+    If both are there, the archive is used. Its files are read only after their MD5 sums have been found to
+    be the published ones.
 
     Args:
         split: `train` (50,000 images when complete) or `test` (10,000).
-        root: the data folder; without it, what the environment variable GIFD_BENCH_DATA names.
-        download: fetch the archive if it is not there.
+        root: the data folder; by default, the one that the environment variable GIFD_BENCH_DATA names.
+        download: whether to download the archive if it is missing.
 
     Raises:
-        TaskError: the images are neither there nor to be downloaded, or damaged.
+        TaskError: the images are damaged, or missing and not downloaded.
     """
 
     name: ClassVar[str]
@@ -140,7 +140,7 @@ class Cifar(Dataset):
             ) from error
 
     def _download(self, base: Path) -> None:
-        """Fetch and unpack the archive, unless it is there and whole."""
+        """Download and unpack the archive, unless it is there and complete."""
         from torchvision import datasets
 
         published: dict[str, Any] = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}
@@ -150,7 +150,7 @@ class Cifar(Dataset):
 class Cifar10(Cifar):
     """CIFAR-10 (Krizhevsky, 2009): 32x32 images of ten classes.
 
-    Lies at `cifar10/cifar-10-batches-py/`, as published, or at `cifar10/<split>/<class>/`.
+    The images are at `cifar10/cifar-10-batches-py/`, as published, or at `cifar10/<split>/<class>/`.
     """
 
     name = "cifar10"
@@ -176,7 +176,7 @@ class Cifar10(Cifar):
 class Cifar100(Cifar):
     """CIFAR-100 (Krizhevsky, 2009): 32x32 images of a hundred fine classes.
 
-    Lies at `cifar100/cifar-100-python/`, as published, or at `cifar100/<split>/<class>/`.
+    The images are at `cifar100/cifar-100-python/`, as published, or at `cifar100/<split>/<class>/`.
     """
 
     name = "cifar100"

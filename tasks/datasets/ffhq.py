@@ -20,13 +20,14 @@ DECADES = (*(f"{10 * k} to {10 * k + 9} years" for k in range(9)), "90 years and
 class FFHQ(FileDataset):
     """Thumbnails of Flickr-Faces-HQ (Karras et al., CVPR 2019); the class is the decade of the age.
 
-    Lies at `ffhq/thumbnails128x128/`, in that folder or one level below it, with ages as estimated by
-    ffhq-features-dataset at `ffhq/json/NNNNN.json`. Victims see it normalized as CIFAR-10 is, as in the
-    release of GIFD (Fang et al., ICCV 2023).
+    The images are at `ffhq/thumbnails128x128/`, in that folder or one level below it. The ages, as
+    estimated by ffhq-features-dataset, are at `ffhq/json/NNNNN.json`. The victim normalizes images as for
+    CIFAR-10, as in the release of GIFD (Fang et al., ICCV 2023).
 
     Args:
-        root: folder that holds `ffhq`; without it, what the environment variable GIFD_BENCH_DATA names.
-        size: side of an image in pixels; images are area-pooled.
+        root: the folder that holds `ffhq`; by default, the one that the environment variable
+            GIFD_BENCH_DATA names.
+        size: side of an image in pixels; images are area-pooled to it.
     """
 
     class_names = DECADES
@@ -48,10 +49,10 @@ class FFHQ(FileDataset):
 
 
 class AgeLabels(Sequence[int]):
-    """The age classes of images, each read when it is first asked for.
+    """The age classes of images, each read when it is first needed.
 
-    The published features lack the ages of some images, in which no face was found: such an image is an
-    error where it is used, and the others can be used all the same.
+    The published features lack the ages of some images, in which no face was found. Such an image is an
+    error if it is used; the other images can be used all the same.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -76,10 +77,10 @@ class AgeLabels(Sequence[int]):
 
 
 def age_class(features: Path) -> int:
-    """The decade of the age of the first face in a features file, the last one open-ended: 0 to 9.
+    """The decade of the age of the first face in a features file, from 0 to 9; 9 is 90 and above.
 
     Raises:
-        TaskError: no such file, no face in it, or no age.
+        TaskError: there is no such file, no face in it, or no age.
     """
     try:
         faces = json.loads(features.read_text(encoding="utf-8"))

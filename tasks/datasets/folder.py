@@ -1,4 +1,4 @@
-"""Anyone's images."""
+"""Images of your own."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from gifd_bench.tasks.errors import TaskError
 
 
 class ImageFolder(FileDataset):
-    """Your own images: a folder with one folder per class, whose names are the class names.
+    """Images of your own: a folder that holds one folder for each class, named like the class.
 
     Args:
-        root: that folder; without it, `folder` in what the environment variable GIFD_BENCH_DATA names.
+        root: that folder; by default, `folder` in the data folder that the environment variable
+            GIFD_BENCH_DATA names.
         size: side of an image in pixels; images are cropped to their center squares and area-pooled.
     """
 

@@ -1,6 +1,6 @@
-"""Reading images of unknown origin: finding the files, and one file as a tensor.
+"""Reading images of unknown origin: finding the files, and turning a file into a tensor.
 
-Pillow and torch are imported only where an image is read: commands that must start at once list the files.
+Pillow and torch are imported only when an image is read, so commands that only list files start quickly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DAMAGE = (OSError, ValueError, SyntaxError, EOFError, struct.error)
 
 
 def check_size(dataset: str, size: int) -> None:
-    """Raise a TaskError unless `size` is a side, in pixels, that images are scaled to here."""
+    """Raise a TaskError unless `size` is a side in pixels to which images can be scaled here."""
     if not 8 <= size <= 256:
         raise TaskError(f"{dataset}: size {size} is not between 8 and 256")
 
@@ -37,10 +37,11 @@ def check_size(dataset: str, size: int) -> None:
 def read_image(path: Path, size: int) -> Tensor:
     """The center square of an image, upright and scaled to `size`: (3, size, size) float32 in [0, 1].
 
-    A larger square is area-pooled, a smaller one interpolated; either gives multiples of 1/255.
+    A larger square is area-pooled, and a smaller one is interpolated. Both give multiples of 1/255.
 
     Raises:
-        TaskError: not an image, a damaged one, one of more than `MAX_PIXELS`, or one of more than 8 bits.
+        TaskError: the file is no image, is damaged, has more than `MAX_PIXELS` pixels, or more than 8 bits
+            for each channel.
     """
     from PIL import Image
 
@@ -53,7 +54,7 @@ def read_image(path: Path, size: int) -> Tensor:
 
 
 def damage_of(path: Path) -> str | None:
-    """Why a file is no image that `read_image` reads, in one line; `None` where it is one."""
+    """Why `read_image` cannot read a file, in one line; `None` if it can."""
     try:
         _read_rgb(path)
     except TaskError as error:
@@ -62,7 +63,7 @@ def damage_of(path: Path) -> str | None:
 
 
 def _read_rgb(path: Path) -> Image:
-    """A whole image, upright, in RGB; errors as of `read_image`."""
+    """A whole image, upright, in RGB; raises the errors of `read_image`."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
@@ -80,7 +81,7 @@ def _read_rgb(path: Path) -> Image:
 
 
 def center_square(image: Image) -> Image:
-    """The largest square in the middle."""
+    """The largest square in the middle of an image."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))
@@ -94,11 +95,11 @@ def to_tensor(pixels: npt.NDArray[Any]) -> Tensor:
 
 
 def list_images(folder: Path, inside: Path) -> list[Path]:
-    """The image files of one folder by name; other files and hidden ones are passed over.
+    """The image files in one folder, sorted by name; other files and hidden ones are skipped.
 
     Args:
-        folder: to look in, not below it.
-        inside: the folder that no link may lead out of.
+        folder: the folder in which to look; folders below it are not searched.
+        inside: the folder out of which no link may lead.
 
     Raises:
         TaskError: the folder cannot be read, or a link leads out.
@@ -107,7 +108,7 @@ def list_images(folder: Path, inside: Path) -> list[Path]:
 
 
 def list_folders(folder: Path, inside: Path) -> list[Path]:
-    """The folders in one folder by name, without hidden ones; arguments and errors as of `list_images`."""
+    """The folders in one folder, sorted by name, without hidden ones; like `list_images`."""
     return _list(folder, inside, want_folders=True)
 
 

@@ -18,12 +18,13 @@ STD = (0.229, 0.224, 0.225)
 class ImageNet(FileDataset):
     """The validation images of ImageNet (ILSVRC 2012), or a sample of them, in folders named by WordNet id.
 
-    Lies at `imagenet/val/<wnid>/`, else at `imagenet-samples/<wnid>/`. There are always 1000 classes in the
-    usual order, whichever folders are there. They are named by WordNet id, because two of them are called
-    "crane", and because that is how priors of ImageNet name theirs.
+    The images are at `imagenet/val/<wnid>/`, or else at `imagenet-samples/<wnid>/`. There are always 1000
+    classes in the usual order, whichever folders exist. They are named by WordNet id, because two of them
+    are called "crane", and because priors of ImageNet name their classes in the same way.
 
     Args:
-        root: folder that holds either; without it, what the environment variable GIFD_BENCH_DATA names.
+        root: the folder that holds either; by default, the one that the environment variable
+            GIFD_BENCH_DATA names.
         size: side of an image in pixels; images are cropped to their center squares and area-pooled.
     """
 
@@ -38,12 +39,12 @@ class ImageNet(FileDataset):
 
 @cache
 def class_ids() -> tuple[str, ...]:
-    """The WordNet ids of the 1000 classes in the usual order, from timm's list of them.
+    """The WordNet ids of the 1000 classes in the usual order, from a list in the package timm.
 
-    timm itself is not imported for it, which would import torch.
+    The package itself is not imported for this, because it would import torch.
 
     Raises:
-        TaskError: this version of timm has none.
+        TaskError: this version of timm has no such list.
     """
     try:
         file = distribution("timm").locate_file("timm/data/_info/imagenet_synsets.txt")

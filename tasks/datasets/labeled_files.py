@@ -26,9 +26,9 @@ class LabeledFiles:
     """Image files and their labels.
 
     Attributes:
-        paths: of the images.
-        labels: of the same images.
-        class_names: by label.
+        paths: the files of the images.
+        labels: the labels of the images, in the same order.
+        class_names: names of the classes, in the order of the labels.
     """
 
     paths: Sequence[Path]
@@ -37,7 +37,7 @@ class LabeledFiles:
 
 
 class FileDataset(Dataset):
-    """A dataset of image files, each read when it is asked for.
+    """A dataset of image files, each read when it is needed.
 
     Args:
         name: registered name of the dataset, for messages.
@@ -64,11 +64,11 @@ def read_class_folders(dataset: str, folder: Path, classes: tuple[str, ...] | No
 
     Args:
         dataset: registered name, for messages.
-        folder: holds one folder per class.
-        classes: in label order; some may have no folder. None: the folders that there are, by name.
+        folder: a folder that holds one folder for each class.
+        classes: in label order; some may have no folder. `None` takes the existing folders, sorted by name.
 
     Raises:
-        TaskError: no folders, a folder that is no class, or one without images.
+        TaskError: there are no folders, a folder is not a class, or a folder has no images.
     """
     folders = list_folders(folder, folder)
     if not folders:

@@ -1,4 +1,4 @@
-"""PACS: the same seven classes in four styles, three of which no photograph prior was trained on."""
+"""PACS: the same seven classes in four styles, of which only one is photographs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ CLASSES = ("dog", "elephant", "giraffe", "guitar", "horse", "house", "person")
 
 
 class PACS(FileDataset):
-    """PACS (Li et al., ICCV 2017), for attacks out of the prior's distribution.
+    """PACS (Li et al., ICCV 2017): images that differ from those on which a prior was trained.
 
-    Lies at `pacs/<domain>/<class>/`. Victims see it normalized as ImageNet is, as in the release of GIFD
-    (Fang et al., ICCV 2023).
+    The images are at `pacs/<domain>/<class>/`. The victim normalizes them as for ImageNet, as in the
+    release of GIFD (Fang et al., ICCV 2023).
 
     Args:
         domain: the style.
-        root: folder that holds `pacs`; without it, what the environment variable GIFD_BENCH_DATA names.
+        root: the folder that holds `pacs`; by default, the one that the environment variable
+            GIFD_BENCH_DATA names.
         size: side of an image in pixels; images are cropped to their center squares and area-pooled.
     """
 

@@ -1,4 +1,4 @@
-"""Real color photographs that ship inside scikit-image and scikit-learn: nothing to download."""
+"""Real color photographs that scikit-image and scikit-learn contain: nothing is downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets that targets are drawn from, by name."""
+"""The datasets by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the images of a dataset lie on this machine."""
+"""The folder of a dataset on this machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ VARIABLE = "GIFD_BENCH_DATA"
 
 
 def data_root(dataset: str, root: str | None, layout: str) -> Path:
-    """The folder that holds all datasets: the option `root`, else what the environment variable names.
+    """The folder that holds all datasets: the option `root`, or else what the environment variable names.
 
     Args:
         dataset: its registered name, for the message.
         root: the option of that dataset.
-        layout: what lies where below the folder, for the message.
+        layout: which files belong where below the folder, for the message.
 
     Raises:
         TaskError: neither is set.
@@ -29,10 +29,16 @@ def data_root(dataset: str, root: str | None, layout: str) -> Path:
 
 
 def find_folder(dataset: str, root: str | None, places: Sequence[str], layout: str) -> Path:
-    """The first of some places below the data root that is a folder; other arguments as of `data_root`.
+    """The first of several places below the data root that is a folder.
+
+    Args:
+        dataset: its registered name, for the message.
+        root: the option of that dataset.
+        places: paths below the data root, the preferred one first.
+        layout: which files belong where below the folder, for the message.
 
     Raises:
-        TaskError: no data root is set, or none of the places is there.
+        TaskError: no data root is set, or none of the places exists.
     """
     base = data_root(dataset, root, layout)
     for place in places:

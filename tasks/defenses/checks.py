@@ -8,20 +8,20 @@ from gifd_bench.tasks.errors import TaskError
 
 
 def check_positive(setting: str, value: float) -> None:
-    """Refuse what is not a positive, finite number.
+    """Refuse a number that is not positive and finite.
 
     Raises:
-        TaskError: names the setting.
+        TaskError: the message names the setting.
     """
     if not 0 < value < math.inf:
         raise TaskError(f"{setting} must be a positive number, not {value}")
 
 
 def check_fraction(setting: str, value: float) -> None:
-    """Refuse what is not strictly between 0 and 1: all or nothing is no setting of a defense.
+    """Refuse a number that is not strictly between 0 and 1.
 
     Raises:
-        TaskError: names the setting.
+        TaskError: the message names the setting.
     """
     if not 0 < value < 1:
         raise TaskError(f"{setting} must be above 0 and below 1 (0.9 is 90 %), not {value}")

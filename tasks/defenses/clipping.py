@@ -1,4 +1,4 @@
-"""A bound on the update's norm."""
+"""Clipping of the update's norm."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Clipping(Defense):
-    """The whole update is scaled down to an l2 norm, where it is larger (McMahan et al., "Learning
-    differentially private recurrent language models", ICLR 2018, section 2, flat clipping).
+    """Scales the whole update down to a given l2 norm, if its norm is larger.
+
+    McMahan et al., "Learning differentially private recurrent language models", ICLR 2018, section 2, flat
+    clipping.
 
     Attributes:
-        bound: on the l2 norm over all parameters; 4 in the GIFD paper.
+        bound: the largest l2 norm over all parameters; 4 in the GIFD paper.
     """
 
     bound: float = 4.0

@@ -1,4 +1,4 @@
-"""Several defenses in turn."""
+"""Several defenses, applied one after another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Imitations(Imitation):
     """Imitates several defenses, in the order in which they were applied.
 
     Args:
-        parts: the imitation of each; their noises are independent.
+        parts: the imitation of each defense; their noises are independent.
     """
 
     def __init__(self, parts: tuple[Imitation, ...]) -> None:
@@ -37,15 +37,16 @@ class Imitations(Imitation):
 
 @dataclass(frozen=True)
 class Composition(Defense):
-    """Several defenses, applied in turn; what an attacker makes of them is in `knowledge`.
+    """Several defenses, applied one after another.
 
-    Each part gets a random generator of its own, which depends on the part's kind and not on its settings,
-    its place or the other parts: noise is the same draw with and without a clipping before it, and a sweep
-    over strengths scales one draw. A second part of a kind draws other numbers than the first.
+    Each part has a random generator of its own, which depends on the kind of the part, but not on its
+    settings, its place or the other parts. Noise is therefore the same draw with and without a clipping
+    before it, and a sweep over strengths scales one draw. A second part of the same kind draws other
+    numbers than the first.
 
     Attributes:
-        parts: in the order in which they are applied; at most one has a way of its own to compute the
-            gradient of a local step.
+        parts: the defenses, in the order in which they are applied. At most one of them may compute the
+            gradient of a local step in a way of its own.
     """
 
     parts: tuple[Defense, ...]
@@ -69,7 +70,7 @@ class Composition(Defense):
         return sent
 
     def _with_generators(self, generator: torch.Generator) -> Iterator[tuple[Defense, torch.Generator]]:
-        """The parts and their generators, all made from one number of the generator that is given."""
+        """The parts with their generators, which are all made from one number of the given generator."""
         import torch
 
         device = generator.device
@@ -83,7 +84,7 @@ class Composition(Defense):
 
 
 def composed(defense: Defense) -> Composition:
-    """A defense as a composition, of one part where it is none: alone it draws as it does among others."""
+    """A defense as a composition. A single defense becomes its only part, and draws as among others."""
     return defense if isinstance(defense, Composition) else Composition((defense,))
 
 

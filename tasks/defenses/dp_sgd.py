@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DPSGD(Defense):
-    """Every example's gradient is clipped, and noise is added to their mean, in every local step (Abadi et
-    al., "Deep learning with differential privacy", CCS 2016, algorithm 1).
+    """Clips the gradient of every example, and adds noise to their mean, in every local step.
 
-    The noise on the mean over B examples has standard deviation noise_multiplier * bound / B.
+    Abadi et al., "Deep learning with differential privacy", CCS 2016, algorithm 1. The noise on the mean
+    over B examples has standard deviation noise_multiplier * bound / B.
 
-    An attacker clips its own update as a whole, which is the same for one image and one step. The noise is
-    estimated even where the parameters are granted: what it is in the update's unit depends on the learning
-    rate and the number of local steps and images.
+    An attacker clips the update of candidate images as a whole, which is the same thing for one image and
+    one step. The noise is estimated even if the parameters are granted, because its strength in the unit of
+    the update depends on the learning rate and on the number of local steps and images.
 
     Attributes:
-        bound: on the l2 norm of each example's gradient over all parameters.
+        bound: the largest l2 norm of the gradient of each example, over all parameters.
         noise_multiplier: standard deviation of the noise on the sum of the gradients, in units of `bound`;
-            0 clips alone, and gives no privacy.
+            0 only clips, and gives no privacy.
     """
 
     bound: float = 1.0
@@ -48,7 +48,7 @@ class DPSGD(Defense):
         """The noisy mean of the clipped gradients.
 
         Raises:
-            TaskError: a BatchNorm layer mixes the examples, so that none has a gradient of its own.
+            TaskError: a BatchNorm layer mixes the examples, so that none of them has a gradient of its own.
         """
         from gifd_bench.tasks.batch_norm import batch_norm_layers
         from gifd_bench.tasks.defenses.draws import gaussian_like
@@ -65,7 +65,7 @@ class DPSGD(Defense):
         return tuple((value + std * gaussian_like(value, generator)) / examples for value in total)
 
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        """The update as it is: each of its gradients is private already."""
+        """The update as it is: each of the gradients in it is already private."""
         return dict(update)
 
     @classmethod
@@ -79,12 +79,13 @@ class DPSGD(Defense):
         return Clipped(options["bound"], noise_std(observed, GAUSSIAN) if noisy else 0.0)
 
     def epsilon(self, sample_rate: float, steps: int, delta: float) -> float:
-        """The epsilon of (epsilon, delta)-differential privacy that training spends: an upper bound, by
-        Opacus's Rényi accountant for Poisson sampling; infinite without noise.
+        """The epsilon of the (epsilon, delta)-differential privacy of a training.
+
+        It is an upper bound, by Opacus's Rényi accountant for Poisson sampling, and infinite without noise.
 
         Args:
-            sample_rate: the chance of an example to be in a step's batch, in (0, 1].
-            steps: of training, at least 1.
+            sample_rate: the probability that an example is in the batch of a step, in (0, 1].
+            steps: the number of training steps, at least 1.
             delta: in (0, 1); below one over the number of examples.
 
         Raises:

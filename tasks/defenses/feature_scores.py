@@ -1,4 +1,4 @@
-"""How far the image moves that is reconstructed from a gradient without one of its features."""
+"""How much each feature contributes to the image that is reconstructed from a gradient."""
 
 from __future__ import annotations
 
@@ -18,10 +18,17 @@ DIRECTIONS = 128
 
 
 def feature_scores(features: Tensor, inputs: Tensor) -> Tensor:
-    """The score of each of (B, F) features of the inputs: (F,).
+    """The score of each feature: the norm of the derivative of the feature in the input, over the feature.
 
-    In a model whose images do not touch each other the gradient of a feature's sum over the batch is, image
-    by image, that of the feature.
+    In a model in which images do not influence each other, the gradient of the sum of a feature over the
+    batch is, for each image, the gradient of that image's feature.
+
+    Args:
+        features: (B, F), computed from `inputs`.
+        inputs: (B, C, H, W), of which `features` is a differentiable function.
+
+    Returns:
+        (F,), summed over the batch.
     """
     images, count = features.shape
     scores = []
@@ -36,15 +43,19 @@ def feature_scores(features: Tensor, inputs: Tensor) -> Tensor:
 
 
 def estimated_scores(features: Tensor, inputs: Tensor, generator: torch.Generator) -> Tensor:
-    """The same, up to a factor, from a few passes, however many features there are: (F,).
+    """An estimate of `feature_scores`, up to a factor, from a few passes for any number of features.
 
     For a standard normal v, the square of dr/dx v has the squared norm of the gradient as its mean, for all
     features and images at once. That product is the derivative, in u, of (dr/dx)^T u, times v. The standard
     deviation of a score is about 1 / sqrt(2 * DIRECTIONS) of itself.
 
     Args:
-        features, inputs: as of `feature_scores`.
-        generator: of v.
+        features: (B, F), computed from `inputs`.
+        inputs: (B, C, H, W), of which `features` is a differentiable function.
+        generator: the source of v.
+
+    Returns:
+        (F,), summed over the batch.
     """
     u = torch.zeros_like(features, requires_grad=True)
     (linear,) = torch.autograd.grad(features, inputs, u, create_graph=True)

@@ -1,4 +1,4 @@
-"""Rounding an update to a grid, and imitating that."""
+"""Rounding an update to a grid, and imitating such rounding."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from gifd_bench.tasks.defenses.base import Imitation, Update
 
 
 class Quantized(Imitation):
-    """Rounds to the observed grid; its derivative is that of the identity (the straight-through estimator
-    of Bengio et al., "Estimating or propagating gradients through stochastic neurons", 2013).
+    """Rounds to the observed grid, with the derivative of the identity.
+
+    This is the straight-through estimator of Bengio et al., "Estimating or propagating gradients through
+    stochastic neurons", 2013.
 
     Args:
-        scales: largest magnitude of each parameter's update.
-        levels: above zero.
+        scales: the largest magnitude of each parameter's update.
+        levels: the number of levels above zero.
     """
 
     def __init__(self, scales: Iterable[Tensor], levels: int) -> None:
@@ -33,10 +35,10 @@ class Quantized(Imitation):
 
 
 class Signed(Imitation):
-    """The signs, of the observed magnitude; its derivative is that of the identity, as for `Quantized`.
+    """The signs, with the observed magnitude and, as in `Quantized`, the derivative of the identity.
 
     Args:
-        scales: magnitude of each parameter's update.
+        scales: the magnitude of each parameter's update.
     """
 
     def __init__(self, scales: Iterable[Tensor]) -> None:
@@ -50,34 +52,38 @@ class Signed(Imitation):
 
 
 def levels_of(bits: int) -> int:
-    """Levels above zero."""
+    """The number of levels above zero for a number of bits."""
     return int(2 ** (bits - 1) - 1)
 
 
 def scale_of(value: Tensor) -> Tensor:
-    """The largest magnitude."""
+    """The largest magnitude of a tensor."""
     return value.abs().max()
 
 
 def step_of(scale: Tensor, levels: int | Tensor) -> Tensor:
-    """The distance of two levels; never 0, so that a tensor of zeros can be divided by it."""
+    """The distance between two levels; never 0, so a tensor of zeros can be divided by it."""
     step: Tensor = (scale / levels).clamp(min=torch.finfo(scale.dtype).tiny)
     return step
 
 
 def observed_levels(observed: Update, scales: list[Tensor]) -> Tensor:
-    """How many levels there are above zero, a scalar: the largest magnitude of a parameter over its least
-    above zero, in the parameter where the least is on the first level, as it is in any large one."""
+    """The number of levels above zero, a scalar, as it can be read from a rounded update.
+
+    It is the largest magnitude of a parameter over its smallest magnitude above zero, in the parameter
+    whose smallest magnitude is on the first level. In any large parameter it is.
+    """
     nonzero = [torch.where(value == 0, torch.inf, value.abs()) for value in observed.values()]
     ratios = [scale / values.min() for scale, values in zip(scales, nonzero, strict=True)]
     return torch.stack(ratios).max().clamp(min=1)
 
 
 def rounding_noise(observed: Update, steps: list[Tensor]) -> Tensor:
-    """Standard deviation of stochastic rounding over all entries, from above (by half at most in practice).
+    """An upper estimate of the standard deviation of stochastic rounding over all entries.
 
-    The variance for a value f steps above its lower neighbor is f (1 - f) squared steps: 1/6 on average
-    over all f, and at most f, which is less for the many entries below one step.
+    It is at most half too large in practice. The variance for a value f steps above its lower neighbor is f
+    (1 - f) squared steps: 1/6 on average over all f, and at most f, which is less for the many entries
+    below one step.
     """
     squared = [
         value.numel() * torch.minimum(step.square() / 6, step * value.abs().mean())

@@ -1,4 +1,4 @@
-"""What an attacker may know of a client's defenses, and makes of it."""
+"""What an attacker may know about a client's defenses, and how the attacker uses it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gifd_bench.tasks.errors import TaskError
 
 
 def describe(defense: Defense) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """The name and the parameters of each defense that is applied, in order; empty for none.
+    """The name and the parameters of each defense that is applied, in order; empty if there is none.
 
     Raises:
-        TaskError: a defense is defined where nobody could import it from.
+        TaskError: a defense is defined where nobody else could import it.
     """
     if isinstance(defense, NoDefense):
         return ()
@@ -28,19 +28,19 @@ def describe(defense: Defense) -> tuple[tuple[str, dict[str, Any]], ...]:
 
 
 def imitate(observed: Update, known: Sequence[tuple[str, Mapping[str, Any] | None]]) -> Imitation:
-    """What an attacker can do who knows of these defenses.
+    """What an attacker can do who knows these defenses.
 
-    Each is estimated from the update as it was observed, after all of them: what a later one hid (noise
-    hides zeros) is not found, and granted parameters mean what they meant to the client, before later ones.
-    A defense from outside is imported here.
+    Each defense is estimated from the update as it was observed, after all of them. What a later defense
+    has hidden, as noise hides zeros, is therefore not found. Granted parameters mean what they meant to the
+    client, before later defenses. A defense from outside the package is imported here.
 
     Args:
-        observed: in the order of the model's parameters, on the attack's device.
-        known: name, and parameters where they are granted, in the order of application; what `describe`
-            gives, and perhaps read from somebody's file.
+        observed: the update in the order of the model's parameters, on the attack's device.
+        known: the name of each defense, and its parameters if they are granted, in the order of
+            application. These are the results of `describe`, perhaps read from somebody else's file.
 
     Raises:
-        TaskError: an unknown name, or parameters that the defense does not take.
+        TaskError: a name is unknown, or a defense does not take the parameters.
     """
     parts = tuple(_kind(name).imitation(observed, _checked(name, options)) for name, options in known)
     return Imitations(parts)
@@ -54,7 +54,7 @@ def _kind(name: str) -> type[Defense]:
 
 
 def _checked(name: str, options: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """All fields of the defense: those given, and its defaults."""
+    """All fields of the defense: the given ones, and its defaults."""
     if options is None:
         return None
     try:

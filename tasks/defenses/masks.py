@@ -1,4 +1,4 @@
-"""Defenses that send zeros in place of some entries: choosing the entries, and imitating the choice."""
+"""Defenses that send zeros in place of some entries: choosing these entries, and imitating the choice."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from gifd_bench.tasks.defenses.base import Imitation, Update
 
 
 class Masked(Imitation):
-    """Zeroes what the client zeroed.
+    """Sets to zero what the client set to zero.
 
     Args:
-        masks: what to multiply each parameter with, False where it is zeroed; None leaves it as it is.
+        masks: a factor for each parameter, False where it is set to zero; `None` leaves the parameter as it
+            is.
     """
 
     def __init__(self, masks: Iterable[Tensor | None]) -> None:
@@ -28,22 +29,27 @@ class Masked(Imitation):
 
 
 def mask_of_zeros(observed: Update) -> Masked:
-    """The mask that an attacker sees; where a later defense hid the zeros, as noise does, there is none."""
+    """The mask that an attacker can see.
+
+    A later defense may have hidden the zeros, as noise does; then nothing is masked.
+    """
     return Masked(value != 0 for value in observed.values())
 
 
 def part(fraction: float, entries: int) -> int:
-    """floor(fraction * entries), of the decimal fraction as it is written: 0.29 of 100 are 29, and not
-    the 28 of floating-point arithmetic."""
+    """floor(fraction * entries), for the decimal fraction as it is written.
+
+    For instance, 0.29 of 100 entries are 29, and not the 28 of floating-point arithmetic.
+    """
     return math.floor(Fraction(str(fraction)) * entries)
 
 
 def smallest(values: Tensor, count: int) -> Tensor:
-    """Indices into the flattened values of the `count` least; of equals, those that come first."""
+    """Indices into the flattened values of the `count` smallest; among equal values, the first ones."""
     return torch.argsort(values.flatten(), stable=True)[:count]
 
 
 def without_smallest(values: Tensor, count: int) -> Tensor:
-    """A copy with the `count` entries of least magnitude set to zero; of equals, those that come first."""
+    """A copy whose `count` entries of smallest magnitude are zero; among equal ones, the first ones."""
     flat = values.flatten()
     return flat.index_fill(0, smallest(flat.abs(), count), 0).view(values.shape)

@@ -1,4 +1,4 @@
-"""The names by which defenses are found."""
+"""The names of defenses."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from gifd_bench.tasks.errors import TaskError
 
 
 def kind_of(defense: type[Defense]) -> str:
-    """What a defense is, wherever it comes from: the name of a bundled one, the class name of another."""
+    """The kind of a defense: the name of a bundled one, or the class name of one from outside."""
     name = DEFENSES.canonical(_import_path(defense))
     return name if name in DEFENSES.bundled else defense.__name__
 
 
 def name_of(defense: type[Defense]) -> str:
-    """The name by which anybody finds a defense: the name of a bundled or installed one; else its import
-    path, or the whole path of its file where it was loaded from a file.
+    """The name by which anybody can find a defense.
+
+    This is the name of a bundled or installed one. For others it is the import path, or the path of the
+    file from which the defense was loaded.
 
     Raises:
-        TaskError: it is defined where it cannot be imported from.
+        TaskError: it is defined where it cannot be imported.
     """
     path = _import_path(defense)
     for known in (DEFENSES.bundled, DEFENSES.installed()):

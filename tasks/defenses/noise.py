@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class Noisy(Imitation):
-    """Adds nothing: an attacker who knows how strong the noise is, and whose own would only add to it.
+    """The imitation of noise, which adds nothing: more noise would only make the match worse.
 
     Args:
-        noise_std: see `Imitation`.
+        noise_std: standard deviation of the noise on the observed update, as in `Imitation`.
     """
 
     def __init__(self, noise_std: float | Tensor) -> None:
@@ -29,11 +29,12 @@ class Noisy(Imitation):
 
 @dataclass(frozen=True)
 class GaussianNoise(Defense):
-    """Independent Gaussian noise on every entry of the update (Zhu et al., "Deep leakage from
-    gradients", NeurIPS 2019, section 5.1).
+    """Adds independent Gaussian noise to every entry of the update.
+
+    Zhu et al., "Deep leakage from gradients", NeurIPS 2019, section 5.1.
 
     Attributes:
-        std: standard deviation of the noise, in the update's own unit; 0.1 in the GIFD paper.
+        std: standard deviation of the noise, in the unit of the update; 0.1 in the GIFD paper.
     """
 
     std: float = 0.01
@@ -55,12 +56,13 @@ class GaussianNoise(Defense):
 
 @dataclass(frozen=True)
 class LaplaceNoise(Defense):
-    """Independent Laplacian noise on every entry of the update (Zhu et al., "Deep leakage from
-    gradients", NeurIPS 2019, section 5.1).
+    """Adds independent Laplacian noise to every entry of the update.
+
+    Zhu et al., "Deep leakage from gradients", NeurIPS 2019, section 5.1.
 
     Attributes:
-        scale: mean magnitude of the noise, in the update's own unit; its standard deviation is
-            sqrt(2) times as large.
+        scale: mean magnitude of the noise, in the unit of the update; the standard deviation is sqrt(2)
+            times as large.
     """
 
     scale: float = 0.01

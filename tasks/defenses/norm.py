@@ -1,4 +1,4 @@
-"""Bounding the norm of an update."""
+"""Limiting the norm of an update."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from gifd_bench.tasks.defenses.base import Imitation, Update
 
 
 class Clipped(Imitation):
-    """Clips the candidate's update.
+    """Clips the update of candidate images.
 
     Args:
-        bound: as of `clip_factor`.
-        noise_std: of noise that the client adds and the attacker does not; see `Imitation`.
+        bound: the largest l2 norm, positive.
+        noise_std: standard deviation of noise that the client adds and the attacker does not, as in
+            `Imitation`.
     """
 
     def __init__(self, bound: float | Tensor, noise_std: float | Tensor = 0.0) -> None:
@@ -34,7 +35,7 @@ def l2_norm(tensors: Iterable[Tensor]) -> Tensor:
 
 
 def observed_norm(observed: Update) -> Tensor:
-    """The estimate of a bound that was not granted: what was clipped has just that norm."""
+    """The estimate of a bound that was not granted: an update that was clipped has exactly this norm."""
     return l2_norm(observed.values()).clamp(min=torch.finfo(torch.float32).tiny)
 
 

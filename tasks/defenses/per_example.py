@@ -1,4 +1,4 @@
-"""The gradient of each example of a batch by itself."""
+"""The gradient of each single example of a batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK = 8
 
 
 def clipped_sum(batch: PrivateBatch, bound: float) -> list[Tensor]:
-    """The sum over the examples of their gradients, each scaled down to an l2 norm where it is larger."""
+    """The sum of the gradients of the examples, each scaled down to `bound` if its l2 norm is larger."""
     total = [torch.zeros_like(parameter) for _, parameter in trainable(batch.model)]
     for inputs, labels in zip(
         torch.split(batch.inputs, CHUNK), torch.split(batch.labels, CHUNK), strict=True
@@ -29,10 +29,13 @@ def clipped_sum(batch: PrivateBatch, bound: float) -> list[Tensor]:
 
 
 def per_example_gradients(batch: PrivateBatch) -> tuple[Tensor, ...]:
-    """Each example's own gradient: a (B, ...) tensor a parameter that is not frozen, in the model's order.
+    """The gradient of each example.
 
-    All at once by `vmap`; one after another for a model that it cannot take (one that branches on values,
-    or whose operations have no batching rule).
+    They are computed all at once by `vmap`. A model that `vmap` cannot handle, because it branches on
+    values or has operations without a batching rule, is run for one example after another.
+
+    Returns:
+        One (B, ...) tensor for each parameter that is not frozen, in the model's order.
     """
     parameters = {name: parameter.detach() for name, parameter in trainable(batch.model)}
     loss_of = batch.loss.function()

@@ -1,4 +1,4 @@
-"""Fewer bits an entry."""
+"""Quantization: fewer bits for each entry."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quantisation(Defense):
-    """Each parameter's update is rounded to a uniform grid between plus and minus its largest magnitude
-    (Alistarh et al., "QSGD: communication-efficient SGD via gradient quantization and encoding", NeurIPS
-    2017, section 3.1, with the maximum in the place of the l2 norm).
+    """Rounds each parameter's update to a uniform grid between plus and minus its largest magnitude.
 
-    Stochastic rounding, QSGD's, goes to either neighbor with a chance that keeps the mean. The clean
-    update is then the best guess of the rounded one (rounding it to the nearest is further off), so that
-    an attacker imitates nothing, and takes the difference for noise. Rounding to the nearest is imitated
-    exactly, with the magnitudes that are observed. An attacker who is not told the rounding supposes the
-    stochastic one.
+    Alistarh et al., "QSGD: communication-efficient SGD via gradient quantization and encoding", NeurIPS
+    2017, section 3.1, with the maximum in place of the l2 norm.
+
+    Stochastic rounding, which QSGD uses, goes to either neighbor with probabilities that keep the mean. The
+    clean update is then the best guess of the rounded one, and rounding it to the nearest level would be
+    further off. An attacker therefore imitates nothing, and treats the difference as noise. Rounding to the
+    nearest level is imitated exactly, with the observed magnitudes. An attacker who is not told the
+    rounding assumes stochastic rounding.
 
     Attributes:
-        bits: an entry, the sign among them: 2^(bits - 1) - 1 levels above zero; 2 to 16.
+        bits: bits for each entry, including the sign, which give 2^(bits - 1) - 1 levels above zero; 2 to
+            16.
         rounding: `stochastic`, or to the `nearest` level.
     """
 
@@ -73,9 +75,10 @@ class Quantisation(Defense):
 
 @dataclass(frozen=True)
 class Sign(Defense):
-    """Only the signs of each parameter's update are sent, and its mean magnitude (Bernstein et al.,
-    "signSGD", ICML 2018 (arXiv:1802.04434), algorithm 1; with the magnitude
-    as in Karimireddy et al., "Error feedback fixes SignSGD", ICML 2019). Zero stays zero.
+    """Sends only the signs of each parameter's update, and their mean magnitude; zero stays zero.
+
+    Bernstein et al., "signSGD", ICML 2018 (arXiv:1802.04434), algorithm 1, with the magnitude as in
+    Karimireddy et al., "Error feedback fixes SignSGD", ICML 2019.
     """
 
     def apply(self, update: Update, batch: PrivateBatch, generator: torch.Generator) -> dict[str, Tensor]:

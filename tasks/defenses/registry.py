@@ -1,4 +1,4 @@
-"""Defenses by name."""
+"""The defenses by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Perturbing the representation that the last layer sees."""
+"""Perturbing the representation that enters the last layer."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Soteria(Defense):
-    """Features whose loss moves the reconstructed image furthest are left out of the last layer's update
-    (Sun et al., "Soteria: provable defense against privacy leakage in federated learning from
-    representation perspective", CVPR 2021, with the l0 norm): those that are large for what the image moves
-    them.
+    """Zeroes in the last layer's update the features that the image moves least, relative to their size.
 
-    Feature i of the representation r that enters the last linear layer scores the sum over the batch of
-    ||d r_i / d x|| / |r_i|. The floor(sparsity * features) features that score least, of equals those that
-    come first, have their columns of that layer's weight update zeroed. Features that are active for no
-    image score 0 and so count among them, though they have nothing to hide. The score is taken at the
-    weights of the round's start, in the model's own mode. Exact scores take a backward pass a feature, so
-    that in a training of many steps they are estimated.
+    Sun et al., "Soteria: provable defense against privacy leakage in federated learning from representation
+    perspective", CVPR 2021, with the l0 norm.
+
+    Feature i of the representation r that enters the last linear layer has as its score the sum over the
+    batch of ||d r_i / d x|| / |r_i|. The floor(sparsity * features) features with the lowest scores have
+    their columns of that layer's weight update set to zero; among equal scores, the first features.
+    Features that are active for no image score 0 and so count among them, though they have nothing to hide.
+    The score is computed at the weights of the start of the round, in the model's own mode. Exact scores
+    take one backward pass for each feature, so they are estimated in a training of many steps.
 
     Attributes:
-        sparsity: the fraction of the features that is zeroed; 0.8 in the GIFD paper.
+        sparsity: the fraction of the features that is set to zero; 0.8 in the GIFD paper.
     """
 
     sparsity: float = 0.8

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sparsification(Defense):
-    """Of each parameter's update, the entries of least magnitude are set to zero (Aji and Heafield,
-    "Sparse communication for distributed gradient descent", EMNLP 2017, with a threshold a parameter
-    and no residuals).
+    """Sets the entries of smallest magnitude of each parameter's update to zero.
 
-    Of n entries, floor(sparsity * n) are zeroed, so that at least one stays; of entries with equal
-    magnitude, those that come first in the tensor are zeroed first. An attacker who knows the sparsity
+    Aji and Heafield, "Sparse communication for distributed gradient descent", EMNLP 2017, with a threshold
+    for each parameter and without residuals.
+
+    Of n entries, floor(sparsity * n) are set to zero, so at least one stays. Among entries of equal
+    magnitude, those that come first in the tensor are set to zero first. An attacker who knows the sparsity
     knows no more than one who sees the zeros.
 
     Attributes:
-        sparsity: the fraction of each parameter's entries that is zeroed; 0.9 in the GIFD paper.
+        sparsity: the fraction of each parameter's entries that is set to zero; 0.9 in the GIFD paper.
     """
 
     sparsity: float = 0.9

@@ -1,4 +1,4 @@
-"""How strong the noise on an update is, from the singular values of its last layer."""
+"""The strength of the noise on an update, from the singular values of its last layer."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ MARGIN = 1.05
 def noise_std_of_logit_layer(gradient: Tensor) -> Tensor:
     """Standard deviation of independent noise on every entry of the gradient of a classifier's last weight.
 
-    That gradient is a sum over the images of (probabilities - label) x features: of low rank, and each of
-    its columns sums to zero over the classes, since probabilities and label do. So the column sums hold
-    noise alone, whatever the batch. With the level that they tell, the singular values that noise can
-    explain are told from those of the images; what the former leave behind tells the level more precisely.
+    That gradient is a sum over the images of (probabilities - label) x features. It has low rank, and each
+    of its columns sums to zero over the classes, because probabilities and label do. The column sums
+    therefore hold only noise, whatever the batch. The noise level that they give separates the singular
+    values that noise can explain from those of the images. What the former leave behind gives the level
+    more precisely.
 
     Args:
         gradient: (classes, features), or the difference of the weights after local training, whose columns
-            sum to zero likewise.
+            also sum to zero.
 
     Returns:
-        A scalar on the gradient's device. With few features the column sums are few, and its error larger:
-        below 1 % for 4,096 features of 10 classes.
+        A scalar on the gradient's device. With few features there are few column sums, and the error is
+        larger. It is below 1 % for 4,096 features and 10 classes.
     """
     rows, columns = gradient.shape
     rough = gradient.sum(dim=0).square().mean().sqrt() / math.sqrt(rows)

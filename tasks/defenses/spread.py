@@ -1,4 +1,4 @@
-"""How strong the noise on an update is, from the noisy update alone."""
+"""The strength of the noise on an update, from the noisy update alone."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ QUANTILE_OF_NORMAL = -1.6448536269514722
 
 @dataclass(frozen=True)
 class NoiseKind:
-    """Of noise with standard deviation 1.
+    """A distribution of noise with standard deviation 1.
 
     Attributes:
-        median: of its magnitude.
-        median_deviation: of the median magnitude of n draws, times sqrt(n) (the sample median's
-            1 / (2 density) at the median), relative to `median`.
+        median: the median of its magnitude.
+        median_deviation: the standard deviation of the median magnitude of n draws, times sqrt(n), relative
+            to `median` (for a sample median, 1 / (2 density) at the median).
     """
 
     median: float
@@ -41,10 +41,10 @@ LAPLACE = NoiseKind(math.log(2) / math.sqrt(2), 1 / math.log(2))
 def noise_std(observed: Update, kind: NoiseKind) -> Tensor:
     """Standard deviation of independent noise on every entry, a scalar on the update's device.
 
-    Two estimates, each too large where the clean update gets into it: from the magnitudes of blocks of
-    entries, and from the singular values of the last layer where that is large enough. The smaller is
-    taken.
-    Within 1 % on a small convolutional network and on a ResNet-18 with one image.
+    There are two estimates: one from the magnitudes of blocks of entries, and one from the singular values
+    of the last layer, if that is large enough. Each is too large if the clean update contributes to it, so
+    the smaller one is returned. It is right within 1 % on a small convolutional network, and on a ResNet-18
+    with one image.
     """
     estimate = noise_std_of_blocks(observed, kind)
     matrices = [value for value in observed.values() if value.ndim == 2]
@@ -54,17 +54,17 @@ def noise_std(observed: Update, kind: NoiseKind) -> Tensor:
 
 
 def noise_std_of_blocks(observed: Update, kind: NoiseKind) -> Tensor:
-    """The same from the update's smallest entries.
+    """The standard deviation of independent noise, from the smallest entries of the update.
 
-    The median magnitude of a block of entries is robust to the few large entries of a gradient. It is
-    inflated where most of the block's clean entries are not small, so that the blocks with the lowest
-    medians tell most: their 5 % quantile is taken, and divided by what that quantile is for noise alone.
-    Blocks run along the columns of each tensor, since a feature that is not active leaves a whole column
-    of the next layer's weights without any gradient.
+    The median magnitude of a block of entries is robust to the few large entries of a gradient. It is too
+    large if most of the clean entries of the block are not small, so the blocks with the lowest medians
+    tell most. The result is the 5 % quantile of the medians, divided by that quantile for noise alone.
+    Blocks run along the columns of each tensor, because a feature that is not active leaves a whole column
+    of the next layer's weights without a gradient.
 
-    Within about 10 % where the noise is not much smaller than the gradient's own entries (of a few hundred
-    blocks or more), and too large below that. Entries that are exactly zero carry no noise (a later defense
-    zeroed them) and are left out.
+    The result is right within about 10 % if the noise is not much smaller than the gradient's own entries,
+    for a few hundred blocks or more, and too large for weaker noise. Entries that are exactly zero carry no
+    noise, because a later defense set them to zero, and are left out.
     """
     columns = [value.flatten(1).t() if value.ndim > 1 else value for value in observed.values()]
     magnitudes = torch.cat([column.reshape(-1) for column in columns]).abs()

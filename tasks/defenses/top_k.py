@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TopK(Defense):
-    """Only the k entries of largest magnitude are sent, and what was not sent is remembered and added to
-    the next update (Stich et al., "Sparsified SGD with memory", NeurIPS 2018, algorithm 1; Lin et al.,
-    "Deep gradient compression", ICLR 2018, section 3).
+    """Sends only the k entries of largest magnitude, and adds what it held back to the next update.
 
-    The client takes part in a number of rounds with the same batch and weights, its memory empty before the
-    first; what it sends in the last is the update under attack. An entry that is sent then holds its value
-    as often as it was held back since it was last sent, which the attacker does not see.
+    Stich et al., "Sparsified SGD with memory", NeurIPS 2018, algorithm 1; Lin et al., "Deep gradient
+    compression", ICLR 2018, section 3.
 
-    Of n entries of the whole update, floor(fraction * n) are sent, and at least one; of entries with equal
+    The client takes part in several rounds with the same batch and weights, and its memory is empty before
+    the first. What it sends in the last round is the update under attack. An entry that is sent then holds
+    its value as many times as it was held back since it was last sent, which the attacker does not see.
+
+    Of n entries of the whole update, floor(fraction * n) are sent, and at least one. Among entries of equal
     magnitude, those that come last are sent first.
 
     Attributes:
-        fraction: of the update's entries that is sent; 0.001 to 0.01 in practice.
-        rounds: that the client takes part in; with 1, nothing was held back before.
+        fraction: the fraction of the update's entries that is sent; 0.001 to 0.01 in practice.
+        rounds: the number of rounds of the client; with 1, nothing was held back before.
     """
 
     fraction: float = 0.01

@@ -1,4 +1,4 @@
-"""Building a model that somebody's file names, without more memory than the file itself takes."""
+"""Building a model that somebody's file names, without using more memory than its weights take."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _MAKE = frozenset(
 
 
 class Allowance(TorchFunctionMode):
-    """Ends the building of a model that is larger than its weights, before it takes memory and time.
+    """Stops the building of a model that is larger than its weights, before it takes memory and time.
 
     Args:
-        elements: of all its tensors.
+        elements: the number of elements of all its tensors.
     """
 
     def __init__(self, elements: int) -> None:

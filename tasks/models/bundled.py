@@ -1,6 +1,6 @@
-"""The models that are here, each as a function whose arguments are its options.
+"""The bundled models, each as a function whose arguments are its options.
 
-The modules that they import need torch, which commands that must start at once do without.
+The modules that these functions import need torch, which commands that must start quickly do without.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ def convnet(
 ) -> nn.Module:
     """Four 3x3 convolutions with ReLU, two of them strided, and one linear layer.
 
-    About 0.13 M parameters at the default width and 32x32 pixels. It has no normalization layer, so
-    training and evaluation mode are the same.
+    The model has about 0.13 million parameters at the default width and 32x32 pixels. It has no
+    normalization layer, so training and evaluation mode are the same.
 
     Args:
-        num_classes: outputs.
+        num_classes: the number of outputs.
         image_size: side of the input in pixels, or height and width, multiples of 4.
         width: channels of the first layer; the others have twice as many.
-        image_channels: of the input.
+        image_channels: channels of the input.
     """
     from gifd_bench.tasks.models.convnet import ConvNet
 
@@ -38,15 +38,16 @@ def lenet(
 ) -> nn.Module:
     """The LeNet of DLG (Zhu et al., "Deep leakage from gradients", NeurIPS 2019) and of iDLG (Zhao et al.).
 
-    Three 5x5 convolutions of 12 channels with strides 2, 2 and 1, each with a sigmoid, and one linear
+    Three 5x5 convolutions with 12 channels and strides 2, 2 and 1, each with a sigmoid, and one linear
     layer, as in DLG's release.
 
     Args:
-        num_classes: outputs.
+        num_classes: the number of outputs.
         image_size: side of the input in pixels, or height and width, multiples of 4.
-        uniform_weights: draw all weights and biases from U(-0.5, 0.5), as the release does: with smaller
-            ones the sigmoids let hardly any gradient through. Else PyTorch's own initialization.
-        image_channels: of the input.
+        uniform_weights: whether to draw all weights and biases from U(-0.5, 0.5), as the release does: with
+            smaller ones, the sigmoids let hardly any gradient through. If false, PyTorch's own
+            initialization is used.
+        image_channels: channels of the input.
     """
     from gifd_bench.tasks.models.lenet import LeNet
 
@@ -66,11 +67,12 @@ def resnet_cifar(
     pooling and one linear layer. Shortcuts have no parameters (option A).
 
     Args:
-        num_classes: outputs.
+        num_classes: the number of outputs.
         image_size: side of the input in pixels, or height and width, at least 4.
-        depth: weighted layers.
-        width: channels of the first group; 16 in the paper. The next two have twice and four times as many.
-        image_channels: of the input.
+        depth: the number of layers with weights.
+        width: channels of the first group; 16 in the paper. The next two groups have twice and four times
+            as many.
+        image_channels: channels of the input.
     """
     from gifd_bench.tasks.models.resnet_cifar import ResNetCIFAR
 
@@ -86,12 +88,12 @@ def timm_model(
     """Any classifier of timm, by name.
 
     Args:
-        num_classes: outputs.
+        num_classes: the number of outputs.
         image_size: side of the input in pixels, or height and width; not every architecture takes every
             size.
-        architecture: as in timm.list_models; a tag after a dot says which published weights are meant,
-            for example `resnet18.a1_in1k`.
-        image_channels: of the input.
+        architecture: a name from timm.list_models; a tag after a dot says which published weights are
+            meant, for example `resnet18.a1_in1k`.
+        image_channels: channels of the input.
     """
     from gifd_bench.tasks.models.timm_models import create
 
@@ -104,10 +106,10 @@ def torchvision_model(
     """Any classifier of torchvision, by name.
 
     Args:
-        num_classes: outputs.
+        num_classes: the number of outputs.
         image_size: side of the input in pixels, or height and width; not every architecture takes every
             size.
-        architecture: as in torchvision.models.list_models.
+        architecture: a name from torchvision.models.list_models.
     """
     from gifd_bench.tasks.models.torchvision_models import create
 

@@ -1,4 +1,4 @@
-"""Whether a model can be a victim of a dataset's images."""
+"""Checks that a model can be a victim for a dataset's images."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from gifd_bench.tasks.models.spec import ModelSpec
 
 
 def check_model(spec: ModelSpec) -> None:
-    """Put an image through the model, forth and back, and differentiate its gradient, as attacks do; too
-    slow to be a part of `build`.
+    """Put an image through the model, forward and backward, and differentiate its gradient, as attacks do.
+
+    This is too slow to be a part of `build`.
 
     Raises:
-        TaskError: it does not take the image, its output is not (1, num_classes), it has no parameter that
-            is trained, or no second derivative.
+        TaskError: the model does not take the image, its output is not (1, num_classes), it has no trained
+            parameter, or no second derivative.
     """
     model = spec.build()
     channels, height, width = spec.image_shape
@@ -48,16 +49,17 @@ def check_model(spec: ModelSpec) -> None:
 def check_second_derivative(
     victim: nn.Module, shape: tuple[int, int, int], images: int, loss: LossFunction
 ) -> None:
-    """One gradient of a batch of noise, and the gradient of that in the images.
+    """Compute the gradient for a batch of noise, and the derivative of that gradient in the images.
 
     Args:
-        victim: in the mode of the client; what is to be differentiated is not frozen. It is a copy.
-        shape: of an image.
-        images: in the batch.
-        loss: of logits and labels.
+        victim: a copy of the model, in the mode of the client; parameters in which the loss is
+            differentiated are not frozen.
+        shape: (C, H, W) of an image.
+        images: the number of images in the batch.
+        loss: a function of logits and labels.
 
     Raises:
-        TaskError: it cannot be done, or gives zero or numbers that are not finite.
+        TaskError: the derivative cannot be computed, is zero, or is not finite.
     """
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(images, *shape, generator=generator).requires_grad_()

@@ -8,7 +8,7 @@ from gifd_bench.tasks.models.spec import sides
 
 
 class ConvNet(nn.Module):
-    """Convolutions and one linear layer; arguments as of the model `convnet`."""
+    """Convolutions and one linear layer; its arguments are those of the model `convnet`."""
 
     def __init__(
         self, num_classes: int, image_size: int | tuple[int, int], width: int, channels: int = 3

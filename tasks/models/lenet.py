@@ -10,7 +10,7 @@ CHANNELS = 12
 
 
 class LeNet(nn.Module):
-    """Convolutions with sigmoids and one linear layer; arguments as of the model `lenet`."""
+    """Convolutions with sigmoids and one linear layer; its arguments are those of the model `lenet`."""
 
     def __init__(
         self, num_classes: int, image_size: int | tuple[int, int], uniform_weights: bool, channels: int = 3

@@ -1,4 +1,4 @@
-"""The logits among all that a model may give."""
+"""The logits among everything that a model may return."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 
 def only_logits(model: nn.Module, inputs: Any, output: Any) -> Any:
-    """A forward hook that gives the logits alone; what holds none stays as it is.
+    """A forward hook that returns only the logits; an output without logits is left as it is.
 
-    They are the output itself, the entry or attribute `logits` of it, the first tensor of a tuple or list,
+    The logits are the output itself, its entry or attribute `logits`, the first tensor of a tuple or list,
     or the only tensor of a mapping.
     """
     if isinstance(output, Tensor):

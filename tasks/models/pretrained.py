@@ -1,7 +1,7 @@
-"""Published weights of victim models. They are fetched where they are not at hand: asking for them is
-asking for the download.
+"""Published weights of victim models.
 
-The libraries that know of them are imported only where a model of theirs is asked about.
+They are downloaded if they are not on this machine: asking for them is asking for the download. The
+libraries that provide them are imported only when weights of one of their models are needed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 
 @dataclass(frozen=True)
 class Published:
-    """A state dict that somebody has trained.
+    """A published state dict of a trained model.
 
     Attributes:
-        tensors: by name.
-        classes: how many its head tells apart.
+        tensors: the tensors by name.
+        classes: the number of classes of its head.
     """
 
     tensors: Mapping[str, Tensor]
@@ -39,14 +39,14 @@ class Published:
 
 
 def load_pretrained(model: nn.Module, spec: ModelSpec) -> None:
-    """Put published weights into a model. Its head keeps its own where the numbers of classes differ.
+    """Put published weights into a model. If the numbers of classes differ, the head keeps its own weights.
 
     Args:
-        model: built from `spec`; changed in place.
-        spec: of a torchvision model, which gets its DEFAULT weights, or of a timm model.
+        model: a model that was built from `spec`; it is changed in place.
+        spec: the spec of a torchvision model, which gets its DEFAULT weights, or of a timm model.
 
     Raises:
-        TaskError: there are none for this model, they cannot be had, or they do not fit.
+        TaskError: there are no weights for this model, they cannot be downloaded, or they do not fit.
     """
     if spec.name not in _SOURCES:
         raise _none_for(spec)
@@ -56,7 +56,7 @@ def load_pretrained(model: nn.Module, spec: ModelSpec) -> None:
 
 
 def is_at_hand(spec: ModelSpec) -> bool:
-    """Whether a model's published weights are on this machine; nothing is fetched.
+    """Whether a model's published weights are on this machine; nothing is downloaded.
 
     Raises:
         TaskError: there are none for this model.
@@ -67,7 +67,7 @@ def is_at_hand(spec: ModelSpec) -> bool:
 
 
 def _chosen(name: str, own: Tensor, published: Published, spec: ModelSpec) -> Tensor:
-    """The published tensor, or the model's own where that belongs to a head of other classes."""
+    """The published tensor, or the model's own if it belongs to a head with other classes."""
     found = published.tensors.get(name)
     if found is not None and found.shape == own.shape:
         return found
@@ -158,7 +158,7 @@ def _timm_config(spec: ModelSpec) -> Any:
 
 
 def _hub_file(url: str) -> Path:
-    """Where torch keeps what it has fetched from a URL."""
+    """The file in which torch keeps a download from a URL."""
     import torch
 
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]

@@ -1,10 +1,10 @@
-"""Victim models, by name.
+"""The victim models by name.
 
-Each is a class or a function, called as `model(num_classes=..., image_size=..., image_channels=...,
-**options)`, without those of the first three that it does not take, and gives a torch.nn.Module. That
-takes normalized images (B, C, H, W) and gives logits (B, num_classes), alone or in a tuple, a mapping or
-an object with `logits`; its random weights come from torch's global generator. `image_size` is a number for
-square images and a pair for others.
+Each is a class or a function that is called as `model(num_classes=..., image_size=..., image_channels=...,
+**options)`, without those of the first three that it does not take, and returns a torch.nn.Module. The
+module takes normalized images (B, C, H, W) and returns logits (B, num_classes), alone or in a tuple, a
+mapping or an object with `logits`. Its random weights come from torch's global generator. `image_size` is a
+number for square images, and a pair for others.
 """
 
 from __future__ import annotations

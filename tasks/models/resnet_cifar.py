@@ -12,7 +12,7 @@ from gifd_bench.tasks.models.spec import sides
 
 
 class ResNetCIFAR(nn.Module):
-    """Residual blocks and one linear layer; arguments as of the model `resnet_cifar`."""
+    """Residual blocks and one linear layer; its arguments are those of the model `resnet_cifar`."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ResNetCIFAR(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and a shortcut; where the channels grow, the resolution is halved."""
+    """Two 3x3 convolutions and a shortcut; if the number of channels grows, the resolution is halved."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

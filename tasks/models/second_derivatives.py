@@ -1,8 +1,8 @@
-"""Second derivatives for what PyTorch gives only a first one of.
+"""Second derivatives of functions for which PyTorch has only a first derivative.
 
 An attack differentiates a gradient. PyTorch's fused attention and its hard sigmoid cannot be differentiated
-twice: attention is computed by plain matrix products in its place, and the hard sigmoid gets a backward of
-its own that can be differentiated.
+twice. Attention is computed by plain matrix products instead, and the hard sigmoid gets a backward function
+of its own that can be differentiated.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from torch.overrides import TorchFunctionMode
 
 @contextmanager
 def twice_differentiable() -> Iterator[None]:
-    """Attention in here is computed in a way that can be differentiated twice."""
+    """Within this context, attention is computed in a way that can be differentiated twice."""
     with sdpa_kernel(SDPBackend.MATH):
         yield
 
 
 def give_second_derivatives(model: nn.Module, inputs: Tensor) -> None:
-    """Let a model use functions of ours, of the same values up to rounding, where PyTorch's have no second
-    derivative.
+    """Replace the functions of a model that have no second derivative in PyTorch.
 
-    A model that needs none of them stays as it is, and is as fast as it was.
+    The replacements have the same values up to rounding. A model that needs none of them stays as it is,
+    and as fast as it was.
 
     Args:
-        model: changed in place.
-        inputs: that it takes, for one forward pass.
+        model: the model, changed in place.
+        inputs: inputs of the model, for one forward pass.
     """
     with torch.enable_grad():
         output = model(inputs.detach().clone().requires_grad_())
@@ -48,7 +48,7 @@ def _with_rules(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 class _Rules(TorchFunctionMode):
-    """Replaces the functions that have a rule here."""
+    """Replaces the functions for which there is a rule here."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -93,7 +93,7 @@ _LACKING = frozenset({"HardsigmoidBackward0"})
 
 
 def _operations(output: Tensor) -> Iterable[str]:
-    """The names of the operations that a tensor comes from."""
+    """The names of the operations from which a tensor was computed."""
     waiting, seen = [output.grad_fn], set()
     while waiting:
         node = waiting.pop()

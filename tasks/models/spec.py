@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A victim's architecture; its weights travel apart.
+    """The architecture of a victim. Its weights are kept separately.
 
-    Building a model from outside imports code: before building a spec from somebody else's lab, look at
-    `imports`.
+    Building a model from outside the package imports code. Look at `imports` before you build a spec that
+    you got from somebody else.
 
     Attributes:
-        name: of a bundled model, or of one from outside: by file (`my_net.py:Net`), by import path
-            (`my_net:Net`), or as an installed package calls it.
-        num_classes: how many logits an image has.
-        image_size: side of the images in pixels; (height, width) where they are not square.
-        options: of the class or function behind the name, as JSON values.
-        channels: of the images.
+        name: the name of a bundled model, or of one from outside: by file (`my_net.py:Net`), by import path
+            (`my_net:Net`), or by the name that an installed package gives it.
+        num_classes: the number of logits for an image.
+        image_size: side of the images in pixels; (height, width) if they are not square.
+        options: options of the class or function behind the name, as JSON values.
+        channels: channels of the images.
     """
 
     name: str
@@ -51,12 +51,13 @@ class ModelSpec:
 
     @property
     def imports(self) -> str | None:
-        """The name whose code `build` imports, `None` where the model is bundled."""
+        """The name whose code `build` imports; `None` if the model is bundled."""
         return None if MODELS.canonical(self.name) in MODELS.bundled else self.name
 
     def identity(self) -> list[Any]:
-        """What tells the model from others, as JSON values: for one from outside, its source and not what
-        its file is called.
+        """What distinguishes the model from others, as JSON values.
+
+        For a model from outside, the source of its file is part of it, and the name of the file is not.
 
         Raises:
             TaskError: there is no such model.
@@ -70,15 +71,15 @@ class ModelSpec:
         return told if self.channels == 3 else [*told, self.channels]
 
     def build(self, seed: int = 0, most: int | None = None) -> nn.Module:
-        """The model in evaluation mode, its random weights drawn from `seed` alone.
+        """Build the model in evaluation mode, with random weights.
 
         Args:
-            seed: see above.
-            most: numbers that its weights hold, where they are known; a model that is far larger is not
-                built to its end.
+            seed: the seed of the random weights, and the only thing that they depend on.
+            most: the number of elements of its weights, if it is known; the building of a model that is far
+                larger is stopped.
 
         Raises:
-            TaskError: no model of this name, or options that it does not take.
+            TaskError: there is no model of this name, or it does not take the options.
         """
         import torch
         from torch import nn
@@ -108,7 +109,7 @@ class ModelSpec:
         return built.eval()
 
     def _arguments(self, signature: inspect.Signature) -> dict[str, Any]:
-        """The options, and of the inputs those that the model takes."""
+        """The options, and those of the standard arguments that the model takes."""
         takes = signature.parameters
         open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
         unknown = self.options.keys() - (takes.keys() - INPUTS)
@@ -123,7 +124,7 @@ class ModelSpec:
 
 
 def sides(image_size: int | Sequence[int]) -> tuple[int, int]:
-    """Height and width, of the side of square images or of the two."""
+    """Height and width, from the side of square images or from the two."""
     if not isinstance(image_size, Sequence):
         return image_size, image_size
     height, width = image_size

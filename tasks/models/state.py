@@ -1,4 +1,4 @@
-"""A victim's weights from a file of the user's."""
+"""A victim's weights from a file of the user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def load_state(model: nn.Module, path: Path) -> None:
     """Load a state dict into a model, in place.
 
     Raises:
-        TaskError: no such file, no safetensors file, or not this model's weights.
+        TaskError: there is no such file, it is not a safetensors file, or it does not hold this model's
+            weights.
     """
     if not path.is_file():
         raise TaskError(f"{path}: no such weights file (safetensors, the model's state dict)")

@@ -17,7 +17,7 @@ def create(
     pretrained: bool = False,
     channels: int = 3,
 ) -> nn.Module:
-    """The model, with published weights where they are asked for.
+    """The model, with published weights if they are asked for.
 
     Raises:
         TaskError: timm has no such architecture.

@@ -1,1 +1,1 @@
-"""Training victims here."""
+"""Training victims."""

@@ -8,11 +8,12 @@ from torch.nn import functional as F
 
 
 def augment(inputs: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift each image by up to an eighth of its side and mirror every other one (He et al., CVPR 2016,
-    section 4.2, which pads 32x32 images by 4).
+    """Shift each image by up to an eighth of its side, and mirror every second one on average.
+
+    He et al., CVPR 2016, section 4.2, where 32x32 images are padded by 4.
 
     Args:
-        inputs: (B, 3, S, S), normalized, so that the padding of zeros has the mean color.
+        inputs: (B, 3, S, S), normalized, so that the padding with zeros has the mean color.
         generator: on the CPU; the only source of randomness.
     """
     count, _, size, _ = inputs.shape

@@ -1,6 +1,7 @@
 """Trained victims on disk: each is trained once.
 
-torch and Lightning are imported only where a victim is trained or read: planning asks for names of files.
+torch and Lightning are imported only when a victim is trained or read, because planning only asks for names
+of files.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ def victim_file(
     cache: Path | None = None,
     threads: int = 1,
 ) -> Path:
-    """Where a trained victim is kept: its name is a hash of all that it depends on, the source of a model
-    from outside included. Arguments as of `trained_victim`.
+    """The file of a trained victim, whose name is a hash of everything on which the victim depends.
+
+    For a model from outside, this includes the source of the model. The arguments are those of
+    `trained_victim`.
 
     Raises:
         TaskError: there is no such model.
@@ -58,22 +61,22 @@ def trained_victim(
     callbacks: Sequence[Callback] = (),
     threads: int = 1,
 ) -> nn.Module:
-    """A victim from the cache, trained and put there first where it is not in it.
+    """A victim from the cache. If it is not there yet, it is trained and stored first.
 
-    A cache that cannot be written to does not cost the training: a warning says so, and the victim is used
-    from memory.
+    If the cache cannot be written, a warning says so, and the victim is used from memory.
 
     Args:
-        spec: of the model.
-        dataset: what it is trained on.
-        dataset_facts: what identifies the dataset, as JSON values, and not what anybody calls it.
+        spec: the spec of the model.
+        dataset: the dataset on which it is trained.
+        dataset_facts: what identifies the dataset, as JSON values, whatever anybody calls it.
         training: how it is trained.
-        seed: of the random weights that training begins with.
-        cache: see `cache_folder`.
-        progress: show a bar while training.
-        callbacks: for the Trainer; an exception of theirs ends the training, and nothing is kept.
-        threads: on the CPU within one operation; sums of other parts differ in their last bits, so that
-            this is another victim.
+        seed: the seed of the random weights with which training begins.
+        cache: the folder of the cache; by default, that of `cache_folder`.
+        progress: whether to show a bar while training.
+        callbacks: callbacks for the Trainer; if one of them raises an exception, training ends, and nothing
+            is stored.
+        threads: threads on the CPU within one operation. Another number rounds sums in another way, and so
+            gives another victim.
 
     Returns:
         The model in evaluation mode.
@@ -111,7 +114,7 @@ def trained_victim(
 
 
 def victim_facts(path: Path) -> dict[str, Any]:
-    """What the file of a trained victim says of it: `images` and `train_accuracy`.
+    """What the file of a trained victim says about it: `images` and `train_accuracy`.
 
     Raises:
         TaskError: it is no such file, or damaged.
@@ -122,7 +125,7 @@ def victim_facts(path: Path) -> dict[str, Any]:
 def _identity(
     spec: ModelSpec, dataset_facts: Mapping[str, Any], training: VictimTraining, seed: int, threads: int
 ) -> str:
-    """All that a trained victim depends on, as canonical JSON."""
+    """Everything on which a trained victim depends, as canonical JSON."""
     facts = {
         "format": FORMAT,
         "model": spec.identity(),
@@ -135,7 +138,7 @@ def _identity(
 
 
 def _save(path: Path, model: nn.Module, identity: str, results: Mapping[str, Any]) -> None:
-    """Write one safetensors file; it appears whole or not at all."""
+    """Write one safetensors file, which appears complete or not at all."""
     make_folder(path.parent)
     facts = {"format": FORMAT, "identity": identity, "results": json.dumps(results)}
     write_tensors(path, model.state_dict(), facts)

@@ -14,7 +14,7 @@ class Part(Dataset):
 
     Args:
         whole: the dataset.
-        indices: of its images, in the order of this one.
+        indices: indices into the whole dataset, in the order of this one.
     """
 
     def __init__(self, whole: Dataset, indices: list[int]) -> None:
@@ -31,12 +31,12 @@ def hold_back(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Datas
     """Split a dataset at random.
 
     Args:
-        dataset: of at least two images.
-        share: of the images to hold back, in (0, 1); at least one is, and not all.
-        seed: of the draw.
+        dataset: a dataset of at least two images.
+        share: the share of the images to hold back, in (0, 1); at least one is held back, and not all.
+        seed: the seed of the draw.
 
     Returns:
-        The images to train on, and those held back.
+        The images to train on, and the images that are held back.
 
     Raises:
         TaskError: it has fewer than two images.

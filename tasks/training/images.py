@@ -1,4 +1,4 @@
-"""The images that a victim is trained on, or judged by, in memory."""
+"""The images with which a victim is trained or evaluated, in memory."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from gifd_bench.tasks.errors import TaskError
 
 @dataclass(frozen=True)
 class LabeledImages(data.Dataset[Any]):
-    """Images of one size; an index is a list of indices or a slice, and gives a batch.
+    """Images of one size. An index is a list of indices or a slice, and gives a batch.
 
     Attributes:
         pixels: (N, 3, S, S) uint8.
         labels: (N,) int64.
-        mean, std: the normalization, (3, 1, 1), of pixels in [0, 1].
+        mean, std: the normalization of pixels in [0, 1], (3, 1, 1).
     """
 
     pixels: Tensor
@@ -38,20 +38,20 @@ class LabeledImages(data.Dataset[Any]):
 
 
 def normalize(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """What the victim sees of uint8 pixels: float32, on the device of all three."""
+    """What the victim sees of uint8 pixels: float32, on the device of all three arguments."""
     return (pixels / 255 - mean) / std
 
 
 def load_images(
     dataset: Dataset, limit: int | None = None, seed: int = 0, progress: bool = False
 ) -> LabeledImages:
-    """Read a dataset, rounded to 8 bits a channel.
+    """Read a dataset into memory, rounded to 8 bits for each channel.
 
     Args:
-        dataset: of images of one size.
-        limit: read only this many images, drawn at random.
-        seed: of the draw.
-        progress: show a bar.
+        dataset: a dataset of images of one size.
+        limit: the number of images to read, drawn at random; `None` for all.
+        seed: the seed of the draw.
+        progress: whether to show a bar.
 
     Raises:
         TaskError: there are no images, or one cannot be read.

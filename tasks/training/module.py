@@ -21,11 +21,11 @@ class VictimModule(pl.LightningModule):
 
     Args:
         model: the victim.
-        mean, std: (3, 1, 1), of the normalization.
+        mean, std: the normalization, (3, 1, 1).
         training: learning rate, momentum and the like.
-        steps: of the whole training.
-        seeds: of augmentation and of the defense.
-        defense: applied to the gradient of every step; `None` for none.
+        steps: the number of steps of the whole training.
+        seeds: the seeds of the augmentation and of the defense.
+        defense: the defense that is applied to the gradient of every step; `None` for none.
     """
 
     mean: Tensor

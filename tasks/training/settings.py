@@ -13,14 +13,14 @@ class VictimTraining:
     """Stochastic gradient descent with momentum and a cosine schedule.
 
     Attributes:
-        epochs: over the training images.
-        batch_size: images a step; an epoch's last batch is left out where it is not full.
-        learning_rate: at the first step; it falls to 0 over all steps.
-        momentum: 0 for plain gradient descent.
+        epochs: passes over the training images.
+        batch_size: images in a step; the last batch of an epoch is left out if it is not full.
+        learning_rate: the learning rate of the first step; it falls to 0 over all steps.
+        momentum: the momentum; 0 for plain gradient descent.
         weight_decay: factor of the l2 penalty.
-        augment: random crops of the padded images, and mirroring.
+        augment: whether to augment by random crops of the padded images, and mirroring.
         limit: train on this many images, drawn by `seed`; `None` for all.
-        seed: of the order of the images and of all that is random but the first weights.
+        seed: the seed of the order of the images, and of everything random except the first weights.
     """
 
     epochs: int = 5

@@ -1,4 +1,4 @@
-"""Training a victim, and judging one."""
+"""Training and evaluating a victim."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def train_victim(
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> nn.Module:
-    """Train a model from random weights. On a GPU two trainings may differ in the last bits.
+    """Train a model from random weights. On a GPU, two trainings may differ in the last bits.
 
     Args:
-        spec: of the model.
-        images: all that it is trained on; `training.limit` is up to whoever loads them.
+        spec: the spec of the model.
+        images: all images for the training; whoever loads them applies `training.limit`.
         training: how it is trained.
-        seed: of the random weights.
-        defense: what every step's gradient goes through, as if a client had sent it.
-        progress: show a bar with rate and time left.
-        callbacks: further ones for the Trainer.
+        seed: the seed of the random weights.
+        defense: a defense that is applied to the gradient of every step, as if a client had sent it.
+        progress: whether to show a bar with the pace and the time left.
+        callbacks: further callbacks for the Trainer.
 
     Returns:
         The trained model in evaluation mode, on the CPU.
@@ -96,13 +96,13 @@ def train_victim(
 
 
 def steps_per_epoch(training: VictimTraining, images: int) -> int:
-    """How many batches an epoch has."""
+    """The number of batches in an epoch."""
     return images // min(training.batch_size, images)
 
 
 @torch.no_grad()
 def accuracy(model: nn.Module, held_out: Dataset | LabeledImages) -> float:
-    """Share of images whose class a model tells, in evaluation mode; the model is left as it is."""
+    """The share of images that a model classifies correctly in evaluation mode; it stays as it is."""
     images = load_images(held_out) if isinstance(held_out, Dataset) else held_out
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     judge = copy.deepcopy(model).eval().to(device)

@@ -19,14 +19,14 @@ from gifd_bench.tasks.training.train import accuracy, steps_per_epoch, train_vic
 
 @dataclass(frozen=True)
 class Utility:
-    """Of one defense.
+    """What one defense leaves of the accuracy of a victim.
 
     Attributes:
-        accuracy: on held-out images; None where the model cannot be trained under this defense.
-        epsilon: of the (epsilon, delta)-differential privacy of the whole training, where DP-SGD alone is
-            the defense and adds noise. The accountant takes batches for Poisson samples; they are
+        accuracy: the accuracy on held-out images; `None` if the model cannot be trained under this defense.
+        epsilon: the epsilon of the (epsilon, delta)-differential privacy of the whole training, if DP-SGD
+            is the only defense and adds noise. The accountant assumes Poisson sampling; the batches are
             consecutive pieces of a shuffled epoch, as in most implementations.
-        delta: with `epsilon`.
+        delta: the delta that belongs to `epsilon`.
         reason: why there is no accuracy.
     """
 
@@ -46,17 +46,18 @@ def measure_utility(
     progress: bool = True,
     callbacks: Sequence[Callback] = (),
 ) -> Utility:
-    """Train a victim under a defense and judge it; two defenses get the same weights, batches and crops.
+    """Train a victim under a defense and evaluate it. Two defenses get the same weights, batches and crops.
 
     Args:
-        spec: of the model, which is trained with its BatchNorm layers in training mode.
-        train: what it is trained on.
-        held_out: what it is judged by.
-        defense: of every step's gradient.
+        spec: the spec of the model, which is trained with its BatchNorm layers in training mode.
+        train: the training images.
+        held_out: the images for the evaluation.
+        defense: the defense that is applied to the gradient of every step.
         training: how it is trained; momentum and weight decay are the server's, after the defense.
-        seed: of the random weights.
-        progress: show a bar.
-        callbacks: for the Trainer; an exception of theirs ends the training and is raised.
+        seed: the seed of the random weights.
+        progress: whether to show a bar.
+        callbacks: callbacks for the Trainer; if one of them raises an exception, training ends, and the
+            exception is raised.
     """
     try:
         model = train_victim(spec, train, training, seed, defense, progress, callbacks)
@@ -66,7 +67,7 @@ def measure_utility(
 
 
 def _privacy(defense: Defense, training: VictimTraining, images: int) -> tuple[float | None, float | None]:
-    """Epsilon and delta of a training."""
+    """The epsilon and delta of a training."""
     if not isinstance(defense, DPSGD):
         return None, None
     # The usual 1e-5 for 50,000 images.
