@@ -335,7 +335,7 @@ def dull(monkeypatch: pytest.MonkeyPatch, submission: Tampered, reference: Refer
         its = honest[file.stem]
         return Answer(its["images"] * 0.98, its["labels"], 0.0, 201, 1.5)
 
-    monkeypatch.setattr("gifd_bench.leaderboard.verification.rerun.attack_again", attack_again)
+    monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
     return seeds
 
 
@@ -454,7 +454,7 @@ def test_a_rerun_over_the_budget_is_rejected(
         its = submission.tensors(file.stem)
         return Answer(its["images"], its["labels"], 0.0, 251, 1.0)
 
-    monkeypatch.setattr("gifd_bench.leaderboard.verification.rerun.attack_again", attack_again)
+    monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
     detail = assert_rejected(submission.verify(protocol, reference, **again(None)), "rerun")
     assert detail == "000: 251 gradient evaluations of 250"
 
@@ -519,7 +519,7 @@ def test_what_this_version_cannot_make_stays_self_reported(
     def attack_again(file: Path, order: Order, limits: RerunLimits) -> Answer:
         raise RerunImpossible("this version of gifd-bench cannot make the attack (loss: none)")
 
-    monkeypatch.setattr("gifd_bench.leaderboard.verification.rerun.attack_again", attack_again)
+    monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
     verification = submission.verify(protocol, reference, **again())
     check = check_of(verification, "rerun")
     assert check.verdict is Verdict.SKIPPED
@@ -578,7 +578,7 @@ def test_a_prior_s_weights_are_the_verifier_s_own(
         orders.append(order)
         raise RerunFailed("enough")
 
-    monkeypatch.setattr("gifd_bench.leaderboard.verification.rerun.attack_again", attack_again)
+    monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
     (tmp_path / "generator.safetensors").write_bytes(b"")
     submission.change_file(prior_of("generator_file", weights="/elsewhere/generator.safetensors"))
     submission.verify(protocol, reference, **again(weights=tmp_path))
