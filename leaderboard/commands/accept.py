@@ -6,6 +6,7 @@ import argparse
 
 from rich.console import Console
 
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_add_to
 from gifd_bench.leaderboard.commands.verify import EXIT, show
 from gifd_bench.leaderboard.commands.verify_options import add_verify_options, reruns_kept, verified
@@ -39,7 +40,7 @@ def run(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     entries = entries_to_add_to(options.entries)
     submission = SubmissionFolder(options.submission)
-    console = Console()
+    console = Terminal()
     protocol, verification = verified(submission, console, options, options.observations, options.truths)
     index = observations_of(protocol, options.observations).index
     return store(console, protocol, submission, verification, index, entries, options.looked_at)

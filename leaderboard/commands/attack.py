@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from gifd_bench.benchmark.auditing.auditor import Auditor
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.invert import InversionInterrupted
 from gifd_bench.benchmark.runner import StopRequest
 from gifd_bench.common.errors import ExitStatus
@@ -43,7 +42,7 @@ def run(arguments: list[str]) -> int:
     observations = ObservationSet(options.observations)
     auditor = Auditor.from_options(options.attack, options.prior, overrides)
     folder = ChallengeFolder(options.output)
-    console = Console()
+    console = Terminal()
     names = observations.index.observations
     done = sum(folder.answer(name).result.is_file() for name in names)
     with StopRequest() as stop, ProgressDisplay(console, len(names), done) as display:

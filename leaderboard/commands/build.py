@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from gifd_bench.common.terminal import write
 from gifd_bench.leaderboard.board.bundled import build_board
 from gifd_bench.leaderboard.commands.entries_option import (
     add_alone_option,
@@ -33,5 +33,5 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: list[str]) -> int:
     """Run the command."""
     options = parser().parse_args(arguments)
-    sys.stdout.write(f"{build_board(entries_to_show(options.entries, options.alone), options.output)}\n")
+    write(str(build_board(entries_to_show(options.entries, options.alone), options.output)))
     return 0

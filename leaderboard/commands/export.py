@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from gifd_bench.common.terminal import write
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.export import export
 from gifd_bench.leaderboard.protocol import find_protocol
@@ -37,5 +37,5 @@ def run(arguments: list[str]) -> int:
     if options.blind is not None and options.truths is None:
         raise LeaderboardError("--blind needs --truths: nobody else could score the answers")
     made = export(find_protocol(options.protocol), options.output, options.truths, options.blind)
-    sys.stdout.write(f"{len(made.index.observations)} observations: {made.path}\n")
+    write(f"{len(made.index.observations)} observations: {made.path}")
     return 0

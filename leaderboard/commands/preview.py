@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.common.errors import UserError
 from gifd_bench.common.files import write_text
 from gifd_bench.leaderboard.board.bundled import build_board
@@ -48,7 +49,7 @@ def run(arguments: list[str]) -> int:
     if options.output.exists():
         raise LeaderboardError(f"{options.output}: is there already; choose another --output")
     accepted = entries_to_add_to(options.entries).path
-    console = Console()
+    console = Terminal()
     statuses, lines = [0], []
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary) / "entries"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
 from rich.table import Table
 
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.leaderboard.protocol import find_protocol, protocol_keys
 
 
@@ -32,5 +32,5 @@ def run(arguments: list[str]) -> int:
             ", ".join(file.metrics),
             file.title,
         )
-    Console().print(table)
+    Terminal().print(table)
     return 0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from rich.console import Console
-
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_read
 from gifd_bench.leaderboard.protocol import find_protocol
 from gifd_bench.leaderboard.reference import reference_of
@@ -31,7 +30,7 @@ def run(arguments: list[str]) -> int:
     entries = entries_to_read(options.entries)
     protocol = find_protocol(options.protocol)
     reference = reference_of(protocol, None, None)
-    console = Console()
+    console = Terminal()
     for entry in entries.of(protocol.key):
         reruns = entry.reruns(reference.observations.index)
         entry.keep(rescored(entry.submission, protocol, reference, entry.verification, reruns))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from gifd_bench.common.errors import UserError, one_line
+from gifd_bench.common.terminal import write
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.protocol import find_protocol
 from gifd_bench.leaderboard.reference import observations_of
@@ -46,7 +46,7 @@ def run(arguments: list[str]) -> int:
     attempts = attempts_of(options.run, observations, options.attack)
     folder = write_submission(attempts, observations, about, options.output)
     answered, asked = len(attempts.by_name), len(observations.index.observations)
-    sys.stdout.write(f"{answered} of {asked} observations answered: {folder.path}\n")
+    write(f"{answered} of {asked} observations answered: {folder.path}")
     return 0
 
 

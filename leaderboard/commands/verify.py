@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.leaderboard.commands.verify_options import add_verify_options, verified
 from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
@@ -43,7 +44,7 @@ def run(arguments: list[str]) -> int:
     """Run the command; the exit status is 1 for a rejected submission, 3 where a person must look."""
     options = parser().parse_args(arguments)
     submission = SubmissionFolder(options.submission)
-    console = Console()
+    console = Terminal()
     protocol, verification = verified(submission, console, options, options.observations, options.truths)
     show(console, protocol, verification)
     if options.json is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gifd_bench.leaderboard import cli
+from gifd_bench.leaderboard.commands import verify_options
 from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from gifd_bench.leaderboard.reference import Reference, reference_of
 from tests.leaderboard.helpers import ITERATIONS, Tampered, write_about, write_protocol
@@ -79,3 +80,10 @@ def submission(honest: Honest, tmp_path: Path) -> Tampered:
 @pytest.fixture(scope="session")
 def honest_protocol(honest: Honest) -> str:
     return str(honest.protocol)
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch, protocol: Protocol, reference: Reference) -> None:
+    """As if the tests' protocol were a bundled one."""
+    monkeypatch.setattr(verify_options, "find_protocol", lambda _: protocol)
+    monkeypatch.setattr(verify_options, "reference_of", lambda *_: reference)

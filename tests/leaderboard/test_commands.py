@@ -10,20 +10,11 @@ import pytest
 
 from gifd_bench.benchmark import cli as benchmark_cli
 from gifd_bench.leaderboard import cli
-from gifd_bench.leaderboard.commands import verify_options
 from gifd_bench.leaderboard.entries import Entries
-from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.verification.report import Standing, read_verification
 from tests.leaderboard.conftest import Honest
 from tests.leaderboard.helpers import Tampered, assert_one_line, write_about, write_protocol
-
-
-@pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch, protocol: Protocol, reference: Reference) -> None:
-    """As if the tests' protocol were a bundled one."""
-    monkeypatch.setattr(verify_options, "find_protocol", lambda _: protocol)
-    monkeypatch.setattr(verify_options, "reference_of", lambda *_: reference)
 
 
 @pytest.mark.usefixtures("known")
