@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from gifd_bench.benchmark.report.naming import UNDEFENDED, Names, is_undefended
 from gifd_bench.benchmark.report.summary import METRICS, Summary, scores_of
 from gifd_bench.benchmark.scoring.registry import IDENTIFIED
-from gifd_bench.benchmark.statistics.interval import Interval
-from gifd_bench.benchmark.statistics.paired import (
-    FEWEST_PAIRS,
-    Difference,
-    Scores,
-    against_best,
-    difference,
-)
+from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, Interval
+from gifd_bench.benchmark.statistics.paired import Difference, Scores, against_best, difference
 
 PSNR = METRICS[0].name
 # A setting under which the best attack identifies at most this share of the images hides them.
@@ -178,7 +172,7 @@ def _best(setting: Setting, names: Names) -> str:
         few = f"{images} image{'s are' if images != 1 else ' is'} too few"
         return (
             f"{name} is ahead of {names.attack(nearest)}, the next best, by {ahead}, but {few} to be sure: "
-            f"the paired test needs {FEWEST_PAIRS}."
+            f"the paired test needs {FEWEST_UNITS}."
         )
     level = [names.attack(attack) for attack, its in found.items() if not its.separates]
     if level:

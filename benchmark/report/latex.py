@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from gifd_bench.benchmark.report.naming import Names
 from gifd_bench.benchmark.report.summary import Metric, Summary
-from gifd_bench.benchmark.statistics.interval import LEVEL, Interval
-from gifd_bench.benchmark.statistics.paired import FEWEST_PAIRS
+from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, LEVEL, Interval
 
 SPECIALS = str.maketrans(
     {
@@ -132,9 +131,10 @@ def _caption(summaries: Sequence[Summary], metrics: Sequence[Metric]) -> str:
     level = f"{LEVEL:.0%}".replace("%", r"\%")
     return (
         rf"Means over $n$ = {images} private images, in brackets their {level} confidence intervals. "
-        r"Bold: the best attack on a task under a defense, and those that Wilcoxon's signed-rank test on "
-        rf"the same images does not tell from it ($p \geq {1 - LEVEL:.2f}$ after Holm's correction over "
-        rf"the attacks of the defense); --: fewer than {FEWEST_PAIRS} images that differ."
+        r"Bold: the best attack on a task under a defense, and those that a paired test on the same images "
+        r"(Student's and a bootstrap $t$; McNemar's for shares) does not tell from it "
+        rf"($p \geq {1 - LEVEL:.2f}$ after Holm's correction over the attacks of the defense); "
+        rf"--: no difference, or fewer than {FEWEST_UNITS} images."
     )
 
 

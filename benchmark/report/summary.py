@@ -8,6 +8,7 @@ from itertools import groupby
 
 from gifd_bench.benchmark.results.groups import Group, groups_of
 from gifd_bench.benchmark.results.rows import STATUSES, Row
+from gifd_bench.benchmark.scoring.registry import range_of
 from gifd_bench.benchmark.statistics.interval import Interval
 from gifd_bench.benchmark.statistics.paired import Difference, Scores, against_best, mean_of
 
@@ -111,7 +112,7 @@ def _summary(group: Group) -> Summary:
 
 
 def _interval(group: Group, metric: str) -> Interval | None:
-    return None if group.mean(metric) is None else mean_of(scores_of(group, metric))
+    return None if group.mean(metric) is None else mean_of(scores_of(group, metric), range_of(metric))
 
 
 def scores_of(group: Group, metric: str) -> Scores:
@@ -144,7 +145,7 @@ def _with_best(block: Sequence[Summary]) -> list[Summary]:
         if len(places) < 2:
             continue
         full = [block[k].complete and block[k].intervals[metric.name] is not None for k in places]
-        result = against_best([scores[k] for k in places], metric.sign, full)
+        result = against_best([scores[k] for k in places], metric.sign, full, range_of(metric.name))
         name = block[places[result.best]].group.attack
         for place, difference in result.differences.items():
             against[places[place]][metric.name] = AgainstBest(name, difference)

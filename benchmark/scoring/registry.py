@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from gifd_bench.benchmark.scoring.base import Metric
 from gifd_bench.common.registry import Registry
 
@@ -27,3 +29,21 @@ COLUMNS = (*METRICS.bundled, LABEL_ACCURACY)
 # Of runs, whose dataset is at hand: shares of the private images that are found among others of it.
 IDENTIFIED, IDENTIFIED_TOP5 = "identified", "identified_top5"
 IDENTIFICATION = (IDENTIFIED, IDENTIFIED_TOP5)
+
+_SHARE = (0.0, 1.0)
+# The least and the largest value of those that have one.
+RANGES: dict[str, tuple[float, float]] = {
+    "ssim": (-1.0, 1.0),
+    "lpips_alex": (0.0, math.inf),
+    "lpips_vgg": (0.0, math.inf),
+    "mse": _SHARE,
+    "feature_mse": (0.0, math.inf),
+    LABEL_ACCURACY: _SHARE,
+    IDENTIFIED: _SHARE,
+    IDENTIFIED_TOP5: _SHARE,
+}
+
+
+def range_of(metric: str) -> tuple[float, float]:
+    """The least and the largest value of a metric; infinite where nothing bounds it."""
+    return RANGES.get(metric, (-math.inf, math.inf))

@@ -6,29 +6,23 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from scipy.stats import wilcoxon
+import numpy as np
 
-from gifd_bench.benchmark.statistics.interval import LEVEL, Interval, mean_interval
-
-# With fewer pairs that differ, the least two-sided p, 2 / 2^n, is above 0.05: no outcome would be evidence.
-FEWEST_PAIRS = 6
+from gifd_bench.benchmark.statistics.interval import (
+    ANY,
+    FEWEST_UNITS,
+    LEVEL,
+    Interval,
+    Range,
+    bounded,
+    mean_interval,
+)
+from gifd_bench.benchmark.statistics.share import difference_ends, difference_p
+from gifd_bench.benchmark.statistics.studentized import Studentized
 
 # Scores of one method. A key is the unit, which is one private image, and what tells its several scores
 # apart, for instance the seed.
 Scores = Mapping[tuple[Hashable, Hashable], float]
-
-
-@dataclass(frozen=True)
-class SignedRank:
-    """A Wilcoxon signed-rank test.
-
-    Attributes:
-        p: two-sided; `None` where no test was made.
-        note: why there is none; empty otherwise.
-    """
-
-    p: float | None
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,7 +31,8 @@ class Difference:
 
     Attributes:
         interval: of the mean difference; `None` where no score has its partner.
-        p: of the Wilcoxon signed-rank test; `None` where none was made, and the note says why.
+        p: of the two-sided test that belongs to the interval, and is below one minus its level only where
+            the interval leaves zero out; `None` where none was made, and the note says why.
         adjusted: `p` after Holm's correction over the family of tests that it belongs to.
     """
 
@@ -70,18 +65,24 @@ class Against:
         return frozenset({self.best, *(k for k, d in self.differences.items() if not d.separates)})
 
 
-def mean_of(scores: Scores) -> Interval:
-    """The mean of scores and its interval over the images."""
-    return mean_interval(list(scores.values()), [unit for unit, _ in scores])
+def mean_of(scores: Scores, within: Range = ANY) -> Interval:
+    """The mean of scores and its interval over the images; see `mean_interval`."""
+    return mean_interval(list(scores.values()), [unit for unit, _ in scores], within)
 
 
-def against_best(methods: Sequence[Scores], sign: int, eligible: Sequence[bool] | None = None) -> Against:
+def against_best(
+    methods: Sequence[Scores],
+    sign: int,
+    eligible: Sequence[bool] | None = None,
+    within: Range = ANY,
+) -> Against:
     """Hold the methods against the best one, image by image.
 
     Args:
         methods: the scores of each, not empty.
         sign: 1 where more is better, -1 where less is.
         eligible: which of them may be the best; by default, and where none may, all.
+        within: the least and the largest score that there can be.
 
     Returns:
         The differences, with Holm's correction over all the tests that were made.
@@ -93,7 +94,7 @@ def against_best(methods: Sequence[Scores], sign: int, eligible: Sequence[bool] 
         eligible = [True] * len(methods)
     candidates = [k for k in range(len(methods)) if eligible[k]]
     best = max(candidates, key=lambda k: sign * fmean(methods[k].values()))
-    found = {k: difference(methods[best], other) for k, other in enumerate(methods) if k != best}
+    found = {k: difference(methods[best], other, within) for k, other in enumerate(methods) if k != best}
     return Against(best, dict(zip(found, adjusted(list(found.values())), strict=True)))
 
 
@@ -119,17 +120,39 @@ def shared_ranks(methods: Sequence[Scores], sign: int) -> list[int]:
     return ranks
 
 
-def difference(first: Scores, second: Scores) -> Difference:
+def difference(first: Scores, second: Scores, within: Range = ANY) -> Difference:
     """The first's scores less the second's; several differences of one image are averaged, because they are
-    no images more."""
-    both = [key for key in first if key in second]
+    no images more.
+
+    Interval and test are those of the mean of the differences (see `Studentized`), or, where every score
+    is 0 or 1, those of the difference of two shares of the same images (see `difference_ends`).
+
+    Args:
+        first, second: the scores of two methods; those without a partner are left out.
+        within: the least and the largest score that there can be.
+    """
     by_unit: dict[Hashable, list[float]] = {}
-    for key in both:
-        by_unit.setdefault(key[0], []).append(first[key] - second[key])
+    for key in first:
+        if key in second:
+            by_unit.setdefault(key[0], []).append(first[key] - second[key])
     differences = [fmean(values) for values in by_unit.values()]
-    test = signed_rank(differences)
-    interval = mean_interval(differences) if differences else None
-    return Difference(interval, test.p, test.note)
+    n = len(differences)
+    if not n:
+        return Difference(None, None, "no pairs")
+    mean = fmean(differences)
+    if n < FEWEST_UNITS:
+        return Difference(
+            Interval(mean, None, None, n), None, f"too few: {n} of at least {FEWEST_UNITS} images"
+        )
+    reach = within[1] - within[0]
+    if {*first.values(), *second.values()} <= {0.0, 1.0} and set(differences) <= {-1.0, 0.0, 1.0}:
+        gained, lost = differences.count(1.0), differences.count(-1.0)
+        ends, p = difference_ends(gained, lost, n, LEVEL), difference_p(gained, lost)
+    else:
+        its = Studentized(np.asarray(differences), np.ones(n))
+        ends, p = its.ends(LEVEL), its.p()
+    interval = bounded(mean, ends, n, (-reach, reach))
+    return Difference(interval, p, "") if any(differences) else Difference(interval, None, "no difference")
 
 
 def adjusted(differences: Sequence[Difference]) -> list[Difference]:
@@ -137,16 +160,6 @@ def adjusted(differences: Sequence[Difference]) -> list[Difference]:
     tested = [k for k, found in enumerate(differences) if found.p is not None]
     corrected = dict(zip(tested, holm([differences[k].p or 0.0 for k in tested]), strict=True))
     return [replace(found, adjusted=corrected.get(k)) for k, found in enumerate(differences)]
-
-
-def signed_rank(differences: Sequence[float]) -> SignedRank:
-    """Is the median of paired differences zero? (Wilcoxon, 1945; differences of zero are dropped.)"""
-    nonzero = [difference for difference in differences if difference != 0]
-    if not nonzero:
-        return SignedRank(None, "no difference" if differences else "no pairs")
-    if len(nonzero) < FEWEST_PAIRS:
-        return SignedRank(None, f"too few: {len(nonzero)} of at least {FEWEST_PAIRS} differing images")
-    return SignedRank(float(wilcoxon(nonzero).pvalue))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -45,7 +45,6 @@ def draw_tradeoff(points: Sequence[Point], figure: Figure) -> None:
     left.set_ylim(-0.05, 1.08)
     _draw(right, drawn, lambda leak: leak.ssim)
     right.set_ylabel("SSIM under the best attack")
-    # Intervals of few images may reach further than any SSIM does.
     right.set_ylim(-0.1, 1.08)
     for axes in (left, right):
         axes.set_xlabel("accuracy of the victim")

@@ -16,6 +16,7 @@ from gifd_bench.benchmark.matrix.task import TaskConfig, training_split
 from gifd_bench.benchmark.results.record import CellRecord
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.scoring.identification import Lineup
+from gifd_bench.benchmark.scoring.registry import IDENTIFIED, range_of
 from gifd_bench.benchmark.statistics.interval import Interval, mean_interval
 from gifd_bench.benchmark.tradeoff.accuracy import Training
 
@@ -139,7 +140,7 @@ def _point(
             for name, value in part.options.items()
         ),
         leaks=tuple(sorted(leaks, key=lambda leak: (-leak.identified.mean, -leak.ssim.mean))),
-        accuracy=mean_interval(accuracies) if accuracies else None,
+        accuracy=mean_interval(accuracies, within=(0.0, 1.0)) if accuracies else None,
         epsilon=fmean(epsilons) if epsilons else None,
         reason="; ".join(map(str, reasons)) or None,
         failed=failed,
@@ -160,14 +161,14 @@ class _Scored:
 def _leak(attack: str, found: Sequence[_Scored]) -> Leak:
     units = [one.unit for one in found]
 
-    def over(values: Iterable[float]) -> Interval:
-        return mean_interval(list(values), units)
+    def over(metric: str, values: Iterable[float]) -> Interval:
+        return mean_interval(list(values), units, range_of(metric))
 
     return Leak(
         attack,
-        over(one.identified for one in found),
-        over(one.psnr for one in found),
-        over(one.ssim for one in found),
+        over(IDENTIFIED, (one.identified for one in found)),
+        over("psnr", (one.psnr for one in found)),
+        over("ssim", (one.ssim for one in found)),
         len(set(units)),
     )
 

@@ -17,6 +17,7 @@ from statistics import fmean
 
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.report.summary import Metric
+from gifd_bench.benchmark.scoring.registry import range_of
 from gifd_bench.benchmark.statistics.interval import Interval
 from gifd_bench.benchmark.statistics.paired import Scores, mean_of, shared_ranks
 from gifd_bench.leaderboard.board.metrics import shown_as
@@ -224,7 +225,7 @@ def _interval(
     units: Mapping[str, Sequence[Hashable]],
 ) -> Interval | None:
     found = _scores(scores, names, metric, units)
-    return mean_of(found) if found else None
+    return mean_of(found, range_of(metric)) if found else None
 
 
 def _scores(
