@@ -1,1 +1,1 @@
-"""The ground floor: what tasks, priors, benchmark and leaderboard all stand on."""
+"""What tasks, priors, benchmark and leaderboard all need: files, errors, registries, hashes."""

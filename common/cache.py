@@ -1,4 +1,4 @@
-"""The one folder of the user's cache that everything here is kept in."""
+"""The folder in the user's cache in which everything is kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ VARIABLE = "GIFD_BENCH_CACHE"
 
 
 def cache_folder(option: Path | None = None) -> Path:
-    """The folder given, else the environment's GIFD_BENCH_CACHE, else gifd-bench in the user's cache:
-    XDG_CACHE_HOME, or ~/.cache."""
+    """The cache folder: the given one, else that of GIFD_BENCH_CACHE, else one in the user's cache.
+
+    The last is `gifd-bench` in the folder that XDG_CACHE_HOME names, or in ~/.cache.
+    """
     of_user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return option or Path(os.environ.get(VARIABLE) or of_user / "gifd-bench")

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """What a command or a worker ends with."""
+    """The exit status of a command or a worker."""
 
     DONE = 0
     FAILED = 1
@@ -28,11 +28,11 @@ class FileError(UserError):
 
 
 class MissingError(FileError):
-    """A file is not there."""
+    """A file does not exist."""
 
 
 class AccessError(FileError):
-    """A file is not to be read by this user; nothing is known of its content."""
+    """This user may not read a file; nothing is known about its content."""
 
 
 class StorageError(UserError):

@@ -1,6 +1,7 @@
-"""Writing files that are whole or absent, and reading them with one clear error.
+"""Writing files that are complete or absent, and reading them with one clear error.
 
-This module is imported by commands that must start at once, so torch is imported only by what needs it.
+Commands that must start quickly import this module, so torch is imported only by the functions that need
+it.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Write a file under the temporary name that is given; it then appears under its own, whole.
+    """Write a file under the given temporary name; it then appears complete under its own name.
 
     Raises:
-        StorageError: it cannot be written; what was there before is there still.
+        StorageError: it cannot be written; an older file of this name is still there.
     """
     # Another machine on the same disk may write the same file, with the same process id.
     partial = path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.partial")
@@ -49,7 +50,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, where they are not there yet.
+    """Make a folder and those above it, if they do not exist yet.
 
     Raises:
         StorageError: it cannot be made.
@@ -61,13 +62,13 @@ def make_folder(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file, completely or not at all."""
     with written_whole(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON (no NaN), whole or not at all."""
+    """Write JSON (without NaN), completely or not at all."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
 
 
@@ -75,8 +76,8 @@ def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        AccessError: this user must not read it.
-        FileError: the file is not there, or is not JSON.
+        AccessError: this user may not read the file.
+        FileError: the file does not exist, or is not JSON.
     """
     return parse_json(path, read_bytes(path))
 
@@ -94,11 +95,11 @@ def parse_json(path: Path, content: bytes) -> Any:
 
 
 def read_bytes(path: Path) -> bytes:
-    """All of a file.
+    """Read all of a file.
 
     Raises:
-        AccessError: this user must not read it.
-        FileError: it is not there, or the disk does not give it back.
+        AccessError: this user may not read the file.
+        FileError: it does not exist, or the disk cannot read it.
     """
     try:
         return path.read_bytes()
@@ -107,7 +108,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def not_read(path: Path, error: OSError) -> FileError:
-    """Why a file could not be read: a file that is not there, and one of somebody else's, are no damage."""
+    """Why a file could not be read; a file that is missing or belongs to somebody else is not damaged."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return MissingError(f"{path}: no such file")
     if isinstance(error, PermissionError):
@@ -118,16 +119,16 @@ def not_read(path: Path, error: OSError) -> FileError:
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write a safetensors file, whole or not at all.
+    """Write a safetensors file, completely or not at all.
 
     Args:
-        path: in a folder that is there.
-        tensors: by name; they may share storage.
+        path: a path in an existing folder.
+        tensors: the tensors by name; they may share storage.
         metadata: texts that are kept beside them.
 
     Raises:
-        StorageError: it cannot be written; what was there before is there still.
-        FileError: these tensors are of a kind that the format does not hold.
+        StorageError: it cannot be written; an older file of this name is still there.
+        FileError: the format does not hold tensors of this kind.
     """
     from safetensors.torch import save
 
@@ -147,8 +148,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Read the tensors of a safetensors file.
 
     Raises:
-        AccessError: this user must not read it.
-        FileError: the file is not there, or is damaged.
+        AccessError: this user may not read the file.
+        FileError: the file does not exist, or is damaged.
     """
     return read_tensors_and_metadata(path)[0]
 
@@ -157,8 +158,8 @@ def read_tensors_and_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, 
     """Read a safetensors file: its tensors, and the texts beside them.
 
     Raises:
-        AccessError: this user must not read it.
-        FileError: the file is not there, or is damaged.
+        AccessError: this user may not read the file.
+        FileError: the file does not exist, or is damaged.
     """
     from safetensors import safe_open
 
@@ -172,11 +173,11 @@ def read_tensors_and_metadata(path: Path) -> tuple[dict[str, Tensor], dict[str, 
 
 
 def check_tensors(path: Path) -> None:
-    """Make sure that a file is a whole safetensors file; its tensors are not read, and torch is not needed.
+    """Check that a file is a complete safetensors file, without reading its tensors or importing torch.
 
     Raises:
-        AccessError: this user must not read it.
-        FileError: the file is not there, or is damaged.
+        AccessError: this user may not read the file.
+        FileError: the file does not exist, or is damaged.
     """
     from safetensors import safe_open
 
@@ -189,7 +190,7 @@ def check_tensors(path: Path) -> None:
 
 
 def _can_be_read(path: Path) -> None:
-    """safetensors says of a file that must not be read that there is none."""
+    """Raise the right error for a file that may not be read; safetensors reports such a file as missing."""
     try:
         path.open("rb").close()
     except OSError as error:

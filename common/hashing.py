@@ -1,4 +1,4 @@
-"""Names that are hashes of what they name, and seeds that say what they depend on."""
+"""Names that are hashes of what they name, and seeds for each use of randomness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def short_hash(text: str) -> str:
 
 
 def digest(parts: dict[str, str]) -> str:
-    """Hash of a mapping whose values are canonical JSON texts already, which many cells share."""
+    """The hash of a mapping whose values are canonical JSON texts, which many cells share."""
     return short_hash("{" + ",".join(f'"{key}":{parts[key]}' for key in sorted(parts)) + "}")
 
 
@@ -28,9 +28,9 @@ def stream(seed: int, purpose: str, *parts: int) -> int:
     """A seed for one use of randomness, independent of the seeds of all other uses.
 
     Args:
-        seed: of the cell.
+        seed: the seed of the cell.
         purpose: what is drawn.
-        parts: what the use depends on besides.
+        parts: what else the draw depends on.
 
     Returns:
         A number from 0 to 2^63 - 1.

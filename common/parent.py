@@ -1,4 +1,4 @@
-"""A process that ends with the one that started it."""
+"""A process that ends when its parent process ends."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 
 def end_with_parent(parent: int) -> None:
-    """Get SIGTERM when the process that started this one ends, however it does; on Linux.
+    """On Linux, let this process get SIGTERM when its parent process ends, for whatever reason.
 
-    Elsewhere only a parent that has ended already is noticed.
+    On other systems, only a parent that has already ended is noticed.
 
     Args:
-        parent: id of that process, which may have ended by now.
+        parent: the process id of the parent, which may have ended by now.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

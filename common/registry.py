@@ -1,8 +1,8 @@
-"""What there is of each noun, by name; nothing of it is imported before it is needed.
+"""Attacks, priors, datasets and the like, by name; nothing is imported before it is needed.
 
-Whatever is chosen by name in a configuration or on a command line can also come from outside: by the name
-of an entry point of an installed package, by import path (`package.module:Class`), or by file
-(`my_defense.py:MyDefense`). Importing runs somebody's code: only names that the user gave are imported.
+Whatever is chosen by name in a configuration or on a command line can also come from outside the package:
+by the name of an entry point of an installed package, by import path (`package.module:Class`), or by file
+(`my_defense.py:MyDefense`). Importing runs somebody's code, so only names that the user gave are imported.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _NOT_FOUND = "it is neither in this folder nor installed"
 
 @dataclass(frozen=True)
 class Code:
-    """Which code from outside a name stands for, wherever it lies and whatever it is called there.
+    """The code from outside behind a name, wherever its file is and whatever the file is called.
 
     Attributes:
-        name: of the class or function in its module.
-        sha256: of the module's source, the first 16 hexadecimal digits.
+        name: the name of the class or function in its module.
+        sha256: the first 16 hexadecimal digits of the SHA-256 of the module's source.
     """
 
     name: str
@@ -42,12 +42,13 @@ class Code:
 
 
 class Registry(Generic[T]):
-    """One noun: what is bundled, what installed packages add, and whatever else a path names.
+    """Everything of one kind: what is bundled, what installed packages add, and whatever else a path names.
 
     Args:
-        noun: in the singular, such as `attack`; packages add to the entry point group `gifd_bench.attacks`.
-        bundled: import path (`package.module:name`) by name.
-        promise: import path of the class that everything from outside is a subclass of; `None` where a
+        noun: the kind, in the singular, such as `attack`. Packages add to the entry point group
+            `gifd_bench.attacks`.
+        bundled: import paths (`package.module:name`) by name.
+        promise: import path of the class of which everything from outside must be a subclass; `None` if a
             function will do as well.
     """
 
@@ -56,7 +57,7 @@ class Registry(Generic[T]):
 
     @property
     def group(self) -> str:
-        """The entry point group that installed packages add to."""
+        """The entry point group to which installed packages add."""
         return f"gifd_bench.{self.noun.replace(' ', '_')}s"
 
     def names(self) -> list[str]:
@@ -74,14 +75,14 @@ class Registry(Generic[T]):
         return iter(self.names())
 
     def canonical(self, name: str) -> str:
-        """The bundled name of what is bundled, even where its import path was given; else the name."""
+        """The name of a bundled part, even if its import path was given; any other name stays as it is."""
         return next((known for known, path in self.bundled.items() if path == name), name)
 
     def path(self, name: str) -> str:
         """The path behind a name: `package.module:name`, or `file.py:name`.
 
         Raises:
-            UserError: the name is not known and is no path; the message names the nearest.
+            UserError: the name is unknown and is not a path; the message suggests the nearest name.
         """
         known = self.bundled.get(name) or self.installed().get(name)
         if known is not None:
@@ -95,10 +96,10 @@ class Registry(Generic[T]):
         return f"{module}:{attribute}"
 
     def find(self, name: str) -> T:
-        """The class or function behind a name; it is imported now.
+        """The class or function behind a name, which is imported now.
 
         Raises:
-            UserError: there is none, it cannot be imported, or it is not of this noun.
+            UserError: it does not exist, cannot be imported, or is of another kind.
         """
         path = self.path(name)
         found = load(path)
@@ -107,22 +108,22 @@ class Registry(Generic[T]):
         return found  # type: ignore[no-any-return]
 
     def signature(self, name: str) -> Callable[..., Any]:
-        """What has the options of a name as its arguments, with types, defaults and a docstring.
+        """The callable whose arguments, with types, defaults and docstring, are the options of a name.
 
         Raises:
-            UserError: as `find`.
+            UserError: it does not exist, cannot be imported, or is of another kind.
         """
         return self.find(name)  # type: ignore[return-value]
 
     def make(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        """What a name stands for, made with these options."""
+        """Make what a name stands for, with these options."""
         return self.signature(name)(**arguments)
 
     def code(self, name: str) -> Code | None:
-        """Which code from outside a name stands for; `None` for what is bundled.
+        """The code from outside behind a name; `None` for a bundled part.
 
         Raises:
-            UserError: there is none.
+            UserError: it does not exist.
         """
         if self.canonical(name) in self.bundled:
             return None
@@ -131,7 +132,7 @@ class Registry(Generic[T]):
         return Code(attribute, _source_hash(module, path))
 
     def describe(self, name: str) -> str:
-        """The first paragraph of its docstring, on one line; it is read from the source, not imported."""
+        """The first paragraph of the docstring, on one line; it is read from the source."""
         text = _docstring(self.described(name))
         return " ".join(text.split("\n\n")[0].split())
 
@@ -151,12 +152,12 @@ class Registry(Generic[T]):
 
 
 def is_path(name: str) -> bool:
-    """Whether a name is an import path or a file, and no registered name."""
+    """Whether a name is an import path or a file, and not a registered name."""
     return "." in name or ":" in name
 
 
 def unknown(noun: str, name: str, known: list[str]) -> str:
-    """One line about a name that is not known: the nearest ones, or all."""
+    """One line about an unknown name, with the nearest known names, or all of them."""
     near = get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
         return f"no {noun} '{name}'; did you mean {' or '.join(near)}?"
@@ -164,12 +165,12 @@ def unknown(noun: str, name: str, known: list[str]) -> str:
 
 
 def load(path: str) -> Any:
-    """The class or function of `package.module:name` or `file.py:name`.
+    """Import the class or function of `package.module:name` or `file.py:name`.
 
-    The working directory is looked in first, and for a file the file's own folder.
+    The working directory is searched first and, for a file, the folder of the file.
 
     Raises:
-        UserError: there is no such module, file or name, or its code fails when it is imported.
+        UserError: the module, file or name does not exist, or its code fails when it is imported.
     """
     module, _, attribute = path.rpartition(":")
     loaded = _file(Path(module), path) if module.endswith(".py") else _module(module, path)
@@ -228,7 +229,7 @@ def _broken(path: str, error: Exception) -> UserError:
 
 @contextmanager
 def _found_first(folder: Path) -> Iterator[None]:
-    """Let modules of a folder be found: before all others in the block, after all others from then on."""
+    """Let modules of a folder be found: before all others in the block, and after all others later."""
     place = str(folder)
     sys.path.insert(0, place)
     try:
@@ -241,7 +242,7 @@ def _found_first(folder: Path) -> Iterator[None]:
 
 
 def _docstring(path: str) -> str:
-    """Of the class or function at the top of a module or file; empty where it has none."""
+    """The docstring of the class or function at the top level of a module or file; empty without one."""
     module, _, attribute = path.rpartition(":")
     for node in ast.parse(_source(module, path).read_text(encoding="utf-8")).body:
         if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == attribute:
@@ -256,7 +257,7 @@ def _source_hash(module: str, path: str) -> str:
 
 
 def _source(module: str, path: str) -> Path:
-    """The file of a module, which is not imported for that (but the packages above it are)."""
+    """The file of a module; the module is not imported, but the packages above it are."""
     if module.endswith(".py"):
         source = Path(module)
         if not source.is_file():

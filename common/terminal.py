@@ -1,7 +1,7 @@
-"""Texts from outside, on their way to a terminal.
+"""Printing texts from outside on a terminal.
 
-Labels, class names, names of files and the messages of somebody's code may hold escape sequences, which
-move the cursor, rename the window or hide what was printed before.
+Labels, class names, file names and messages of somebody's code may hold escape sequences, which move the
+cursor, rename the window or hide what was printed before.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _HARMLESS = _PICTURES | dict.fromkeys(_ODD, 0xFFFD)
 
 
 def printable(text: str) -> str:
-    """A text in which nothing commands a terminal; lines and tabs stay, and most texts are as they were."""
+    """A text without control characters, which are replaced by visible symbols; lines and tabs stay."""
     return text if text.isprintable() else text.translate(_HARMLESS)
 
 
 def say(text: str) -> None:
-    """Write a line on standard error, whatever it holds."""
+    """Write a line on standard error, whatever it contains."""
     sys.stderr.write(printable(text) + "\n")
 
 
 def write(text: str) -> None:
-    """Write a line, or several, on standard output, whatever they hold."""
+    """Write one or several lines on standard output, whatever they contain."""
     sys.stdout.write(printable(text) + "\n")

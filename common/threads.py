@@ -1,4 +1,4 @@
-"""How many threads share one operation on the CPU: the last bits of sums depend on it."""
+"""The number of threads of an operation on the CPU, on which the last bits of sums depend."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def operation_threads(count: int) -> Iterator[None]:
-    """Let torch's operations use so many threads in the block, and as many as before after it."""
+    """Let torch's operations use this many threads in the block, and as many as before after it."""
     import torch
 
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""YAML of anybody's: plain values, every key once, neither deep nor large."""
+"""YAML from anybody: plain values, every key once, neither deeply nested nor large."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_VALUES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's own lets the last of two equal keys win, without a word."""
+    """A loader that refuses repeated keys; with PyYAML's own, the last of two equal keys wins silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         # Before `<<` is resolved, whose keys may well be set anew.
@@ -32,8 +32,8 @@ def parse_yaml(text: str) -> Any:
     """The value of a YAML text.
 
     Raises:
-        ValueError: it is none, a key is there twice, or it is too large or nested too deeply; the message
-            is one line.
+        ValueError: it is not YAML, has a key twice, is too large, or is nested too deeply; the message is
+            one line.
     """
     if len(text) > MOST_BYTES:
         raise ValueError(f"more than {MOST_BYTES:,} characters")
@@ -53,7 +53,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
-    """Values at and below a node, those that an alias stands for at every place where it does."""
+    """The number of values at and below a node; those behind an alias count wherever it stands."""
     if depth > DEEPEST:
         raise ValueError(f"nested more than {DEEPEST} deep")
     if id(node) not in known:

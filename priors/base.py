@@ -1,4 +1,4 @@
-"""The staged interface: a generator taken apart so that an attack can search inside it."""
+"""The interface of priors: a generator, taken apart into stages so that an attack can search inside it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ LATENTS = frozenset({"z", "latent"})
 
 @dataclass(frozen=True)
 class State:
-    """Where a search stands inside a generator: everything needed to finish rendering from `stage`.
+    """The state of a search inside a generator: everything that is needed to finish rendering from `stage`.
 
-    `tensors` are batch-first. `searched` names those that the attack optimizes at this stage; the
-    others (a class embedding, say) are held fixed.
+    Attributes:
+        stage: the number of the stage; 0 is the latent.
+        tensors: the tensors by name; their first dimension is the batch.
+        searched: the names of the tensors that an attack optimizes at this stage. The others, such as a
+            class embedding, are held fixed.
     """
 
     stage: int
@@ -35,17 +38,17 @@ class State:
 
 
 class Prior(nn.Module, ABC):
-    """A generator in stages. It knows nothing of gradients, victims or attacks.
+    """A generator in stages. It knows nothing about gradients, victims or attacks.
 
-    Stage 0 is the latent; stage k > 0 starts from the feature that enters the k-th part of the
-    network (Fang et al., ICCV 2023, section 3.2). The invariant that every prior must keep:
-    `render(advance(state))` equals `render(state)`.
+    Stage 0 is the latent. Stage k > 0 starts from the feature that enters the k-th part of the network
+    (Fang et al., ICCV 2023, section 3.2). Every prior must keep this invariant: `render(advance(state))`
+    equals `render(state)`.
 
     Attributes:
-        stages: the stages' names, stage 0 first.
+        stages: the names of the stages, stage 0 first.
         image_size: native height and width of a rendered image, in pixels.
-        class_names: the classes that it was trained on, by index; empty if unconditional.
-        noise_maps: names of a state's tensors that are noise added to features.
+        class_names: the classes on which it was trained, by index; empty if it is unconditional.
+        noise_maps: the names of those tensors of a state that are noise added to features.
     """
 
     stages: tuple[str, ...]
@@ -57,28 +60,52 @@ class Prior(nn.Module, ABC):
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
         """Draw a latent for each image.
 
-        The latents are drawn first, image after image, and whatever else is random after them (see
-        `normal`): priors, and options of one prior, then start from the same draws where they can.
+        The latents are drawn first, image after image, and everything else random after them (see
+        `normal`). Priors, and options of one prior, then start from the same draws as far as possible.
 
         Args:
-            classes: (B,) int64, the class of each image among `class_names`, or `UNKNOWN_CLASS`.
-                Where a class is unknown, a conditional prior searches its class embedding too.
+            classes: (B,) int64, the class of each image among `class_names`, or `UNKNOWN_CLASS`. If a class
+                is unknown, a conditional prior searches the class embedding too.
             generator: the only source of randomness.
+
+        Returns:
+            A state of stage 0 for B images.
         """
 
     @abstractmethod
     def advance(self, state: State) -> State:
-        """Run the state's stage and return the state at which the next one starts."""
+        """Run the part of the network that belongs to the state's stage.
+
+        Args:
+            state: a state of any stage except the last.
+
+        Returns:
+            The state at which the next stage starts. It renders the same images.
+        """
 
     @abstractmethod
     def generate(self, state: State) -> Tensor:
-        """Finish the network from `state`: (B, 3, image_size, image_size), values in [0, 1]."""
+        """Finish the network from a state.
+
+        Args:
+            state: a state of any stage, for B images.
+
+        Returns:
+            Images (B, 3, image_size, image_size) in [0, 1].
+        """
 
     def render(self, state: State, size: int | None = None) -> Tensor:
-        """Images of a state: (B, 3, size, size) in [0, 1].
+        """Render the images of a state, at any size.
 
-        A prior renders at its own size; another size is reached here, and only here, by area
-        pooling (each output pixel is the mean of the pixels it covers).
+        A prior renders at its own size. Other sizes are reached here, and only here, by area pooling: each
+        output pixel is the mean of the pixels that it covers.
+
+        Args:
+            state: a state of any stage, for B images.
+            size: side of the images in pixels; by default, the prior's own.
+
+        Returns:
+            Images (B, 3, size, size) in [0, 1].
         """
         images = self.generate(state)
         if size is None or size == self.image_size:
@@ -86,18 +113,27 @@ class Prior(nn.Module, ABC):
         return F.interpolate(images, size=(size, size), mode="area")
 
     def sample(self, classes: Tensor, generator: torch.Generator, size: int | None = None) -> Tensor:
-        """Random images of the given classes: (B, 3, size, size) in [0, 1]."""
+        """Draw random images of the given classes.
+
+        Args:
+            classes: (B,) int64, the class of each image among `class_names`, or `UNKNOWN_CLASS`.
+            generator: the only source of randomness.
+            size: side of the images in pixels; by default, the prior's own.
+
+        Returns:
+            Images (B, 3, size, size) in [0, 1].
+        """
         return self.render(self.initial_state(classes, generator), size)
 
 
 def normal(count: int, *shape: int, generator: torch.Generator) -> Tensor:
     """Standard normal numbers for each image, drawn one image after the other: (count, *shape).
 
-    Drawn in one go, an image's numbers would depend on how many images follow.
+    If they were drawn all at once, the numbers of an image would depend on how many images follow.
 
     Args:
-        count: images.
-        shape: of the numbers of one image.
+        count: the number of images.
+        shape: the shape of the numbers of one image.
         generator: the only source of randomness.
     """
     return torch.stack([torch.randn(shape, generator=generator) for _ in range(count)])

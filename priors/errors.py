@@ -1,4 +1,4 @@
-"""The error of this room that is meant for a person to read."""
+"""The error of `priors` that is meant for a person to read."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from gifd_bench.common.errors import UserError
 
 
 class PriorError(UserError):
-    """A prior's file or its use is wrong; the message is one line that says what and where."""
+    """A file or the use of a prior is wrong; the message is one line that says what and where."""

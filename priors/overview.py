@@ -1,4 +1,4 @@
-"""What bundled priors there are and what their stages search, whether or not their weights are here."""
+"""The bundled priors and what their stages search, whether or not their weights are on this machine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ListedPrior:
-    """A prior as it is listed.
+    """A prior in a list.
 
     Attributes:
-        name: what a matrix calls it.
-        variant: one of the shapes that it is known in.
+        name: the name by which a matrix uses it.
+        variant: one of its known shapes.
         origin: where its weights come from.
-        present: whether they are here without doing anything.
+        present: whether they are on this machine, without any download.
     """
 
     name: str
@@ -31,12 +31,12 @@ class ListedPrior:
 
     @property
     def title(self) -> str:
-        """Its name, and that of the variant where there are several."""
+        """Its name, and that of the variant if there are several."""
         return f"{self.name} ({self.variant.name})" if self.variant.name else self.name
 
 
 def overview() -> list[ListedPrior]:
-    """Every bundled prior in every shape that it is known in; nothing is loaded."""
+    """Every bundled prior in every known shape; nothing is loaded."""
     return [
         ListedPrior(name, variant, kind.origin, present=not PRIORS.absent_files(name, {}))
         for name, kind in PRIORS.kinds.items()
@@ -46,14 +46,14 @@ def overview() -> list[ListedPrior]:
 
 @dataclass(frozen=True)
 class StageFacts:
-    """A stage, and the tensors that are searched at it with the shape that they have for one image."""
+    """A stage, and the tensors that are searched at it, with their shapes for one image."""
 
     name: str
     searched: Mapping[str, tuple[int, ...]]
 
 
 def stage_facts(prior: Prior) -> Iterator[StageFacts]:
-    """What each stage searches; weights are not needed for that."""
+    """What each stage searches; this does not need weights."""
     import torch
 
     from gifd_bench.priors.base import UNKNOWN_CLASS

@@ -1,6 +1,6 @@
-"""Generative priors, by name, and all that is known of one before it is made.
+"""Generative priors by name, and everything that is known about a prior before it is made.
 
-Importing this module, and asking for anything about a bundled prior but to make it, does not import torch.
+Importing this module does not import torch; making a bundled prior does.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class Priors(Registry["Callable[..., Prior]"]):
-    """The registry of priors. One from outside is a subclass of `Prior`, or a function that makes one.
+    """The registry of priors. A prior from outside is a subclass of `Prior`, or a function that makes one.
 
     Args:
-        kinds: those that are bundled, by name.
+        kinds: the bundled priors by name.
     """
 
     def __init__(self, kinds: Mapping[str, PriorKind]) -> None:
@@ -35,10 +35,10 @@ class Priors(Registry["Callable[..., Prior]"]):
         self.kinds = dict(kinds)
 
     def make(self, name: str, arguments: Mapping[str, Any]) -> Prior:
-        """The prior behind a name, made with these options.
+        """Make the prior behind a name, with these options.
 
         Raises:
-            UserError: there is none, its files are not as they should be, or what was made is no prior.
+            UserError: there is none, its files are missing or damaged, or what was made is not a prior.
         """
         from gifd_bench.priors.base import Prior
 
@@ -51,32 +51,32 @@ class Priors(Registry["Callable[..., Prior]"]):
         return made
 
     def absent_files(self, name: str, arguments: Mapping[str, Any]) -> list[str]:
-        """What is missing before a prior can be made, a line for each file; nothing is read or fetched.
+        """What is missing before a prior can be made, one line for each file; nothing is read.
 
         Args:
-            name: of the prior; one from outside says for itself what it lacks, when it is made.
+            name: the name of the prior; one from outside reports what it lacks only when it is made.
             arguments: its options; those left out have their defaults.
         """
         kind = self._kind(name)
         return kind.absent_files(_complete(kind, arguments)) if kind else []
 
     def are_fetched(self, name: str, arguments: Mapping[str, Any]) -> bool:
-        """Whether files that are not here are fetched when the prior is made, as its options ask for."""
+        """Whether the options of a prior ask for a download of files that are not here."""
         kind = self._kind(name)
         return kind.are_fetched(_complete(kind, arguments)) if kind else False
 
     def stage_names(self, name: str, arguments: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """The names of a prior's stages, stage 0 first, without making it where it is a bundled one.
+        """The names of a prior's stages, stage 0 first. A bundled prior is not made for this.
 
         Args:
-            name: of the prior; one from outside is made and asked.
+            name: the name of the prior; one from outside is made and asked.
             arguments: its options; those left out have their defaults.
 
         Returns:
-            `None` where the files are not here, or their tensors would have to be read.
+            The names; `None` if the files are not here, or their tensors would have to be read.
 
         Raises:
-            UserError: the options or the files are not as they should be.
+            UserError: the options or the files are wrong.
         """
         kind = self._kind(name)
         return kind.stage_names(_complete(kind, arguments)) if kind else self.make(name, arguments).stages

@@ -1,4 +1,4 @@
-"""Reading somebody's weights: tensors and nothing else, with errors that name the file."""
+"""Reading somebody's weights: only tensors, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and metadata of a safetensors file.
 
     Raises:
-        PriorError: no such file, or damaged.
+        PriorError: there is no such file, or it is damaged.
     """
     must_exist(path)
     try:
@@ -32,10 +32,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_checkpoint(path: Path) -> Any:
-    """The content of a file that `torch.save` wrote; a pickle that holds code is refused, not run.
+    """The content of a file that `torch.save` wrote; a pickle that holds code is refused, and does not run.
 
     Raises:
-        PriorError: no such file, damaged, or holding more than tensors and plain values.
+        PriorError: there is no such file, it is damaged, or it holds more than tensors and plain values.
     """
     must_exist(path)
     try:
@@ -48,10 +48,10 @@ def read_checkpoint(path: Path) -> Any:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """A state dict from a `.safetensors` file or from one that `torch.save` wrote.
+    """A state dict from a `.safetensors` file, or from one that `torch.save` wrote.
 
     Raises:
-        PriorError: as the two functions above, or the content is no state dict.
+        PriorError: the file is missing or damaged, holds code, or its content is not a state dict.
     """
     if path.suffix == ".safetensors":
         return read_safetensors(path)[0]
@@ -59,10 +59,14 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def read_generator(path: Path, *keys: str) -> dict[str, Tensor]:
-    """A state dict as above, or the one under the first of some keys that a training checkpoint has.
+    """A state dict, or the one under the first of several keys that a training checkpoint has.
+
+    Args:
+        path: a `.safetensors` file, or one that `torch.save` wrote.
+        keys: keys under which a training checkpoint may hold the generator.
 
     Raises:
-        PriorError: as `read_state_dict`.
+        PriorError: the file is missing or damaged, holds code, or its content is not a state dict.
     """
     if path.suffix == ".safetensors":
         return read_safetensors(path)[0]
@@ -79,10 +83,10 @@ def _state_dict(path: Path, content: Any) -> dict[str, Tensor]:
 
 
 def check_tensors(path: Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Names and shapes must be the same.
+    """Check that names and shapes of tensors are as wanted.
 
     Raises:
-        PriorError: the first difference, in the names' order.
+        PriorError: the message names the first difference, in the order of the names.
     """
     for name in sorted(wanted.keys() | found.keys()):
         if name not in found:

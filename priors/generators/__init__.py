@@ -1,1 +1,1 @@
-"""Generator networks, each with the Prior that takes it apart."""
+"""Generator networks, each with the prior that takes it apart."""

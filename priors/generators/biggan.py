@@ -1,8 +1,8 @@
-"""BigGAN-deep (Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR
-2019, appendix B), and its stages.
+"""BigGAN-deep and its stages.
 
-Tensor names and shapes are those of the published PyTorch weights (`biggan-deep-128/256/512`), with two
-things worked out once, when they are loaded: a spectrally normalized weight is divided by its norm, and
+Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019, appendix B.
+Tensor names and shapes are those of the published PyTorch weights (`biggan-deep-128/256/512`). Two things
+are computed once, when the weights are loaded: a spectrally normalized weight is divided by its norm, and
 the batch statistics are those of one truncation.
 """
 
@@ -23,7 +23,7 @@ from gifd_bench.priors.tensor_files import check_tensors, read_state_dict
 
 
 class TruncatedNorm(nn.Module):
-    """Batch normalization with the statistics of one truncation; conditional where a size is given."""
+    """Batch normalization with the statistics of one truncation; it is conditional if a size is given."""
 
     def __init__(self, channels: int, condition: int | None = None) -> None:
         super().__init__()
@@ -50,8 +50,10 @@ class TruncatedNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """A bottleneck block: 1x1, 3x3, 3x3 and 1x1 convolutions, with half the channels dropped or the side
-    doubled on the way round."""
+    """A bottleneck block: 1x1, 3x3, 3x3 and 1x1 convolutions.
+
+    The shortcut drops half of the channels, and the block may double the side.
+    """
 
     def __init__(self, inputs: int, outputs: int, condition: int, upsample: bool) -> None:
         super().__init__()
@@ -116,12 +118,12 @@ class Generator(nn.Module):
         self.conv_to_rgb = nn.Conv2d(width, width, 3, padding=1)
 
     def start(self, condition: Tensor) -> Tensor:
-        """The 4x4 feature; the published weights order it height, width, channel."""
+        """The 4x4 feature; the published weights order its entries by height, width and channel."""
         flat: Tensor = self.gen_z(condition)
         return flat.view(len(flat), 4, 4, -1).permute(0, 3, 1, 2)
 
     def finish(self, feature: Tensor, condition: Tensor) -> Tensor:
-        """The image of the last feature: (B, 3, size, size) in [-1, 1]."""
+        """The image that belongs to the last feature: (B, 3, size, size) in [-1, 1]."""
         hidden = F.relu(self.bn(feature, condition))
         # The published layer has as many outputs as inputs, of which three are used.
         rgb = F.conv2d(hidden, self.conv_to_rgb.weight[:3], self.conv_to_rgb.bias[:3], padding=1)  # type: ignore[index]
@@ -139,9 +141,11 @@ class BigGAN(nn.Module):
 
 
 class BigGANPrior(ConditionalPrior):
-    """BigGAN-deep in the stages of GIFD: the latent, then the feature after each layer (section 4.1 of
-    Fang et al., ICCV 2023: 13 stages for 256 pixels, the attention layer counted and the last one not).
-    See `ConditionalPrior` for what a state holds."""
+    """BigGAN-deep in the stages of GIFD: the latent, then the feature after each layer.
+
+    Fang et al., ICCV 2023, section 4.1, give 13 stages for 256 pixels; the attention layer counts, and the
+    last layer does not. `ConditionalPrior` says what a state holds.
+    """
 
     def __init__(self, network: BigGAN, class_names: tuple[str, ...]) -> None:
         super().__init__()
@@ -172,10 +176,16 @@ class BigGANPrior(ConditionalPrior):
 def load_biggan(
     path: Path, config: BigGANConfig, truncation: float, released_statistics: bool
 ) -> BigGANPrior:
-    """The prior of a published weights file; see `fold` for the last two arguments.
+    """The prior of a published weights file.
+
+    Args:
+        path: the file.
+        config: the shape of the generator.
+        truncation: as in `fold`.
+        released_statistics: as in `fold`.
 
     Raises:
-        PriorError: no such file, damaged, or of tensors that do not fit the configuration.
+        PriorError: there is no such file, it is damaged, or its tensors do not fit the configuration.
     """
     published = read_state_dict(path)
     check_tensors(path, published_shapes(config), published)
@@ -205,14 +215,15 @@ def imagenet_classes(count: int) -> tuple[str, ...]:
 def fold(
     published: Mapping[str, Tensor], config: BigGANConfig, truncation: float, released_statistics: bool
 ) -> dict[str, Tensor]:
-    """Published tensors as those of `BigGAN`, for one truncation.
+    """Turn published tensors into those of `BigGAN`, for one truncation.
 
     Args:
         published: the published state dict.
-        config: its shape.
-        truncation: in (0, 1], picks the batch statistics.
-        released_statistics: between two truncations, weigh their statistics the wrong way around, as the
-            package pytorch-pretrained-biggan does (its two interpolation weights are exchanged).
+        config: the shape of the generator.
+        truncation: determines the batch statistics; in (0, 1].
+        released_statistics: whether to interpolate the statistics between two truncations the wrong way
+            around, as the package pytorch-pretrained-biggan does (its two interpolation weights are
+            exchanged).
     """
     folded: dict[str, Tensor] = {}
     for name, tensor in published.items():
@@ -254,7 +265,7 @@ def published_shapes(config: BigGANConfig) -> dict[str, Tensor]:
 
 
 def _at(statistics: Tensor, truncation: float, released: bool) -> Tensor:
-    """Batch statistics (n_stats, C) at a truncation, linear between the two nearest."""
+    """Batch statistics (n_stats, C) at a truncation, interpolated linearly between the two nearest."""
     if released:
         # As the package computes it, with what rounding leaves at 0.14, 0.28, 0.56, 0.58 and 0.94.
         fraction, whole = math.modf(truncation / (1 / (len(statistics) - 1)))

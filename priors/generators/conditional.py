@@ -1,4 +1,4 @@
-"""The common part of class-conditional generators: latent and class embedding, then one feature a stage."""
+"""The common part of class-conditional generators: a latent and a class embedding, then features."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from gifd_bench.priors.base import UNKNOWN_CLASS, Prior, State, normal
 
 
 class ConditionalPrior(Prior):
-    """A generator in a row of layers, all of which see one condition made of latent and class.
+    """A generator made of consecutive layers, all of which see one condition made of latent and class.
 
-    A state of stage 0 holds `z` (B, latent_size) and `embedding` (B, E), the class; a later one holds
-    `feature` (B, C, H, W) and `condition`. Searched are z, and after it the feature alone: the condition
-    stays as stage 0 left it, as the release of GIFD holds BigGAN's conditioning vector. Where the class of
-    any image is unknown, stage 0 searches the embedding too, from the mean of all classes.
+    A state of stage 0 holds `z` (B, latent_size) and `embedding` (B, E), the class. A later state holds
+    `feature` (B, C, H, W) and `condition`. Stage 0 searches z, and later stages only the feature: the
+    condition stays as stage 0 left it, as the release of GIFD keeps BigGAN's conditioning vector. If the
+    class of any image is unknown, stage 0 searches the embedding too, from the mean of all classes.
 
     Attributes:
         latent_size: entries of z.
-        layers: how many layers there are between the first feature and the image.
-        first_layers: how many of them lie before the feature of stage 1.
+        layers: the number of layers between the first feature and the image.
+        first_layers: the number of these layers before the feature of stage 1.
     """
 
     latent_size: int
@@ -42,7 +42,7 @@ class ConditionalPrior(Prior):
 
     @abstractmethod
     def finish(self, feature: Tensor, condition: Tensor) -> Tensor:
-        """The image of the last feature: (B, 3, size, size) in [-1, 1]."""
+        """The image that belongs to the last feature: (B, 3, size, size) in [-1, 1]."""
 
     def initial_state(self, classes: Tensor, generator: torch.Generator) -> State:
         table = self.embeddings()
@@ -68,12 +68,12 @@ class ConditionalPrior(Prior):
         return self.run(feature, condition, start, stop), condition
 
     def _layer(self, stage: int) -> int:
-        """The layer that the feature of a stage enters."""
+        """The layer whose input is the feature of a stage."""
         return self.first_layers + stage - 1
 
 
 def _rows(table: Tensor, classes: Tensor) -> Tensor:
-    """Rows of an embedding table, and its mean where a class is unknown."""
+    """Rows of an embedding table; the mean of the table for an unknown class."""
     classes = classes.to(table.device)
     known = (classes != UNKNOWN_CLASS)[:, None]
     return torch.where(known, table[classes.clamp(min=0)], table.mean(dim=0))

@@ -1,8 +1,8 @@
-"""DCGAN (Radford et al., "Unsupervised representation learning with deep convolutional generative
-adversarial networks", ICLR 2016), and its stages.
+"""DCGAN and its stages.
 
-Tensor names and shapes are those of PyTorch's tutorial and of the CIFAR-10 generator that GIAS uses
-(`main.0.weight`, ...).
+Radford et al., "Unsupervised representation learning with deep convolutional generative adversarial
+networks", ICLR 2016. Tensor names and shapes are those of PyTorch's tutorial and of the CIFAR-10 generator
+that GIAS uses (`main.0.weight`, ...).
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ NESTED = ("netG_state_dict", "generator", "netG", "state_dict")
 
 
 class DCGAN(nn.Module):
-    """Transposed convolutions with batch normalization: a latent (B, latent_size, 1, 1) to images in
-    [-1, 1]."""
+    """Transposed convolutions with batch normalization.
+
+    They map a latent (B, latent_size, 1, 1) to images in [-1, 1].
+    """
 
     def __init__(self, config: DCGANConfig) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ def load_dcgan(path: Path) -> DCGANPrior:
     """The prior of a weights file.
 
     Raises:
-        PriorError: no such file, damaged, or of tensors that make up no generator.
+        PriorError: there is no such file, it is damaged, or its tensors are not those of a generator.
     """
     found = read_generator(path, *NESTED)
     # DataParallel puts a word before every name.

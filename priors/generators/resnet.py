@@ -61,7 +61,7 @@ class UpBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Latent and class embedding in, image in [-1, 1] out."""
+    """A network from latent and class embedding to an image in [-1, 1]."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Generator(nn.Module):
         self.to_rgb = nn.Conv2d(channels[-1], 3, 3, padding=1)
 
     def condition(self, z: Tensor, embedding: Tensor) -> Tensor:
-        """What the normalization layers see, of latent and class: (B, embedding_size)."""
+        """What the normalization layers see of latent and class: (B, embedding_size)."""
         mixed: Tensor = self.mix(torch.cat([z, embedding], dim=1))
         return mixed
 
@@ -87,7 +87,7 @@ class Generator(nn.Module):
         return flat.view(len(z), -1, 4, 4)
 
     def finish(self, feature: Tensor) -> Tensor:
-        """The image of the last feature: (B, 3, size, size) in [-1, 1]."""
+        """The image that belongs to the last feature: (B, 3, size, size) in [-1, 1]."""
         return torch.tanh(self.to_rgb(F.relu(self.norm(feature))))
 
     def forward(self, z: Tensor, classes: Tensor) -> Tensor:
@@ -99,8 +99,10 @@ class Generator(nn.Module):
 
 
 class ResNetPrior(ConditionalPrior):
-    """The residual generator in stages: the latent, then the feature entering each block and the output
-    layer (4x4, 8x8, ...). See `ConditionalPrior` for what a state holds."""
+    """The residual generator in stages: the latent, then the inputs of each block and of the output layer.
+
+    These features have 4x4, 8x8, ... pixels. `ConditionalPrior` says what a state holds.
+    """
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -129,7 +131,7 @@ class ResNetPrior(ConditionalPrior):
 
 
 def save_generator(path: Path, generator: Generator) -> None:
-    """Write weights and shape; the file appears whole or not at all."""
+    """Write weights and shape; the file appears complete or not at all."""
     metadata = {"format": FORMAT, "generator": json.dumps(asdict(generator.config))}
     write_tensors(path, generator.state_dict(), metadata)
 
@@ -138,7 +140,7 @@ def load_generator(path: Path) -> Generator:
     """Read a file that `save_generator` wrote.
 
     Raises:
-        PriorError: no such file, damaged, of another format, or of tensors that do not fit; the
+        PriorError: there is no such file, it is damaged, has another format, or its tensors do not fit; the
             message names the file and the first mismatch.
     """
     tensors, metadata = read_safetensors(path)

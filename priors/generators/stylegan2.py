@@ -1,10 +1,10 @@
-"""StyleGAN2 (Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020), and its
-stages.
+"""StyleGAN2 and its stages.
 
-Tensor names and shapes are those of the `g_ema` state dict of the widespread PyTorch port
-(rosinality/stylegan2-pytorch). All operations are plain convolutions, so that they run on the CPU and
-differentiate twice. A modulated convolution scales its input and its output by sample instead of its
-weights (ibid., section 2.2): the same numbers, with no weights a sample.
+Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020. Tensor names and shapes
+are those of the `g_ema` state dict of the widespread PyTorch port (rosinality/stylegan2-pytorch). All
+operations are plain convolutions, so they run on the CPU and can be differentiated twice. A modulated
+convolution scales its input and its output for each sample, in place of its weights (section 2.2): the
+result is the same, without separate weights for each sample.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FIT = 10_000
 
 
 class EqualLinear(nn.Module):
-    """A linear layer whose weights are scaled at run time (ibid., equalized learning rate)."""
+    """A linear layer whose weights are scaled at run time (the equalized learning rate of the paper)."""
 
     def __init__(self, inputs: int, outputs: int, rate: float = 1.0) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class EqualLinear(nn.Module):
 
 
 class Kernel(nn.Module):
-    """A blur kernel that comes with the weights, (4, 4) and applied to each channel alone."""
+    """A blur kernel that comes with the weights: (4, 4), applied to each channel separately."""
 
     kernel: Tensor
 
@@ -62,7 +62,7 @@ class Kernel(nn.Module):
 
 
 class ModulatedConv(nn.Module):
-    """A convolution whose input channels are scaled by a style (ibid., equations 1 and 3)."""
+    """A convolution whose input channels are scaled by a style (equations 1 and 3 of the paper)."""
 
     def __init__(
         self, inputs: int, outputs: int, size: int, style: int, demodulate: bool, upsample: bool
@@ -92,7 +92,7 @@ class ModulatedConv(nn.Module):
 
 
 class Noise(nn.Module):
-    """How strongly a layer's noise map is added."""
+    """The strength with which a layer's noise map is added."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """A feature's share of the image, added to the upsampled share of the smaller ones."""
+    """A feature's share of the image, added to the upsampled share of the smaller features."""
 
     def __init__(self, inputs: int, style: int, upsample: bool = True) -> None:
         super().__init__()
@@ -220,8 +220,10 @@ def styles(x: Tensor) -> Tensor:
 
 
 class _IntoRange(torch.autograd.Function):
-    """Images clamped into [0, 1], with the gradient of those that are not: a search would else lose
-    every pixel that is saturated, for good."""
+    """Images clamped to [0, 1], with the gradient of images that are not clamped.
+
+    Otherwise a search would lose every saturated pixel for good.
+    """
 
     @staticmethod
     def forward(_: object, images: Tensor) -> Tensor:
@@ -233,17 +235,18 @@ class _IntoRange(torch.autograd.Function):
 
 
 class StyleGAN2Prior(Prior):
-    """StyleGAN2 in stages by resolution.
+    """StyleGAN2 in stages that follow the resolution.
 
-    Stage 0 searches `latent` (B, latents, style_dim) and the first five noise maps; stage k the `feature`
-    that enters block k, the latent still, and the noise maps up to 4 + 2k, as in the release of GIFD (its
-    configuration for StyleGAN2). The running image `skip` (B, 3, S, S) of the blocks before is part of a
-    later state and held fixed: without it the image jumps at each boundary, as it does in that release.
+    Stage 0 searches `latent` (B, latents, style_dim) and the first five noise maps. Stage k searches the
+    `feature` that enters block k, still the latent, and the noise maps up to 4 + 2k, as in the release of
+    GIFD (its configuration for StyleGAN2). The running image `skip` (B, 3, S, S) of the blocks before is
+    part of a later state and is held fixed: without it, the image jumps at each boundary, as it does in
+    that release.
 
-    A latent is standard normal; it becomes a style by the Gaussian that the mapping network's output has
-    before its last activation, and that activation (after Menon et al., "PULSE", CVPR 2020, whose fitted
-    numbers the release of GIFD needs as a file). Mean and deviation are computed from the weights when a
-    prior is made.
+    A latent is standard normal. It becomes a style by the Gaussian that the mapping network's output has
+    before its last activation, and by that activation (after Menon et al., "PULSE", CVPR 2020, whose fitted
+    numbers the release of GIFD needs as a file). Mean and standard deviation are computed from the weights
+    when a prior is made.
     """
 
     mean: Tensor
@@ -314,7 +317,7 @@ def load_stylegan2(path: Path) -> StyleGAN2Prior:
     """The prior of a weights file.
 
     Raises:
-        PriorError: no such file, damaged, or of tensors that make up no generator.
+        PriorError: there is no such file, it is damaged, or its tensors are not those of a generator.
     """
     tensors = read_generator(path, "g_ema")
     network = StyleGAN2(config_of(path, {name: tuple(tensor.shape) for name, tensor in tensors.items()}))

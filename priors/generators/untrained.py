@@ -1,5 +1,7 @@
-"""An untrained convolutional generator, whose architecture alone is the prior (Ulyanov et al., "Deep image
-prior", CVPR 2018); for attacks that search a generator's weights."""
+"""An untrained convolutional generator, whose architecture alone is the prior.
+
+Ulyanov et al., "Deep image prior", CVPR 2018. It serves attacks that search the weights of a generator.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,14 @@ from gifd_bench.priors.kinds.untrained import stages_of
 class UntrainedPrior(Prior):
     """Convolutions and bilinear upsampling with random weights, in stages.
 
-    Group normalization, not batch normalization, so that an image does not depend on the others of its
-    batch. A state holds `z` (B, latent, 4, 4) or `feature` (B, width, H, W).
+    It has group normalization in place of batch normalization, so that an image does not depend on the
+    other images of its batch. A state holds `z` (B, latent, 4, 4) or `feature` (B, width, H, W).
 
     Args:
         size: side of the image in pixels: 8, 16, 32, ... 512.
         width: channels of every feature.
         latent: channels of the latent.
-        seed: of the weights.
+        seed: the seed of the weights.
     """
 
     def __init__(self, size: int = 32, width: int = 64, latent: int = 32, seed: int = 0) -> None:

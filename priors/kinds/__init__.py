@@ -1,1 +1,1 @@
-"""The bundled priors, one module each with all of its facts; none of them needs torch to say them."""
+"""The bundled priors, one module for each with all facts about it; stating them does not need torch."""

@@ -1,7 +1,7 @@
-"""What is known of a bundled prior before it is made.
+"""What is known about a bundled prior before it is made.
 
-The networks need torch, which commands that must start at once do without: in this room they are imported
-by the functions that make a prior, and by nothing else.
+The networks need torch, which commands that must start quickly do without. In this folder, only the
+functions that make a prior import torch.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ else:
 
 @dataclass(frozen=True)
 class Variant:
-    """A prior in a shape that it is published or bundled in.
+    """A shape in which a prior is published or bundled.
 
     Attributes:
-        name: of the shape; empty where there is only one.
+        name: the name of the shape; empty if there is only one.
         image_size: side of the image in pixels.
-        classes: how many it is conditioned on; 0 if unconditional.
+        classes: the number of classes on which it is conditioned; 0 if it is unconditional.
         latent: entries of the latent of one image.
-        parameters: of the network.
-        stages: names of its stages.
-        network: makes it, with weights or without.
+        parameters: the number of parameters of the network.
+        stages: the names of its stages.
+        network: a function that makes it, with or without weights.
     """
 
     name: str
@@ -51,17 +51,17 @@ def _not_fetched(_: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class PriorKind:
-    """All facts of a bundled prior; nothing here imports torch, reads tensors or fetches anything.
+    """All facts about a bundled prior; nothing here imports torch, reads tensors or downloads anything.
 
     The functions take all arguments of the factory by name.
 
     Attributes:
         factory: makes the prior; its arguments are the options.
         origin: where the weights come from, in a few words.
-        stage_names: the names of its stages; `None` where they cannot be known without its tensors.
-        absent_files: what is missing before it can be made, a line for each file.
-        are_fetched: whether what is missing is fetched when it is made.
-        variants: the shapes that it is known in.
+        stage_names: returns the names of its stages; `None` if they cannot be known without its tensors.
+        absent_files: returns what is missing before it can be made, one line for each file.
+        are_fetched: returns whether missing files are downloaded when it is made.
+        variants: the known shapes.
     """
 
     factory: Callable[..., Prior]
@@ -73,5 +73,5 @@ class PriorKind:
 
 
 def stages_by_side(features: int) -> tuple[str, ...]:
-    """Stage names of a generator that is searched at its latent and at features of 4, 8, 16, ... pixels."""
+    """The stages of a generator that is searched at its latent and at features of 4, 8, 16, ... pixels."""
     return ("latent", *(f"{4 * 2**k}x{4 * 2**k}" for k in range(features)))

@@ -1,5 +1,7 @@
-"""BigGAN-deep (Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR
-2019): its published files and shapes."""
+"""The published files and shapes of BigGAN-deep.
+
+Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,17 @@ _PARAMETERS = {128: 50_388_609, 256: 55_880_833, 512: 56_163_905}
 
 @dataclass(frozen=True)
 class BigGANConfig:
-    """Shape of a generator, with the keys of the published `config.json`.
+    """The shape of a generator, with the keys of the published `config.json`.
 
     Attributes:
         output_dim: side of the image in pixels.
         z_dim: entries of the latent, and of the class embedding.
         channel_width: channels of the last layer.
-        num_classes: classes.
+        num_classes: the number of classes.
         layers: (upsample, inputs, outputs) of each block, in multiples of `channel_width`.
-        attention_layer_position: the attention layer stands before this block.
-        eps: of the normalization layers.
-        n_stats: how many truncations, evenly spaced over [0, 1], there are batch statistics for.
+        attention_layer_position: the block before which the attention layer is inserted.
+        eps: the epsilon of the normalization layers.
+        n_stats: the number of truncations, evenly spaced over [0, 1], for which there are batch statistics.
     """
 
     output_dim: int
@@ -52,7 +54,7 @@ class BigGANConfig:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """The latent, then the feature after each layer but the last, the attention layer counted."""
+        """The latent, then the feature after each layer except the last; the attention layer counts."""
         layers = len(self.layers) + (self.attention_layer_position in range(len(self.layers)))
         return ("latent", *(f"layer {k}" for k in range(1, layers)))
 
@@ -78,7 +80,7 @@ def read_config(path: Path) -> BigGANConfig:
     """The shape that a `config.json` describes.
 
     Raises:
-        PriorError: it describes none; the message names the file.
+        PriorError: it does not describe one; the message names the file.
     """
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -113,13 +115,13 @@ def biggan(
     """BigGAN-deep (ImageNet, 128 to 512 pixels, class-conditional), the prior of the GIFD paper.
 
     Args:
-        weights: folder with `pytorch_model.bin` and `config.json`, as published.
-        repository: else, a Hugging Face repository that holds these two files.
-        revision: its commit.
-        download: fetch them if they are not in the local cache.
-        truncation: picks the batch statistics; above 0 and at most 1.
-        released_statistics: between two truncations, interpolate the statistics with exchanged weights, as
-            pytorch-pretrained-biggan does; for comparison only.
+        weights: a folder with `pytorch_model.bin` and `config.json`, as published.
+        repository: in place of `weights`, a Hugging Face repository that holds these two files.
+        revision: the commit of the repository.
+        download: whether to download the files if they are not in the local cache.
+        truncation: determines the batch statistics; above 0 and at most 1.
+        released_statistics: whether to interpolate the statistics between two truncations with exchanged
+            weights, as pytorch-pretrained-biggan does; for comparison only.
     """
     if not 0 < truncation <= 1:
         raise PriorError(f"biggan: truncation must be above 0 and at most 1, not {truncation}")
@@ -131,7 +133,7 @@ def biggan(
 
 
 def _source(arguments: Mapping[str, Any]) -> Source:
-    """Where the files are; nothing is fetched."""
+    """Where the files are; nothing is downloaded."""
     weights = arguments["weights"]
     folder = None if weights is None else Path(weights)
     return Source(folder, arguments["repository"], arguments["revision"])

@@ -1,5 +1,8 @@
-"""DCGAN (Radford et al., "Unsupervised representation learning with deep convolutional generative
-adversarial networks", ICLR 2016): its published files and shapes."""
+"""The published files and shapes of DCGAN.
+
+Radford et al., "Unsupervised representation learning with deep convolutional generative adversarial
+networks", ICLR 2016.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from gifd_bench.priors.kinds.files import absent_file, read_header
 
 @dataclass(frozen=True)
 class DCGANConfig:
-    """Shape of a generator: a latent, features of 4x4, 8x8, ... pixels, an output layer.
+    """The shape of a generator: a latent, features of 4x4, 8x8, ... pixels, and an output layer.
 
     Attributes:
         latent_size: entries of the latent (`nz`).
-        channels: of each feature.
+        channels: channels of each feature.
         doubles: whether the output layer doubles the side (kernel 4, as in the tutorial of PyTorch) or
-            leaves it (kernel 1, as in the generator for CIFAR-10 that GIAS uses).
+            keeps it (kernel 1, as in the generator for CIFAR-10 that GIAS uses).
     """
 
     latent_size: int
@@ -47,10 +50,10 @@ _WEIGHT = re.compile(r"(?:module\.)?main\.(\d+)\.weight")
 
 
 def config_of(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> DCGANConfig:
-    """The shape of the generator that the shapes of its tensors tell.
+    """The shape of a generator, from the shapes of its tensors.
 
     Raises:
-        PriorError: they are not those of a DCGAN generator for images of three channels.
+        PriorError: they are not those of a DCGAN generator for images with three channels.
     """
     found = {int(m.group(1)): shapes[name] for name in shapes if (m := re.fullmatch(_WEIGHT, name))}
     # In the order of the layers, which a file need not keep; each third one is a convolution.
@@ -66,7 +69,7 @@ def config_of(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> DCGANConfig:
 
 
 def dcgan(weights: Path | None = None) -> Prior:
-    """DCGAN, unconditional, at the size that its file tells: 32x32 of GIAS, 64x64 of PyTorch's tutorial.
+    """DCGAN, unconditional; its file determines the size: 32x32 (GIAS) or 64x64 (PyTorch's tutorial).
 
     Args:
         weights: a file with the generator's state dict, or with one under `netG_state_dict`, `generator`,
@@ -80,7 +83,10 @@ def dcgan(weights: Path | None = None) -> Prior:
 
 
 def _stage_names(arguments: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """From the shapes in a safetensors file's header; a file of `torch.save` would have to be loaded."""
+    """The stage names from the header of a safetensors file.
+
+    A file of `torch.save` would have to be loaded, so it gives `None`.
+    """
     if absent_file(arguments["weights"]) or Path(arguments["weights"]).suffix != ".safetensors":
         return None
     path = Path(arguments["weights"])

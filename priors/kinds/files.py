@@ -1,4 +1,4 @@
-"""Where the files of a prior are, and what can be said of them without reading their tensors."""
+"""Where the files of a prior are, and what can be known about them without reading their tensors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Source:
     """Weights in a local folder, or in a Hugging Face repository.
 
     Attributes:
-        folder: a local folder; comes first.
-        repository: on the Hugging Face hub, as owner/name.
-        revision: the commit to take from it, so that the weights cannot change unnoticed.
-        download: fetch what is not in the local cache; nothing is fetched otherwise.
+        folder: a local folder, which takes precedence.
+        repository: a repository on the Hugging Face hub, as owner/name.
+        revision: the commit of the repository, so that the weights cannot change unnoticed.
+        download: whether to download what is not in the local cache; otherwise nothing is downloaded.
     """
 
     folder: Path | None = None
@@ -28,11 +28,12 @@ class Source:
     download: bool = False
 
     def file(self, *names: str) -> Path:
-        """The first of these files that is there; in a folder its name may have something before it, such
-        as `biggan-deep-256-`.
+        """The first of these files that exists.
+
+        In a folder, its name may have a prefix, such as `biggan-deep-256-`.
 
         Raises:
-            PriorError: none is, or more than one; the message says what to put where.
+            PriorError: none exists, or more than one; the message says which file to put where.
         """
         wanted = " or ".join(names)
         if self.folder is not None:
@@ -58,7 +59,7 @@ class Source:
         raise PriorError(f"{self.repository} at {self.revision}: {wanted} {hint}")
 
     def absent(self, *wanted: tuple[str, ...]) -> list[str]:
-        """What is missing, a line for each file.
+        """What is missing, one line for each file.
 
         Args:
             wanted: the names that each file may have.
@@ -73,24 +74,24 @@ class Source:
 
 
 def absent_file(weights: Path | str | None) -> list[str]:
-    """What is missing where the weights are one file of the user's: nothing, or one line."""
+    """What is missing if the weights are one file of the user's: nothing, or one line."""
     if weights is None:
         return ["no weights: give a file with the generator's state dict"]
     return [] if Path(weights).is_file() else [f"{weights}: no such weights file"]
 
 
 def are_fetched(arguments: Mapping[str, Any]) -> bool:
-    """Whether these arguments of a prior ask for files to be fetched that are not here."""
+    """Whether these arguments of a prior ask for a download of files that are not here."""
     asked = arguments["download"] and arguments["repository"] and arguments["revision"]
     return bool(asked) and arguments["weights"] is None
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a safetensors file says before its tensors.
+    """The header of a safetensors file, which comes before its tensors.
 
     Attributes:
-        shapes: of the tensors, by name.
+        shapes: the shapes of the tensors by name.
         metadata: texts that are kept beside them.
     """
 
@@ -99,10 +100,10 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """The header of a safetensors file.
+    """Read the header of a safetensors file.
 
     Raises:
-        PriorError: no such file, or damaged.
+        PriorError: there is no such file, or it is damaged.
     """
     must_exist(path)
     from safetensors import SafetensorError, safe_open
@@ -116,13 +117,13 @@ def read_header(path: Path) -> Header:
 
 
 def must_exist(path: Path) -> None:
-    """Raise a PriorError where there is no such file."""
+    """Raise a PriorError if there is no such file."""
     if not path.is_file():
         raise PriorError(f"{path}: no such weights file")
 
 
 def _only(folder: Path, names: tuple[str, ...]) -> Path:
-    """The one file in a folder whose name ends with one of these; the first name that has any wins."""
+    """The one file in a folder whose name ends with one of these; earlier names take precedence."""
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     for name in names:
         found = [file for file in files if file.name.endswith(name) and file.is_file()]

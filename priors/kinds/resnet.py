@@ -18,14 +18,14 @@ _CIFAR10 = Path(__file__).parents[1] / "weights" / "cifar10.safetensors"
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Shape of a generator.
+    """The shape of a generator.
 
     Attributes:
-        class_names: the classes, in label order.
+        class_names: names of the classes, in the order of the labels.
         latent_size: entries of the latent z.
         embedding_size: entries of the class embedding, and of the condition.
-        channels: channels of the 4x4 feature, then of each block's output; every block doubles the
-            side, so four entries render 32x32 and five render 64x64.
+        channels: channels of the 4x4 feature, then of each block's output. Every block doubles the side, so
+            four entries render 32x32 pixels and five render 64x64.
     """
 
     class_names: tuple[str, ...]
@@ -45,10 +45,10 @@ class GeneratorConfig:
 
 
 def config_of(path: Path, metadata: Mapping[str, str]) -> GeneratorConfig:
-    """The shape that a weights file's metadata describe.
+    """The shape that the metadata of a weights file describe.
 
     Raises:
-        PriorError: it is of another format, or describes no generator; the message names the file.
+        PriorError: they have another format, or do not describe a generator; the message names the file.
     """
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "none")
@@ -73,7 +73,7 @@ def config_of(path: Path, metadata: Mapping[str, str]) -> GeneratorConfig:
 
 
 def cifar10() -> Prior:
-    """Conditional residual generator at 32x32, trained on CIFAR-10; weights are bundled."""
+    """A conditional residual generator at 32x32, trained on CIFAR-10; its weights are bundled."""
     return generator_file(_CIFAR10)
 
 

@@ -1,5 +1,7 @@
-"""StyleGAN2 (Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020): its
-published files and shapes."""
+"""The published files and shapes of StyleGAN2.
+
+Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,12 @@ from gifd_bench.priors.kinds.files import Source, absent_file, are_fetched, read
 
 @dataclass(frozen=True)
 class StyleGAN2Config:
-    """Shape of a generator.
+    """The shape of a generator.
 
     Attributes:
         style_dim: entries of a style.
-        mapping_layers: of the mapping network.
-        channels: of the feature map at 4, 8, 16, ... pixels.
+        mapping_layers: layers of the mapping network.
+        channels: channels of the feature map at 4, 8, 16, ... pixels.
     """
 
     style_dim: int
@@ -34,7 +36,7 @@ class StyleGAN2Config:
 
     @property
     def latents(self) -> int:
-        """How many styles an image takes (the number of w's in W+)."""
+        """The number of styles of an image (the number of vectors w in W+)."""
         return 2 * len(self.channels)
 
     @property
@@ -48,7 +50,7 @@ _FFHQ = StyleGAN2Config(512, 8, (512, 512, 512, 512, 512, 256, 128, 64, 32))
 
 
 def config_of(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> StyleGAN2Config:
-    """The shape of the generator that the shapes of its tensors tell.
+    """The shape of a generator, from the shapes of its tensors.
 
     Raises:
         PriorError: they are not those of a StyleGAN2 generator; the message names the file.
@@ -75,10 +77,10 @@ def stylegan2(
 
     Args:
         weights: a file with the state dict, or with one under `g_ema` as the PyTorch port saves it.
-        repository: else, a Hugging Face repository.
-        filename: of the file in it.
-        revision: its commit.
-        download: fetch it if it is not in the local cache.
+        repository: in place of `weights`, a Hugging Face repository.
+        filename: the name of the file in the repository.
+        revision: the commit of the repository.
+        download: whether to download the file if it is not in the local cache.
     """
     path = weights or Source(None, repository, revision, download).file(filename)
     from gifd_bench.priors.generators.stylegan2 import load_stylegan2
@@ -95,7 +97,10 @@ def _absent_files(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def _stage_names(arguments: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """From the shapes in a safetensors file's header; a file of `torch.save` would have to be loaded."""
+    """The stage names from the header of a safetensors file.
+
+    A file of `torch.save` would have to be loaded, so it gives `None`.
+    """
     if _absent_files(arguments):
         return None
     weights = arguments["weights"]
@@ -104,7 +109,7 @@ def _stage_names(arguments: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _source(arguments: Mapping[str, Any]) -> Source:
-    """The repository's files; nothing is fetched."""
+    """The repository's files; nothing is downloaded."""
     return Source(None, arguments["repository"], arguments["revision"])
 
 

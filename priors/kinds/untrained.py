@@ -18,7 +18,7 @@ def untrained(size: int = 32, width: int = 64, latent: int = 32, seed: int = 0) 
         size: side of the image in pixels: 8, 16, 32, ... 512.
         width: channels of every feature, a multiple of 8.
         latent: channels of the latent.
-        seed: of the weights.
+        seed: the seed of the weights.
     """
     from gifd_bench.priors.generators.untrained import UntrainedPrior
 

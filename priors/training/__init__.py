@@ -1,1 +1,1 @@
-"""Training a prior on one's own images."""
+"""Training a prior on your own images."""

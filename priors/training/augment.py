@@ -1,4 +1,4 @@
-"""Differentiable augmentation: what makes little data go further."""
+"""Differentiable augmentation, for small training sets."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from torch.nn import functional as F
 
 
 def augment(images: Tensor) -> Tensor:
-    """Random brightness, saturation, contrast, shift (an eighth) and cut-out (a quarter of the area), each
-    image for itself; differentiable in the images (Zhao et al., "Differentiable augmentation for
-    data-efficient GAN training", NeurIPS 2020). Real and generated images must both go through it.
+    """Change brightness, saturation and contrast, shift, and cut out, at random and independently by image.
+
+    Shifts are up to an eighth of the side, and a quarter of the area is cut out. The result is
+    differentiable in the images (Zhao et al., "Differentiable augmentation for data-efficient GAN
+    training", NeurIPS 2020). Real and generated images must both be augmented.
 
     Args:
         images: (B, 3, S, S) in [-1, 1].
+
+    Returns:
+        Images of the same shape and range.
     """
     return _cut_out(_shift(_color(images)))
 

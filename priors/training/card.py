@@ -26,10 +26,10 @@ perfect generator would have.
 
 
 def model_card(name: str, facts: Mapping[str, str]) -> str:
-    """Markdown: what a prior is and how it came about.
+    """A model card in Markdown: what a prior is, and how it was made.
 
     Args:
-        name: of the prior.
+        name: the name of the prior.
         facts: rows of the table.
     """
     rows = "\n".join(f"| {key} | {value} |" for key, value in facts.items())

@@ -1,7 +1,7 @@
-"""A small classifier of the training images, whose features a prior's samples are judged in.
+"""A small classifier of the training images, in whose features the samples of a prior are scored.
 
-The usual Inception network knows ImageNet at 299 pixels, has to be downloaded, and says little of somebody
-else's domain. This one is trained on the same images as the prior, before it.
+The usual Inception network was trained on ImageNet at 299 pixels, has to be downloaded, and says little
+about other domains. This classifier is trained on the same images as the prior, before the prior.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ BATCH = 128
 
 
 class Classifier(pl.LightningModule):
-    """Residual convolutions to 128 features, and a linear layer. Images (B, 3, S, S) in [-1, 1].
+    """Residual convolutions to 128 features, and a linear layer, for images (B, 3, S, S) in [-1, 1].
 
     Args:
-        classes: how many.
-        steps: of training; the learning rate makes one cycle over them.
+        classes: the number of classes.
+        steps: training steps; the learning rate makes one cycle over them.
     """
 
     def __init__(self, classes: int, steps: int) -> None:
@@ -68,7 +68,7 @@ class Classifier(pl.LightningModule):
 
 
 def trained_classifier(images: LabeledImages, path: Path, epochs: int, precision: str) -> Classifier:
-    """The classifier at `path`, trained on `images` and written there first where there is none."""
+    """The classifier at `path`; if there is none, it is trained on `images` and written there first."""
     steps = max(1, epochs * len(images) // BATCH)
     classifier = Classifier(len(images.class_names), steps)
     if path.is_file():
@@ -94,7 +94,7 @@ def trained_classifier(images: LabeledImages, path: Path, epochs: int, precision
 
 @torch.no_grad()
 def accuracy(classifier: Classifier, images: LabeledImages) -> float:
-    """Share of held-back images whose class it tells."""
+    """The share of held-back images that it classifies correctly."""
     batches = range(0, len(images), BATCH)
     right = [
         int(

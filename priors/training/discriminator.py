@@ -1,4 +1,4 @@
-"""The critic: residual blocks, a minibatch statistic, and the class by projection."""
+"""The discriminator: residual blocks, a minibatch statistic, and the class by projection."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class DownBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (B, 3, S, S) in [-1, 1] and their classes (B,) in, one realness score (B,) out.
+    """A network from images (B, 3, S, S) in [-1, 1] and classes (B,) to one realness score for each image.
 
     The class enters by projection (Miyato and Koyama, ICLR 2018). The last feature map gets one more
-    channel, the mean standard deviation within groups of images (Karras et al., "Progressive growing
-    of GANs", ICLR 2018, section 3), without which the generator soon ignores its latent.
+    channel, the mean standard deviation within groups of images (Karras et al., "Progressive growing of
+    GANs", ICLR 2018, section 3). Without it, the generator soon ignores its latent.
 
     Args:
-        classes: how many.
-        channels: outputs of the blocks, each of which halves the side.
+        classes: the number of classes.
+        channels: output channels of the blocks, each of which halves the side.
     """
 
     def __init__(self, classes: int, channels: tuple[int, ...]) -> None:
@@ -65,7 +65,7 @@ class Discriminator(nn.Module):
 
 
 def _spread(features: Tensor) -> Tensor:
-    """Mean standard deviation over groups of images, as a channel: (B, 1, H, W)."""
+    """The mean standard deviation over groups of images, as a channel: (B, 1, H, W)."""
     batch, _, height, width = features.shape
     groups = features.float().view(GROUP, batch // GROUP, *features.shape[1:])
     deviation: Tensor = (groups.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))

@@ -1,4 +1,4 @@
-"""How far samples are from held-back images, in the features of a classifier."""
+"""The distance of samples from held-back images, in the features of a classifier."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAMPLES = 2000
 
 
 class _Features(nn.Module):
-    """The classifier's features, as torchmetrics asks for them: of images in bytes."""
+    """The classifier's features in the form that torchmetrics needs: for images in bytes."""
 
     num_features = 128
 
@@ -27,13 +27,14 @@ class _Features(nn.Module):
 
 
 class ClassifierFrechetDistance:
-    """The Fréchet distance (Heusel et al., NeurIPS 2017) in the features of a classifier that was trained
-    on the prior's own training images. It is not the FID: that has Inception's features, and its numbers
-    cannot be compared with these.
+    """The Fréchet distance in the features of a classifier that was trained on the prior's training images.
+
+    Heusel et al., NeurIPS 2017. It is not the FID, which uses the features of Inception; the numbers of the
+    two cannot be compared.
 
     Args:
-        classifier: see there.
-        held_back: images that neither the prior nor the classifier was trained on.
+        classifier: the classifier, trained on the same images as the prior.
+        held_back: images on which neither the prior nor the classifier was trained.
     """
 
     def __init__(self, classifier: Classifier, held_back: LabeledImages) -> None:
@@ -45,7 +46,8 @@ class ClassifierFrechetDistance:
 
     @torch.no_grad()
     def of_generator(self, generator: Generator) -> float:
-        """Distance of `SAMPLES` samples, classes in equal shares, the same latents at every call."""
+        """The distance of `SAMPLES` samples, as many of each class, with the same latents at every call.
+        """
         random = torch.Generator().manual_seed(2)
         device = next(generator.parameters()).device
         for begin in range(0, SAMPLES, BATCH):
@@ -57,7 +59,7 @@ class ClassifierFrechetDistance:
         return self._distance()
 
     def of_images(self, images: LabeledImages) -> float:
-        """Distance of `SAMPLES` images spread over a set: what a perfect generator would have."""
+        """The distance of `SAMPLES` images spread over a set: what a perfect generator would have."""
         positions = torch.linspace(0, len(images) - 1, min(SAMPLES, len(images))).long()
         for begin in range(0, len(positions), BATCH):
             self._metric.update(images.pixels[positions[begin : begin + BATCH]], real=False)

@@ -21,22 +21,22 @@ PENALTY_EVERY = 8
 
 
 class ConditionalGAN(pl.LightningModule):
-    """Non-saturating logistic loss with a gradient penalty on real images (R1: Mescheder et al., "Which
-    training methods for GANs do actually converge?", ICML 2018), applied every eighth step (Karras et
-    al., StyleGAN2, CVPR 2020, section 3.1).
+    """Adversarial training with the non-saturating logistic loss and a gradient penalty on real images.
 
-    One training step is one discriminator step and one generator step; each counts as a global step to
-    Lightning.
+    The penalty is R1 (Mescheder et al., "Which training methods for GANs do actually converge?", ICML
+    2018), applied in every eighth step (Karras et al., StyleGAN2, CVPR 2020, section 3.1). One training
+    step is one discriminator step and one generator step; each counts as a global step for Lightning.
 
     Args:
         config: the generator's shape.
-        discriminator_channels: outputs of the discriminator's blocks, each of which halves the side.
+        discriminator_channels: output channels of the discriminator's blocks, each of which halves the
+            side.
         steps: generator steps in all; the learning rates fall linearly to zero over the second half.
-        generator_lr: Adam's learning rate (beta 0, 0.99).
-        discriminator_lr: likewise.
-        penalty: weight of R1, half of it times the squared gradient norm.
-        augmented: show the discriminator augmented images only (see `augment`).
-        decay: of the generator's exponential moving average, which is what is kept.
+        generator_lr: learning rate of the generator's Adam (beta 0, 0.99).
+        discriminator_lr: learning rate of the discriminator's Adam (beta 0, 0.99).
+        penalty: weight of R1; half of it times the squared gradient norm is added.
+        augmented: whether to show the discriminator only augmented images (see `augment`).
+        decay: decay of the exponential moving average of the generator's weights, which is what is kept.
     """
 
     def __init__(
@@ -120,8 +120,10 @@ class ConditionalGAN(pl.LightningModule):
 
     @torch.no_grad()
     def averaged_generator(self, batches: int = 64, batch_size: int = 64) -> Generator:
-        """The averaged generator with its batch statistics measured afresh over many batches
-        ("standing statistics", Brock et al., ICLR 2019, section 3)."""
+        """The averaged generator, with its batch statistics measured again over many batches.
+
+        These are the "standing statistics" of Brock et al., ICLR 2019, section 3.
+        """
         generator = self.average.module
         assert isinstance(generator, Generator)
         norms = [m for m in generator.modules() if isinstance(m, torch.nn.BatchNorm2d)]

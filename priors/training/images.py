@@ -1,4 +1,4 @@
-"""Images for training: a folder with one folder a class, or a stored zip of such a folder."""
+"""Images for training: a folder with one folder for each class, or an uncompressed zip of such a folder."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 class LabeledImages(Dataset[tuple[Tensor, Tensor]]):
     """Images held in memory as bytes.
 
-    Indexed by a list of positions, so that a batch is one gather: (B, 3, S, S) in [-1, 1], mirrored
-    at random, and (B,) int64 labels.
+    The index is a list of positions, so a batch is read at once: (B, 3, S, S) in [-1, 1], mirrored at
+    random, and (B,) int64 labels.
     """
 
     def __init__(self, pixels: Tensor, labels: Tensor, class_names: tuple[str, ...]) -> None:
@@ -42,7 +42,7 @@ class LabeledImages(Dataset[tuple[Tensor, Tensor]]):
         return torch.where(mirrored, images.flip(-1), images), self.labels[index]
 
     def normalized(self, index: Tensor | slice) -> Tensor:
-        """Some images as they are: (B, 3, S, S) in [-1, 1]."""
+        """Some images without mirroring: (B, 3, S, S) in [-1, 1]."""
         return self.pixels[index].float() / 127.5 - 1
 
 
@@ -79,7 +79,7 @@ def load_images(data: Path, split: str, size: int) -> LabeledImages:
         size: side in pixels.
 
     Raises:
-        PriorError: no such folder, no classes in it, or a file that is not an image.
+        PriorError: there is no such folder, it has no classes, or a file is not an image.
     """
     root = _open(data, split)
     classes = sorted((entry for entry in root.iterdir() if entry.is_dir()), key=lambda e: e.name)
@@ -124,7 +124,7 @@ def _read(file: AnyPath, size: int) -> Pixels:
 
 
 def _square(rgb: Image.Image, size: int) -> Pixels:
-    """The center of an image at `size`, channels first."""
+    """The center of an image, scaled to `size`, channels first."""
     side = min(rgb.size)
     left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
     square = rgb.crop((left, top, left + side, top + side))

@@ -1,4 +1,4 @@
-"""Train a conditional generator on one's own images, from the first step to the shipped file."""
+"""Training a conditional generator on your own images, from the first step to the finished file."""
 
 from __future__ import annotations
 
@@ -32,31 +32,32 @@ from gifd_bench.priors.training.images import LabeledImages, from_dataset, load_
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How to train a prior.
+    """How a prior is trained.
 
     Attributes:
-        name: of the prior; names the files written.
-        data: a folder, or a zip file of one, with one folder of images a class.
+        name: the name of the prior, which is also that of its files.
+        data: a folder, or a zip file of one, with one folder of images for each class.
         split: path inside `data` that holds the class folders.
-        held_back: path inside `data` to class folders of images to judge samples by; `None` for no score.
-        dataset: instead of `data`, a torchvision dataset by class_path and init_args.
-        held_back_dataset: instead of `held_back`, likewise.
+        held_back: path inside `data` to class folders of images with which samples are scored; `None` for
+            no score.
+        dataset: in place of `data`, a torchvision dataset by class_path and init_args.
+        held_back_dataset: in place of `held_back`, a torchvision dataset.
         latent_size: entries of the latent.
         embedding_size: entries of the class embedding.
-        channels: generator channels; four entries render 32x32, five 64x64.
-        discriminator_channels: outputs of the discriminator's blocks.
+        channels: channels of the generator; four entries render 32x32 pixels, five 64x64.
+        discriminator_channels: output channels of the discriminator's blocks.
         steps: generator steps.
-        batch_size: images a step.
+        batch_size: images in a step.
         generator_lr: learning rate of the generator.
         discriminator_lr: learning rate of the discriminator.
         penalty: weight of the gradient penalty (R1).
-        augment: differentiable augmentation, for a few thousand images or fewer.
-        decay: of the moving average of the weights.
-        bfloat16: train in bfloat16 where it helps (convolutions and matrix products).
-        seed: of weights, batches and latents.
+        augment: whether to use differentiable augmentation, for a few thousand images or fewer.
+        decay: decay of the moving average of the weights.
+        bfloat16: whether to train in bfloat16 where it helps (convolutions and matrix products).
+        seed: the seed of weights, batches and latents.
         save_every: steps between checkpoints, sample grids and scores.
-        classifier_epochs: how long the classifier is trained in whose features samples are scored.
-        tracker: where losses, scores and grids go besides; W&B is offline unless WANDB_API_KEY is set.
+        classifier_epochs: epochs of the classifier in whose features samples are scored.
+        tracker: where losses, scores and grids are also logged; W&B is offline unless WANDB_API_KEY is set.
     """
 
     name: str
@@ -89,23 +90,23 @@ class TrainingConfig:
 
     @property
     def precision(self) -> Literal["bf16-mixed", "32-true"]:
-        """As Lightning names it."""
+        """The precision, as Lightning names it."""
         return "bf16-mixed" if self.bfloat16 else "32-true"
 
 
 def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
-    """Train, or go on training where the last checkpoint in `output` stopped.
+    """Train a prior, or continue from the last checkpoint in `output`.
 
     Args:
-        config: how.
-        output: folder for checkpoints, sample grids, losses, weights and the model card.
+        config: how it is trained.
+        output: a folder for checkpoints, sample grids, losses, weights and the model card.
         command: the command line, for the model card.
 
     Returns:
         The weights file.
 
     Raises:
-        PriorError: the configuration or the images are at fault.
+        PriorError: the configuration or the images are wrong.
     """
     _check(config)
     pl.seed_everything(config.seed, verbose=False)
@@ -188,7 +189,7 @@ def _check(config: TrainingConfig) -> None:
 
 
 def _images(config: TrainingConfig) -> tuple[LabeledImages, LabeledImages | None]:
-    """Training images, and those that are held back."""
+    """The training images, and the images that are held back."""
     size, held_back = config.image_size, None
     if config.data is not None:
         images = load_images(config.data, config.split, size)
@@ -252,14 +253,18 @@ def _export(
 
 
 def _write_png(path: Path, image: torch.Tensor) -> None:
-    """Write an image (3, H, W) in [0, 1], whole or not at all."""
+    """Write an image (3, H, W) in [0, 1], completely or not at all."""
     with written_whole(path) as partial:
         save_image(image, partial, format="png")
 
 
 @torch.no_grad()
 def sample_grid(generator: Generator, columns: int) -> torch.Tensor:
-    """One row a class: (classes * columns, 3, S, S) in [0, 1], the same latents at every call."""
+    """Samples, one row for each class, with the same latents at every call.
+
+    Returns:
+        (classes * columns, 3, S, S) in [0, 1].
+    """
     random = torch.Generator().manual_seed(1)
     classes = torch.arange(len(generator.config.class_names)).repeat_interleave(columns)
     z = torch.randn(len(classes), generator.config.latent_size, generator=random)
@@ -269,8 +274,10 @@ def sample_grid(generator: Generator, columns: int) -> torch.Tensor:
 
 
 class Samples(Callback):
-    """Every so many generator steps, writes a grid of samples, one row a class, and logs it with the
-    distance of samples to held-back images."""
+    """Regularly writes a grid of samples, one row for each class, and logs it.
+
+    The distance of samples from held-back images is logged with it.
+    """
 
     def __init__(self, folder: Path, every: int, distance: ClassifierFrechetDistance | None) -> None:
         self.folder, self.every, self.distance = folder, every, distance
