@@ -1,1 +1,1 @@
-"""Attacks, by name: one file each."""
+"""Attacks: one file for each."""

@@ -30,25 +30,28 @@ from gifd_bench.tasks.observation import Observation
 
 
 class Attack(InversionLoop):
-    """Base of all attacks. A subclass says where a stage starts, how to render and how to step; this
-    class matches updates, runs stages and restarts, and keeps the best iterates.
+    """The base of all attacks. It matches updates, runs stages and restarts, and keeps the best iterates.
 
-    An attack is built from its options alone. `observe` then gives it an Observation and perhaps a
-    Prior, a Trainer runs it, and `reconstruction` has the answer. A restart is its stages in turn; all of
-    its iterates are candidates, and the one with the lowest matching loss over all restarts is returned.
+    A subclass says where a stage starts, how images are rendered and how a step is taken.
 
-    Searches that have nothing to do with each other, as restarts, take their steps together: they are
-    lanes, the first dimension of every tensor. A loss is one a lane, (L,), and what is minimized is their
-    sum. Several targets may be attacked at once, as more lanes, those of one target after the other's.
+    An attack is made from its options alone. `observe` then gives it an observation and perhaps a prior, a
+    Trainer runs it, and `reconstruction` returns the answer. A restart runs its stages one after another.
+    All of its iterates are candidates, and the one with the lowest matching loss over all restarts is
+    returned.
+
+    Searches that do not depend on each other, such as restarts, take their steps together. They are lanes,
+    the first dimension of every tensor. There is one loss for each lane, (L,), and their sum is minimized.
+    Several targets may be attacked at once, as more lanes; the lanes of one target follow those of another.
 
     Attributes:
         Options: the class of the options.
-        packs: whether its lanes may have different targets. It is not inherited: a subclass says so itself.
-        options: what it is set to.
-        labels: that the whole search goes by, (targets, B), granted or inferred.
+        packs: whether the lanes may have different targets. A subclass does not inherit this; it says so
+            itself.
+        options: the options of this attack.
+        labels: the labels that the whole search uses, (targets, B), granted or inferred.
 
     Args:
-        options: of its class `Options`; None to have them made from keywords.
+        options: the options, of the class `Options`; `None` makes them from the keywords.
         changes: options that differ from their defaults, by name.
 
     Raises:
@@ -80,30 +83,40 @@ class Attack(InversionLoop):
 
     @classmethod
     def may_pack(cls) -> bool:
-        """Whether this very class says that it `packs`: what a subclass adds may not bear it."""
+        """Whether this very class says that it `packs`; what a subclass adds may not allow packs."""
         return bool(vars(cls).get("packs", False))
 
     # What a subclass says.
 
     @abstractmethod
     def render(self, search: Search) -> Tensor:
-        """The images: (L, B, 3, H, W) in [0, 1], differentiable."""
+        """The images of a search.
+
+        Args:
+            search: the state of L lanes.
+
+        Returns:
+            (L, B, 3, H, W) in [0, 1], differentiable in the searched tensors.
+        """
 
     def make_loss(self) -> MatchingLoss:
-        """The matching loss, which no other attack shares."""
+        """The matching loss; each attack gets one of its own."""
         return matching_loss(self.options.loss_in_full)
 
     def fixed_labels(self, observation: Observation) -> Tensor:
-        """The labels of a target that the whole search goes by: (B,) int64, granted or else inferred."""
+        """The labels of a target that the whole search uses: (B,) int64, granted or else inferred."""
         return infer_labels(observation, self.options.label_rule_for(observation.batch_size))
 
     def kind_of(self, observation: Observation, prior: Prior | None) -> str:
-        """What targets that are attacked at once have in common, in a few words, besides their victim."""
+        """What targets must have in common, besides their victim, to be attacked at once; a few words."""
         return "one kind"
 
     def targets(self, search: Search) -> Tensor:
-        """The labels that go with the rendered images: (L, B) int64, or (L, B, classes) probabilities where
-        they are searched too."""
+        """The labels that belong to the rendered images.
+
+        Returns:
+            (L, B) int64, or (L, B, classes) probabilities if labels are searched too.
+        """
         lanes = len(next(iter(search.searched.values())))
         return self.labels.repeat_interleave(lanes // len(self.labels), dim=0)
 
@@ -114,8 +127,14 @@ class Attack(InversionLoop):
         return matching, matching + self.penalty(images)
 
     def penalty(self, images: Tensor) -> Tensor | float:
-        """What is added to the matching losses of (L, B, 3, H, W) images in [0, 1]: (L,), the weighted sum
-        of the penalties."""
+        """What is added to the matching losses: the weighted sum of the penalties.
+
+        Args:
+            images: (L, B, 3, H, W) in [0, 1].
+
+        Returns:
+            (L,), or 0 if there are no penalties.
+        """
         iterate = Iterate(images, self.client.normalize(images), self.search, self.progress.step)
         total: Tensor | float = 0.0
         for each in self._penalties:
@@ -123,23 +142,35 @@ class Attack(InversionLoop):
         return total
 
     def penalties(self) -> Sequence[Penalty]:
-        """The terms of `penalty`, made once, after `prepare`."""
+        """The terms of `penalty`; they are made once, after `prepare`."""
         return ()
 
     def prepare(self) -> None:
-        """Compute what a search needs once: `self.client` has just been made, on its device."""
+        """Compute what a search needs only once; `self.client` has just been made, on its device."""
 
     # What a subclass calls.
 
     def match(self, images: Tensor, targets: Tensor) -> Judgment:
-        """How well (L, B, 3, H, W) images with their targets match: one gradient evaluation a lane."""
+        """Compare the updates of candidates with the observed one: one gradient evaluation for each lane.
+
+        Args:
+            images: (L, B, 3, H, W) in [0, 1].
+            targets: (L, B) int64, or (L, B, classes) probabilities.
+        """
         # What is counted is each target's own.
         self.progress.gradient_evaluations += len(images) // len(self.labels)
         return self.judge(images, targets)
 
     def evaluate(self, images: Tensor, targets: Tensor) -> Tensor:
-        """The matching losses of images in [0, 1], as the search sees them; they become candidates for the
-        answer."""
+        """The matching losses of images, which become candidates for the answer.
+
+        Args:
+            images: (L, B, 3, H, W) in [0, 1].
+            targets: (L, B) int64, or (L, B, classes) probabilities.
+
+        Returns:
+            (L,), as the search sees them.
+        """
         judged = self.match(images, targets)
         # Of one member the last iterate goes on to the next stage, of several the best.
         several = self.course.stage.members > 1 and not self.course.is_last_stage
@@ -150,12 +181,12 @@ class Attack(InversionLoop):
     # What it is given.
 
     def observe(self, observation: Observation, prior: Prior | None, seed: int) -> None:
-        """Hand over the observation; nothing else reaches an attack.
+        """Give the attack its observation; it receives nothing else about the client.
 
         Args:
-            observation: all that the attacker sees.
-            prior: for attacks whose options say `needs_prior`.
-            seed: of all randomness.
+            observation: everything that the attacker sees.
+            prior: the prior, for attacks whose options say `needs_prior`.
+            seed: the seed of all randomness.
 
         Raises:
             BenchmarkError: a prior is needed and there is none, or the options do not fit it.
@@ -165,12 +196,15 @@ class Attack(InversionLoop):
     def observe_all(
         self, observations: Sequence[Observation], prior: Prior | None, seeds: Sequence[int]
     ) -> None:
-        """Hand over several targets, to be attacked at once; see `observe`.
+        """Give the attack several targets, to be attacked at once.
 
         Args:
-            observations: of one victim, and alike in all but what was observed; see `targets`.
-            prior: for attacks whose options say `needs_prior`.
-            seeds: of all randomness, one a target.
+            observations: observations of one victim, which differ only in what was observed.
+            prior: the prior, for attacks whose options say `needs_prior`.
+            seeds: the seed of all randomness, for each target.
+
+        Raises:
+            BenchmarkError: a prior is needed and there is none, or the options do not fit it.
         """
         if len(observations) > 1 and not self.may_pack():
             raise BenchmarkError(f"{type(self).__name__} takes one target at a time")
@@ -185,12 +219,16 @@ class Attack(InversionLoop):
 
     @property
     def observation(self) -> Observation:
-        """All that the attacker sees; of several targets the first one's, whose victim they share."""
+        """Everything that the attacker sees. Of several targets, which share a victim, it is the first."""
         return self._given.observations[0]
 
     @property
     def batch_norm_moments(self) -> Mapping[str, Moments] | None:
-        """BatchNorm statistics to match, by layer, (C,), or (targets, C) where each has its own."""
+        """BatchNorm statistics to match, by layer.
+
+        Returns:
+            Moments of shape (C,), or (targets, C) if each target has its own; `None` if none are granted.
+        """
         return self._given.moments()
 
     @property
@@ -201,7 +239,7 @@ class Attack(InversionLoop):
 
     @property
     def image_size(self) -> int:
-        """Side of the images under attack, in pixels.
+        """The side of the images under attack, in pixels.
 
         Raises:
             BenchmarkError: they are not square.
@@ -212,7 +250,10 @@ class Attack(InversionLoop):
         return size
 
     def reconstruction(self, target: int = 0) -> Reconstruction:
-        """The answer for a target, once the Trainer is done.
+        """The answer for a target, after the Trainer has finished.
+
+        Args:
+            target: the number of the target, from 0.
 
         Raises:
             BenchmarkError: no iterate had a finite matching loss.

@@ -16,19 +16,20 @@ from gifd_bench.tasks.observation import Observation
 
 
 class DLG(PixelSearch):
-    """Deep Leakage from Gradients: pixels and soft labels together, squared distance, L-BFGS.
+    """Deep Leakage from Gradients: searches pixels and soft labels together, by L-BFGS.
 
-    Zhu et al., "Deep leakage from gradients", NeurIPS 2019, algorithm 1: no regularizer, and no box while
-    it searches. Each image has logits of its own, whose softmax is its label; one vector for a whole
-    batch, as in a later release, would be no image's label. Labels that the threat model grants are not
-    searched; those that it does not are not inferred, so that any model will do.
+    Zhu et al., "Deep leakage from gradients", NeurIPS 2019, algorithm 1: squared distance, no regularizer,
+    and no box during the search. Each image has logits of its own, whose softmax is its label; one vector
+    for a whole batch, as in a later release, would not be the label of any image. Labels that the threat
+    model grants are not searched. Labels that it does not grant are not inferred either, so any model can
+    be attacked.
 
-    L-BFGS without a line search may run off; a restart that does keeps what it had found before.
+    L-BFGS without a line search may diverge. A restart that diverges keeps what it has found before.
 
-    An iteration is one call of L-BFGS. Its inner evaluations see the pixels as they are, in or out of
-    [0, 1]; before each call, and after the last, the trimmed images are evaluated once and are what is
-    offered, so that the answer is images with exactly their own matching loss. That costs one evaluation
-    an iteration, and the curve shows these.
+    An iteration is one call of L-BFGS. Its inner evaluations see the pixels as they are, in or out of [0,
+    1]. Before each call, and after the last, the images are clamped to [0, 1] and evaluated once. These are
+    the candidates, so the answer is images with exactly their own matching loss. This costs one evaluation
+    in each iteration, and the curve shows these evaluations.
     """
 
     Options: ClassVar[type[DLGOptions]] = DLGOptions
@@ -53,7 +54,7 @@ class DLG(PixelSearch):
         return super().targets(search) if logits is None else logits.softmax(dim=2)
 
     def project(self, search: Search) -> None:
-        """Nothing: the search has no box."""
+        """Do nothing: the search has no box."""
 
     def optimizer(self, stage: Stage) -> tuple[Optimizer, None]:
         lbfgs = LBFGS(

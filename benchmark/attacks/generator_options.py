@@ -20,7 +20,7 @@ Bound: TypeAlias = Literal["tanh", "kl"]
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorOptions(AttackOptions):
-    """Of an attack that searches what the prior says is searched at each stage."""
+    """Options of an attack that searches, at each stage, what the prior names."""
 
     needs_prior: ClassVar[bool] = True
 
@@ -30,16 +30,16 @@ class GGLOptions(GeneratorOptions):
     """Generative Gradient Leakage: the latent alone, by CMA-ES, which needs no gradient of the generator.
 
     Li et al., "Auditing privacy defenses in federated learning via generative gradient leakage", CVPR 2022.
-    Settings are those of the authors' release for ImageNet.
+    The defaults are those of the authors' release for ImageNet.
 
     Attributes:
         iterations: generations of a restart.
         population: members of a generation.
-        deviation: of every entry of the latent in the first generation.
-        bound: what keeps a latent near those that the generator was trained on: `tanh` renders the tanh of
-            what is searched, `kl` adds a divergence from the standard normal. The release uses one or
-            the other, by script.
-        kl: weight of that divergence, against squared differences averaged over parameter tensors.
+        deviation: standard deviation of every entry of the latent in the first generation.
+        bound: what keeps a latent near those on which the generator was trained: `tanh` renders the tanh of
+            what is searched, and `kl` adds a divergence from the standard normal. The release uses one or
+            the other, depending on the script.
+        kl: weight of that divergence, relative to squared differences averaged over parameter tensors.
         loss: the matching loss (the paper's: euclidean).
     """
 
@@ -80,18 +80,19 @@ class GGLOptions(GeneratorOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GIASOptions(GeneratorOptions, SmoothOptions):
-    """Gradient Inversion in Alternative Spaces: the latent, then the weights of the generator, a copy of
-    them for each image.
+    """Gradient Inversion in Alternative Spaces: the latent, then the weights of a generator for each image.
 
-    Jeon et al., "Gradient inversion with generative image prior", NeurIPS 2021. Settings are those of the
-    authors' release for 32x32.
+    Jeon et al., "Gradient inversion with generative image prior", NeurIPS 2021. The defaults are those of
+    the authors' release for 32x32.
 
     Attributes:
-        latent_iterations: from each start.
-        weight_iterations: of the weights.
-        starts: searches of the latent; the best goes on.
-        latent_learning_rate: of Adam; divided by ten after 3/8, 5/8 and 7/8 of the iterations.
-        weight_learning_rate: likewise (GIFD's comparison takes 1e-5 for BigGAN).
+        latent_iterations: iterations of the search of the latent, from each starting point.
+        weight_iterations: iterations of the search of the weights.
+        starts: searches of the latent; the best of them continues.
+        latent_learning_rate: learning rate of Adam for the latent; divided by ten after 3/8, 5/8 and 7/8 of
+            the iterations.
+        weight_learning_rate: learning rate of Adam for the weights, with the same schedule (GIFD's
+            comparison takes 1e-5 for BigGAN).
         total_variation: weight of the penalty on normalized images (1e-4 in GIFD's comparison).
         loss: the matching loss (cosine; the release can mask it).
     """
@@ -136,11 +137,12 @@ class GIASOptions(GeneratorOptions, SmoothOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class StagedOptions(GeneratorOptions, NaturalOptions):
-    """Of a search by Adam with total variation and image norm, as in the release of GIFD.
+    """Options of a search by Adam with total variation and image norm, as in the release of GIFD.
 
     Attributes:
-        learning_rate: of Adam, new at every stage; warm-up over 5 %, cosine ramp-down over 75 %.
-        restarts: how many times to search from a new start (4 in the release).
+        learning_rate: learning rate of Adam, which starts anew at every stage; warm-up over 5 %, cosine
+            ramp-down over 75 %.
+        restarts: the number of searches from a new starting point (4 in the release).
         loss: the matching loss (the paper's: cosine).
     """
 
@@ -151,7 +153,7 @@ class StagedOptions(GeneratorOptions, NaturalOptions):
         positive(learning_rate=self.learning_rate)
 
     def with_weights(self, draw: Draw) -> Self:
-        """The same with the learning rate and the weight of total variation drawn."""
+        """These options with a learning rate and a weight of total variation that are drawn."""
         return replace(
             self,
             learning_rate=draw.log("learning_rate", 0.01, 1.0),
@@ -161,12 +163,12 @@ class StagedOptions(GeneratorOptions, NaturalOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class LatentOptions(StagedOptions):
-    """Latent search alone: the first stage of GIFD, and what its later stages are measured against.
+    """Search of the latent alone: the first stage of GIFD, with which its later stages are compared.
 
     Fang et al., "GIFD", ICCV 2023, equation 4, with the settings of their release.
 
     Attributes:
-        iterations: of a restart.
+        iterations: iterations of a restart.
     """
 
     iterations: int = 1000
@@ -185,23 +187,23 @@ class LatentOptions(StagedOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GIFDOptions(StagedOptions):
-    """The latent first, then each intermediate feature in turn, held in an l1 ball.
+    """GIFD: the latent first, then each intermediate feature in turn, held in an l1 ball.
 
-    Fang et al., "GIFD: a generative gradient inversion method with feature domain optimization", ICCV
-    2023, section 3.2 and algorithm 1.
+    Fang et al., "GIFD: a generative gradient inversion method with feature domain optimization", ICCV 2023,
+    section 3.2 and algorithm 1.
 
     Attributes:
-        iterations: of every stage (1,000 in the paper), or one number a stage.
-        radii: of the l1 balls: `{per_entry: R}`, `{per_stage: [R, R, ...]}`, `{first: R, growth: G}`, or
-            None, which searches without. The default is for the bundled prior, whose features have mean
-            absolute values of 0.5 to 1.8; the paper's for BigGAN are about 0.06 an entry. Smaller balls
-            cost quality on clean gradients and save it on noisy ones.
-        latent_radii: the same for latents that a later stage searches too (StyleGAN2); None for `radii`.
-        noise_radii: the same for noise maps; None for `radii`.
-        sphere: hold latents on the sphere of their start's norm, as the paper does; its release never does,
-            because nothing reads its setting.
-        starts: how many latents to start from; the best one goes on (the paper: one).
-        last_stage: the last stage searched (the paper's K); None for the prior's last.
+        iterations: iterations of every stage (1,000 in the paper), or one number for each stage.
+        radii: radii of the l1 balls: `{per_entry: R}`, `{per_stage: [R, R, ...]}`, `{first: R, growth: G}`,
+            or `None` to search without balls. The default is for the bundled prior, whose features have
+            mean absolute values of 0.5 to 1.8; the paper's for BigGAN are about 0.06 an entry. Smaller
+            balls cost quality on clean gradients and save it on noisy ones.
+        latent_radii: radii for latents that a later stage searches too (StyleGAN2); `None` uses `radii`.
+        noise_radii: radii for noise maps; `None` uses `radii`.
+        sphere: whether to hold latents on the sphere of their start's norm, as the paper does; its release
+            never does, because nothing reads its setting.
+        starts: the number of latents to start from; the best of them continues (the paper: one).
+        last_stage: the last stage that is searched (the paper's K); `None` for the prior's last.
     """
 
     iterations: int | tuple[int, ...] = 1000
@@ -252,24 +254,24 @@ class GIFDOptions(StagedOptions):
         )
 
     def stage_iterations(self, stages: int) -> tuple[int, ...]:
-        """Iterations of each of the prior's stages."""
+        """The iterations of each of the prior's stages."""
         return (self.iterations,) * stages if isinstance(self.iterations, int) else self.iterations
 
 
 @dataclass(frozen=True, kw_only=True)
 class GIFDOODOptions(GIFDOptions):
-    """GIFD for private images that the prior knows nothing like.
+    """GIFD for private images that are unlike those on which the prior was trained.
 
-    Fang et al., "GIFD", ICCV 2023, section 4.3, attack images of other styles (PACS) with the same method;
-    several starts, and iterations and radii that grow from stage to stage, are ours.
+    Fang et al., "GIFD", ICCV 2023, section 4.3, attack images of other styles (PACS) with the same method.
+    Several starting points, and iterations and radii that grow from stage to stage, are our additions.
 
     Attributes:
-        iterations: of a stage on average; the stages have `growth` times the iterations of the one before.
-            Each of the starts has those of the first stage.
-        growth: at least 1; of the iterations, from stage to stage.
-        starts: how many latents and class embeddings to start from; the best goes on.
-        radii: of the l1 balls: `{per_entry: R}`, `{per_stage: [R, R, ...]}`, `{first: R, growth: G}`, or
-            None, which searches without.
+        iterations: iterations of a stage on average; each stage has `growth` times the iterations of the
+            one before. Each starting point gets those of the first stage.
+        growth: factor of the iterations from stage to stage, at least 1.
+        starts: the number of latents and class embeddings to start from; the best of them continues.
+        radii: radii of the l1 balls: `{per_entry: R}`, `{per_stage: [R, R, ...]}`, `{first: R, growth: G}`,
+            or `None` to search without balls.
     """
 
     iterations: int = 1000

@@ -25,17 +25,19 @@ class GGL(GeneratorSearch):
     """Generative Gradient Leakage: the latent alone, by CMA-ES, which needs no gradient of the generator.
 
     Li et al., "Auditing privacy defenses in federated learning via generative gradient leakage", CVPR 2022.
-    Settings are those of the authors' release for ImageNet. The defenses that their attacker estimates and
-    imitates, every attack here imitates alike. Of their optimizers this has CMA-ES, the release's default;
-    at few evaluations Adam, which is `latent`, comes nearer.
+    The defaults are those of the authors' release for ImageNet. Their attacker estimates and imitates
+    defenses; here, every attack does so. Of their optimizers, this is CMA-ES, the release's default. With
+    few evaluations, Adam does better, which is the attack `latent`.
 
-    An iteration is one generation: `population` gradient evaluations, each of them a candidate; the curve
-    shows the lowest of each generation. The latents of a batch are searched as one vector, by their one
-    matching loss. The first generation is centered on zero, so that it is drawn from what the generator was
-    trained on (as in the release's CelebA script; its ImageNet script draws the center from [0, 1)).
+    An iteration is one generation: `population` gradient evaluations, each of which is a candidate. The
+    curve shows the lowest loss of each generation. The latents of a batch are searched as one vector, by
+    their one matching loss. The first generation is centered on zero, so it is drawn from the distribution
+    on which the generator was trained (as in the release's CelebA script; its ImageNet script draws the
+    center from [0, 1)).
 
-    Where the class embedding is searched too, which is ours, its entries are counted in deviations
-    over the prior's classes, so that one step size serves both. It is neither bounded nor penalized.
+    If the class embedding is searched too, which is our addition, its entries are measured in standard
+    deviations over the prior's classes, so one step size serves both. The embedding is neither bounded nor
+    penalized.
     """
 
     Options: ClassVar[type[GGLOptions]] = GGLOptions
@@ -64,7 +66,7 @@ class GGL(GeneratorSearch):
         return super().state(Search(seen, search.held))
 
     def latents(self, search: Search) -> dict[str, Tensor]:
-        """What is searched in place of standard normal draws, as the prior sees it."""
+        """The searched tensors that stand for standard normal draws, as the prior sees them."""
         latents = {name: tensor for name, tensor in search.searched.items() if name != EMBEDDING}
         return {n: t.tanh() for n, t in latents.items()} if self.options.bound == "tanh" else latents
 
@@ -90,4 +92,4 @@ class GGL(GeneratorSearch):
         return CMAES(self.parameters_searched(), population, deviation, seeds), None
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
-        """Nothing: no gradient of the matching loss is used."""
+        """Do nothing: no gradient of the matching loss is used."""

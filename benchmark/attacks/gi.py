@@ -24,25 +24,26 @@ from gifd_bench.benchmark.inversion.schedules import warm_up_and_cosine
 
 
 class GI(PixelSearch):
-    """GradInversion: a group of searches of pixels that keep to each other, held near natural images.
+    """GradInversion: a group of searches of pixels that stay close to each other and to natural images.
 
-    Yin et al., "See through gradients: image batch recovery via GradInversion", CVPR 2021, section 3:
-    Adam on the squared distance of the gradients, total variation, image norm and BatchNorm statistics
-    (fidelity), and the distance of each member of the group from their consensus (section 3.4),
-    with noise on every step (Langevin). The noise is added to Adam's step; on the gradient, where breaching
-    adds it, its effect would depend on the size of the loss. The authors released no code: weights are
-    those that the re-implementations agree on, and total variation, image norm and group distance are
-    scaled as in the release of GIFD, whose group weight and start this has.
+    Yin et al., "See through gradients: image batch recovery via GradInversion", CVPR 2021, section 3: Adam
+    on the squared distance of the gradients, total variation, image norm and BatchNorm statistics
+    (fidelity), and the distance of each member of the group from their consensus (section 3.4), with noise
+    in every step (Langevin). The noise is added to Adam's step. On the gradient, where breaching adds it,
+    its effect would depend on the size of the loss. The authors released no code. The weights are those on
+    which the re-implementations agree; total variation, image norm and group distance are scaled as in the
+    release of GIFD, from which the weight and the start of the group distance are taken.
 
-    Members start from seeds of their own and take their steps together. The consensus is their mean, after
-    each was moved onto the plain mean by phase correlation: translation in place of the RANSAC-flow of
-    the paper, a network trained for registration, which is absent here.
+    The members start from seeds of their own and take their steps together. The consensus is their mean,
+    after each was moved onto the plain mean by phase correlation. This translation takes the place of the
+    paper's RANSAC-flow, a network that was trained for registration.
 
-    Every member's evaluation counts, and each is a candidate: a group of G costs G evaluations an
+    Every evaluation of a member counts, and each is a candidate: a group of G costs G evaluations in each
     iteration, and the answer is the images of one member. The curve shows the best member.
 
-    BatchNorm statistics are matched where the threat model grants some. With `bn_statistics: none`, for
-    a victim without such layers, and where its running ones were never updated, that term is absent.
+    BatchNorm statistics are matched if the threat model grants any. That term is absent with
+    `bn_statistics: none`, for a victim without such layers, and if its running statistics were never
+    updated.
     """
 
     Options: ClassVar[type[GIOptions]] = GIOptions

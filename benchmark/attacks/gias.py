@@ -19,12 +19,12 @@ from gifd_bench.priors.base import State
 
 
 class GIAS(GeneratorSearch):
-    """Gradient Inversion in Alternative Spaces: the latent, then the weights of the generator, a copy of
-    them for each image.
+    """Gradient Inversion in Alternative Spaces: the latent, then the weights of a generator for each image.
 
-    Jeon et al., "Gradient inversion with generative image prior", NeurIPS 2021. Settings are those of the
-    authors' release for 32x32: of several searches of the latent the one with the lowest matching loss is
-    taken, and stays as it is while the weights are searched. All weights are, that the images depend on.
+    Jeon et al., "Gradient inversion with generative image prior", NeurIPS 2021. The defaults are those of
+    the authors' release for 32x32. Of several searches of the latent, the one with the lowest matching loss
+    is taken, and its latent stays as it is while the weights are searched. All weights on which the images
+    depend are searched, in a copy for each image.
     """
 
     Options: ClassVar[type[GIASOptions]] = GIASOptions

@@ -14,12 +14,12 @@ from gifd_bench.priors.base import LATENTS
 
 
 class GIFD(StagedSearch):
-    """The latent first, then each intermediate feature in turn, held in an l1 ball.
+    """GIFD: the latent first, then each intermediate feature in turn, held in an l1 ball.
 
-    Fang et al., "GIFD: a generative gradient inversion method with feature domain optimization", ICCV
-    2023, section 3.2 and algorithm 1: the generator is cut in stages, each stage searches the feature
-    that the last one ended with (equation 6), projected after every step onto the l1 ball around the
-    feature at which it began, and the answer comes from the stage with the lowest matching loss.
+    Fang et al., "GIFD: a generative gradient inversion method with feature domain optimization", ICCV 2023,
+    section 3.2 and algorithm 1. The generator is divided into stages. Each stage searches the feature with
+    which the stage before ended (equation 6), and projects it after every step onto the l1 ball around the
+    feature with which the stage began. The answer comes from the stage with the lowest matching loss.
     """
 
     Options: ClassVar[type[GIFDOptions]] = GIFDOptions
@@ -41,7 +41,7 @@ class GIFD(StagedSearch):
             tensor.data = as_lanes(point, len(tensor))
 
     def radii_of(self, name: str) -> Radii | None:
-        """The balls that a searched tensor is held in."""
+        """The radii of the balls that hold a searched tensor; `None` for no balls."""
         if name in LATENTS:
             return self.options.latent_radii or self.options.radii
         of_noise = self.options.noise_radii if name in self.prior.noise_maps else None

@@ -1,4 +1,4 @@
-"""Generative gradient Inversion via Over-parameterised Networks (GION)."""
+"""Generative gradient Inversion via Over-parameterized Networks (GION)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from gifd_bench.benchmark.inversion.search import Lane, Search
 
 
 class GION(Attack):
-    """Generative gradient Inversion with an Over-parameterised Network, an untrained one: its weights are
-    searched, its latents are not.
+    """GION: searches the weights of an untrained, over-parameterized generator, with fixed latents.
 
     Zhang et al., "Generative gradient inversion via over-parameterized networks in federated learning",
-    ICCV 2023. As in the authors' release there is one network for the whole batch, whose images share all
-    but their latents; the matching loss is the cosine distance, nothing is added to it, and Adam sees
-    the sign of the gradient, at a constant learning rate.
+    ICCV 2023. As in the authors' release, there is one network for the whole batch, whose images share
+    everything except their latents. The matching loss is the cosine distance, nothing is added to it, and
+    Adam sees the sign of the gradient, at a constant learning rate.
     """
 
     Options: ClassVar[type[GIONOptions]] = GIONOptions

@@ -9,9 +9,9 @@ from gifd_bench.benchmark.attacks.pixel_options import IDLGOptions
 
 
 class IDLG(DLG):
-    """Improved Deep Leakage from Gradients: DLG with the label read off the last layer first.
+    """Improved Deep Leakage from Gradients: DLG, after the label was read from the last layer.
 
-    Zhao et al., "iDLG: improved deep leakage from gradients", 2020, algorithm 1: only the pixels are
+    Zhao et al., "iDLG: improved deep leakage from gradients", 2020, algorithm 1. Only the pixels are
     searched.
     """
 

@@ -15,12 +15,12 @@ from gifd_bench.benchmark.inversion.schedules import three_drops
 
 
 class IG(PixelSearch):
-    """Inverting Gradients: pixels, cosine distance, signed Adam, total variation, a box.
+    """Inverting Gradients: searches pixels in a box, with cosine distance, signed Adam and total variation.
 
-    Geiping et al., "Inverting gradients: how easy is it to break privacy in federated learning?",
-    NeurIPS 2020, equation 4. Settings are those of the authors' release; the pixels are searched in
-    the victim's normalized space. Several later releases leave out the sign of the gradient, on which
-    the method depends.
+    Geiping et al., "Inverting gradients: how easy is it to break privacy in federated learning?", NeurIPS
+    2020, equation 4. The defaults are those of the authors' release. The pixels are searched in the
+    victim's normalized space. Several later releases leave out the sign of the gradient, on which the
+    method depends.
     """
 
     Options: ClassVar[type[IGOptions]] = IGOptions

@@ -9,7 +9,7 @@ from gifd_bench.benchmark.attacks.staged import StagedSearch
 
 
 class Latent(StagedSearch):
-    """Latent search alone: the first stage of GIFD, and what its later stages are measured against."""
+    """Search of the latent alone: the first stage of GIFD, with which its later stages are compared."""
 
     Options: ClassVar[type[LatentOptions]] = LatentOptions
     packs: ClassVar[bool] = True

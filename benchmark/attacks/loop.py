@@ -1,4 +1,4 @@
-"""The loop of an inversion, as Lightning calls it: stage after stage, restart beside restart."""
+"""The loop of an inversion, as Lightning calls it: stages one after another, restarts side by side."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from gifd_bench.benchmark.inversion.search import Lane, Search
 class InversionLoop(pl.LightningModule, ABC):
     """Runs the stages of an attack: one optimizer step is one inversion iteration, of all lanes together.
 
-    A checkpoint of the Trainer holds everything: an inversion resumed from one ends with the same bytes.
+    A checkpoint of the Trainer holds everything: an inversion that continues from one ends with the same
+    bytes.
 
     Attributes:
-        search: where the lanes stand; nothing is searched before a Trainer runs the attack.
-        course: which stage is on, what was spent, and what was found.
+        search: the current state of the lanes; empty before a Trainer runs the attack.
+        course: which stage runs, what was spent, and what was found.
     """
 
     search: Search
@@ -33,47 +34,57 @@ class InversionLoop(pl.LightningModule, ABC):
 
     @abstractmethod
     def set_up(self) -> None:
-        """Get ready on the device that the Trainer has chosen."""
+        """Prepare the attack on the device that the Trainer has chosen."""
 
     @abstractmethod
     def begin(self, stage: int, lane: Lane, ended: Search | None) -> Search:
-        """Where the search of a stage starts, of one lane and without a dimension for it.
+        """The starting point of one lane at a stage.
 
         Args:
-            stage: counted from 0.
-            lane: which one; whatever is random is drawn from `lane.draw(purpose)`.
-            ended: what the lane's restart came to in the stage before: where its search ended or, if that
-                had several members, their best iterate.
+            stage: the number of the stage, from 0.
+            lane: the lane; everything random is drawn from `lane.draw(purpose)`.
+            ended: the search of the lane's restart at the end of the stage before or, if that stage had
+                several members, their best iterate; `None` at the first stage.
+
+        Returns:
+            A search whose tensors have no dimension for lanes.
         """
 
     @abstractmethod
     def optimizer(self, stage: Stage) -> tuple[Optimizer, LRScheduler | None]:
-        """An optimizer of `self.parameters_searched()`, and its learning rate by iteration; None keeps it
-        constant."""
+        """The optimizer of a stage.
+
+        Args:
+            stage: the stage that begins.
+
+        Returns:
+            An optimizer of `self.parameters_searched()`, and the schedule of its learning rate by
+            iteration; `None` keeps the learning rate constant.
+        """
 
     @abstractmethod
     def objective(self) -> tuple[Tensor, Tensor]:
         """The matching losses of the current iterates, and what is minimized: (L,) each."""
 
     def offer(self) -> Tensor:
-        """Make the current iterates candidates where no step is to follow; their matching losses."""
+        """Make the current iterates candidates without a step, and return their matching losses (L,)."""
         return self.objective()[0]
 
     def project(self, search: Search) -> None:
-        """Bring what is searched back, in place, into the set that it is held in."""
+        """Move what is searched, in place, back into the set that holds it."""
 
     def parameters_searched(self) -> list[Tensor]:
-        """The tensors that an optimizer changes, each of all lanes."""
+        """The tensors that an optimizer changes, each for all lanes."""
         return list(self.search.searched.values())
 
     @property
     def progress(self) -> Progress:
-        """Where it stands."""
+        """How far the inversion is."""
         return self.course.progress
 
     @property
     def iterations(self) -> int:
-        """Inversion iterations over all stages and restarts; those of restarts at once count once."""
+        """The inversion iterations of all stages and restarts; those of restarts at once count once."""
         return self.course.iterations
 
     def configure_optimizers(self) -> Any:
@@ -120,15 +131,14 @@ class InversionLoop(pl.LightningModule, ABC):
         self.course.step()
 
     def finish(self) -> None:
-        """Close the last stage, once the Trainer is done; where that was stopped early, with what was found
-        until then."""
+        """Close the last stage after the Trainer has ended, even if it was stopped early."""
         if self.course.stage_is_over:
             self._end_stage()
         elif self.progress.step > 0:
             self.course.end_stage()
 
     def _begin_stage(self, ended: Sequence[Search | None]) -> None:
-        """Start the stage that is on, from what each restart came to in the one before."""
+        """Start the current stage, from the result of each restart in the stage before."""
         members = self.course.stage.members
         with torch.no_grad():
             lanes = [
@@ -139,7 +149,7 @@ class InversionLoop(pl.LightningModule, ABC):
             self.project(self.search)
 
     def _go_on(self, lanes: Sequence[int]) -> None:
-        """Go on with some of the lanes, in the midst of a stage."""
+        """Continue with some of the lanes, in the middle of a stage."""
         before = self.parameters_searched()
         self.search = self.search.only(torch.tensor(lanes, device=self.device))
         now = dict(zip(before, self.parameters_searched(), strict=True))
@@ -147,7 +157,7 @@ class InversionLoop(pl.LightningModule, ABC):
             keep_lanes(optimizer, now, lanes)
 
     def _end_stage(self) -> Sequence[Search | None]:
-        """Close the stage; what each restart that runs next has come to."""
+        """Close the stage, and return the result of each restart that runs next."""
         if self.course.is_last_stage:
             # The iterate after the last step has not been evaluated; that of any other stage is the
             # first one of the next, which renders the same images.

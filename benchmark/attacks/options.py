@@ -1,4 +1,4 @@
-"""What attacks can be set to: typed options that planning reads too, and that need no torch."""
+"""The options of attacks: typed, read by planning too, and made without torch."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Stage:
     """A part of a restart with one set of searched tensors and one optimizer.
 
     Attributes:
-        name: for tables and curves.
-        iterations: of the optimizer.
-        members: searches side by side in a restart; the best one goes on to the next stage.
+        name: the name of the stage in tables and curves.
+        iterations: iterations of the optimizer.
+        members: searches side by side in a restart; the best of them continues to the next stage.
     """
 
     name: str
@@ -47,21 +47,22 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class AttackOptions(ABC):
-    """What every attack can be set to; each attack has a subclass of its own.
+    """The options of every attack; each attack has a subclass of its own.
 
     Attributes:
-        restarts: how many times to search from a new start.
+        restarts: the number of searches from a new starting point.
         stop: which iterate is the answer: the one with the lowest `matching_loss`; under noise, by the
-            principle of `discrepancy`, the first one to fit the update as well as the truth would; or the
-            one that fits best a part of the update that is `held_out` from the search.
-        label_rule: how labels are inferred where they are not granted: a registered name, an import path or
-            a file; None for `idlg` with a single image and `counts` with more.
-        loss: the matching loss: a distance by name, or a mapping such as
-            `{distance: masked_cosine, fraction: 0.1}`.
-        restarts_at_once: how many restarts run side by side, at most, which is faster and takes more
-            memory; None for all of them.
-        keep: which of the restarts that run side by side go on to their end: `all`, or by successive
-            `halving` fewer and fewer of them, the worst by what the answer is chosen by being dropped.
+            principle of `discrepancy`, the first one that fits the update as well as the truth would; or
+            the one that best fits a part of the update that is `held_out` from the search.
+        label_rule: how labels are inferred if they are not granted: a registered name, an import path or a
+            file. `None` uses `idlg` for a single image and `counts` for more.
+        loss: the matching loss: a distance by name, or a mapping such as `{distance: masked_cosine,
+            fraction: 0.1}`.
+        restarts_at_once: the largest number of restarts that run side by side, which is faster and takes
+            more memory; `None` for all of them.
+        keep: which of the restarts that run side by side run to their end: `all`, or by successive
+            `halving` fewer and fewer of them, where the worst ones, by the criterion that chooses the
+            answer, are dropped.
     """
 
     needs_prior: ClassVar[bool] = False
@@ -96,7 +97,7 @@ class AttackOptions(ABC):
         """The stages of one restart, in order.
 
         Args:
-            prior_stages: names of the prior's stages; empty without one.
+            prior_stages: the names of the prior's stages; empty without a prior.
 
         Raises:
             BenchmarkError: the options do not fit the prior.
@@ -104,21 +105,27 @@ class AttackOptions(ABC):
 
     @property
     def at_once(self) -> int:
-        """How many restarts run side by side."""
+        """The number of restarts that run side by side."""
         return min(self.restarts, self.restarts_at_once or self.restarts)
 
     def halvings(self, restarts: int, iterations: int) -> Halvings:
-        """When how many of the restarts are dropped that run side by side, each of so many iterations."""
+        """When, and how many, of the restarts that run side by side are dropped."""
         kind = Halvings.down_to_one if self.keep == "halving" else Halvings.none
         return kind(restarts, iterations)
 
     def total_iterations(self, prior_stages: tuple[str, ...]) -> int:
-        """Inversion iterations over all stages and restarts."""
+        """The inversion iterations over all stages and restarts."""
         return self.restarts * sum(stage.iterations for stage in self.stages(prior_stages))
 
     def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
-        """Gradient evaluations over all stages and restarts, at most: one an iteration of each
-        member, and one of each member's iterate after the last step of a restart."""
+        """The largest number of gradient evaluations over all stages and restarts.
+
+        There is one in each iteration for each member, and one for the iterate of each member after the
+        last step of a restart.
+
+        Args:
+            prior_stages: the names of the prior's stages; empty without a prior.
+        """
         stages = self.stages(prior_stages)
         ends = list(itertools.accumulate(stage.iterations for stage in stages))
         groups, rest = divmod(self.restarts, self.at_once)
@@ -132,16 +139,16 @@ class AttackOptions(ABC):
         return total
 
     def members_at_the_end(self, stage: Stage) -> int:
-        """How many iterates of a restart are evaluated after its last step."""
+        """The number of iterates of a restart that are evaluated after its last step."""
         return stage.members
 
     def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
-        """The same with everything that is worth tuning drawn, and a budget spent.
+        """These options with everything worth tuning drawn, so that they spend a budget.
 
         Args:
             draw: picks each value from the range that the attack names.
-            evaluations: gradient evaluations that all restarts together may spend, at most.
-            prior_stages: names of the prior's stages; empty without one.
+            evaluations: the largest number of gradient evaluations of all restarts together.
+            prior_stages: the names of the prior's stages; empty without a prior.
 
         Raises:
             BenchmarkError: the attack declares nothing to tune, or the budget is too small for it.
@@ -149,11 +156,11 @@ class AttackOptions(ABC):
         raise BenchmarkError(f"{type(self).__name__} declares no search space: it has no method `tuned`")
 
     def unmet(self, threat_model: ThreatModel, is_difference: bool) -> str | None:
-        """What the attack needs and a threat model does not grant, in one line; None if it can run.
+        """What the attack needs and a threat model does not grant, in one line; `None` if it can run.
 
         Args:
             threat_model: what the attacker is granted.
-            is_difference: whether parameters after local training are sent, not one gradient.
+            is_difference: whether parameters after local training are sent, and not one gradient.
         """
         loss = self.loss_in_full
         if is_difference and threat_model.local_settings == "unknown" and not loss.ignores_scale:
@@ -166,33 +173,33 @@ class AttackOptions(ABC):
         return None
 
     def unmet_labels(self, threat_model: ThreatModel, images: int, classes: int | None) -> str | None:
-        """Why the labels of a batch cannot be inferred, in one line; None if they can, or are granted.
+        """Why the labels of a batch cannot be inferred, in one line; `None` if they can, or are granted.
 
         Args:
             threat_model: what the attacker is granted.
-            images: whose update the server sees, of all clients together.
-            classes: of the victim; None where that is not known yet.
+            images: the number of images behind the update that the server sees, of all clients together.
+            classes: the number of classes of the victim; `None` if it is not known yet.
         """
         if threat_model.labels == "known":
             return None
         return unmet_by_rule(self.label_rule_for(images), images, classes)
 
     def label_rule_for(self, images: int) -> str:
-        """The label rule for a batch of so many images."""
+        """The name of the label rule for a batch of this many images."""
         return self.label_rule or ("idlg" if images == 1 else "counts")
 
     @property
     def loss_in_full(self) -> Matching:
-        """The matching loss as a mapping has it, also where only a name was given."""
+        """The matching loss with all of its options, even if only a name was given."""
         return self.loss if isinstance(self.loss, Matching) else Matching(self.loss)
 
 
 @dataclass(frozen=True, kw_only=True)
 class OneStageOptions(AttackOptions):
-    """Of an attack whose restarts are one stage.
+    """Options of an attack whose restarts have one stage.
 
     Attributes:
-        iterations: of one restart.
+        iterations: iterations of one restart.
     """
 
     stage: ClassVar[str]
@@ -207,7 +214,7 @@ class OneStageOptions(AttackOptions):
         return (Stage(self.stage, self.iterations),)
 
     def within(self, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
-        """The same with as many iterations as a budget of gradient evaluations allows.
+        """These options with as many iterations as a budget of gradient evaluations allows.
 
         Raises:
             BenchmarkError: it does not allow a single one.

@@ -1,4 +1,4 @@
-"""Weights of the penalties on images, for the options of the attacks that have them."""
+"""Weights of the penalties on images, for the options of attacks that use them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gifd_bench.benchmark.attacks.options import AttackOptions, at_least
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothOptions(AttackOptions):
-    """Of an attack that keeps images smooth.
+    """Options of an attack that keeps images smooth.
 
     Attributes:
         total_variation: weight of the penalty on normalized images.
@@ -24,7 +24,7 @@ class SmoothOptions(AttackOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class NaturalOptions(SmoothOptions):
-    """Of an attack that keeps images smooth and within the brightness of photographs.
+    """Options of an attack that keeps images smooth and within the brightness of photographs.
 
     Attributes:
         image_norm: weight of the penalty on normalized images.

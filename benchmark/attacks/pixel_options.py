@@ -17,16 +17,17 @@ from gifd_bench.tasks.threat_model import ThreatModel
 
 @dataclass(frozen=True, kw_only=True)
 class IGOptions(OneStageOptions, SmoothOptions):
-    """Inverting Gradients: pixels, cosine distance, signed Adam, total variation, a box.
+    """Inverting Gradients: searches pixels in a box, with cosine distance, signed Adam and total variation.
 
-    Geiping et al., "Inverting gradients: how easy is it to break privacy in federated learning?",
-    NeurIPS 2020, equation 4. Settings are those of the authors' release.
+    Geiping et al., "Inverting gradients: how easy is it to break privacy in federated learning?", NeurIPS
+    2020, equation 4. The defaults are those of the authors' release.
 
     Attributes:
-        iterations: of one restart (the paper's experiments use 4,800 to 24,000).
-        learning_rate: of Adam, in normalized units; divided by ten after 3/8, 5/8 and 7/8.
-        total_variation: weight of the penalty (1e-6 to 1e-1 in the release, by experiment).
-        restarts: how many times to search from a new start (1 to 8 in the release's experiments).
+        iterations: iterations of one restart (the paper's experiments use 4,800 to 24,000).
+        learning_rate: learning rate of Adam, in normalized units; divided by ten after 3/8, 5/8 and 7/8 of
+            the iterations.
+        total_variation: weight of the penalty (1e-6 to 1e-1 in the release, depending on the experiment).
+        restarts: the number of searches from a new starting point (1 to 8 in the release's experiments).
         loss: the matching loss (the paper's: cosine).
     """
 
@@ -50,16 +51,17 @@ class IGOptions(OneStageOptions, SmoothOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DLGOptions(OneStageOptions):
-    """Deep Leakage from Gradients: pixels and soft labels together, squared distance, L-BFGS.
+    """Deep Leakage from Gradients: searches pixels and soft labels together, by L-BFGS.
 
     Zhu et al., "Deep leakage from gradients", NeurIPS 2019, algorithm 1.
 
     Attributes:
         iterations: calls of L-BFGS in a restart (300 in the authors' release).
-        learning_rate: of L-BFGS.
-        evaluations: most that one call spends, each for an inner step (20 in the authors' release).
+        learning_rate: learning rate of L-BFGS.
+        evaluations: the largest number of evaluations in one call, one for each inner step (20 in the
+            authors' release).
         history: pairs that L-BFGS keeps (100 in the authors' release).
-        label_rule: not used: labels that are not granted are searched.
+        label_rule: not used, because labels that are not granted are searched.
         loss: the matching loss (the paper's: euclidean).
     """
 
@@ -87,11 +89,17 @@ class DLGOptions(OneStageOptions):
 
     @property
     def at_once(self) -> int:
-        """One: L-BFGS would take all restarts for one search."""
+        """One: L-BFGS would treat all restarts as one search."""
         return 1
 
     def total_evaluations(self, prior_stages: tuple[str, ...]) -> int:
-        """At most: a call of L-BFGS may end early. Its trimmed images are evaluated besides."""
+        """The largest number of gradient evaluations; a call of L-BFGS may end early.
+
+        The clamped images of each call are evaluated in addition.
+
+        Args:
+            prior_stages: the names of the prior's stages; empty, because the attack has no prior.
+        """
         return self.total_iterations(prior_stages) * (self.evaluations + 1) + self.restarts
 
     def unmet_labels(self, threat_model: ThreatModel, images: int, classes: int | None) -> str | None:
@@ -102,12 +110,13 @@ class DLGOptions(OneStageOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class IDLGOptions(DLGOptions):
-    """Improved Deep Leakage from Gradients: DLG with the label read off the last layer first.
+    """Improved Deep Leakage from Gradients: DLG, after the label was read from the last layer.
 
     Zhao et al., "iDLG: improved deep leakage from gradients", 2020, algorithm 1.
 
     Attributes:
-        label_rule: None for the paper's, `idlg`, which is for a single image, and for `counts` with more.
+        label_rule: how labels are inferred if they are not granted; `None` uses the paper's `idlg`, which
+            is for a single image, and `counts` for more.
     """
 
     searches_labels: ClassVar[bool] = False
@@ -117,28 +126,29 @@ class IDLGOptions(DLGOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GIOptions(OneStageOptions, NaturalOptions):
-    """GradInversion: a group of searches of pixels that keep to each other, held near natural images.
+    """GradInversion: a group of searches of pixels that stay close to each other and to natural images.
 
-    Yin et al., "See through gradients: image batch recovery via GradInversion", CVPR 2021, section 3.
-    The authors released no code: weights are those that the re-implementations agree on, and total
-    variation, image norm and group distance are scaled as in the release of GIFD, whose group weight and
-    start these are.
+    Yin et al., "See through gradients: image batch recovery via GradInversion", CVPR 2021, section 3. The
+    authors released no code. The weights are those on which the re-implementations agree; total variation,
+    image norm and group distance are scaled as in the release of GIFD, from which the weight and the start
+    of the group distance are taken.
 
     Attributes:
-        iterations: of a restart (20,000 in the re-implementation of breaching).
-        learning_rate: of Adam, in normalized units; cosine decay.
+        iterations: iterations of a restart (20,000 in the re-implementation of breaching).
+        learning_rate: learning rate of Adam, in normalized units; cosine decay.
         warm_up: iterations of linear warm-up.
-        matching: of the matching loss; None for one over the number of parameter tensors, as in the
-            release of GIFD (5e-5 in breaching, whose total variation is half of this one).
+        matching: weight of the matching loss; `None` for one over the number of parameter tensors, as in
+            the release of GIFD (5e-5 in breaching, whose total variation is half of this one).
         batch_norm: weight of the distance of BatchNorm statistics.
-        first_batch_norm: factor of the first BatchNorm layer's.
+        first_batch_norm: factor of the distance for the first BatchNorm layer.
         group_size: searches that run together (4 in the release of GIFD).
         group: weight of the distance from the consensus.
-        group_start: part of the iterations after which that is switched on (500 of 15,000 in the release of
-            GIFD).
-        registration: pixels that a member may be moved by to lie on the others; 0 for none.
+        group_start: part of the iterations after which that distance is switched on (500 of 15,000 in the
+            release of GIFD).
+        registration: the largest number of pixels by which a member is moved to coincide with the others; 0
+            for none.
         langevin: standard deviation of the noise that is added to each step, in units of the learning rate.
-        label_rule: how labels are inferred where they are not granted (the paper's: row_minimum).
+        label_rule: how labels are inferred if they are not granted (the paper's: row_minimum).
         loss: the matching loss (the paper's: euclidean).
     """
 
@@ -196,15 +206,14 @@ class GIOptions(OneStageOptions, NaturalOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GIONOptions(OneStageOptions):
-    """Generative gradient Inversion with an Over-parameterised Network, an untrained one: its weights are
-    searched, its latents are not.
+    """GION: searches the weights of an untrained, over-parameterized generator, with fixed latents.
 
     Zhang et al., "Generative gradient inversion via over-parameterized networks in federated learning",
-    ICCV 2023. Settings are those of the authors' release.
+    ICCV 2023. The defaults are those of the authors' release.
 
     Attributes:
-        iterations: of a restart (1,000 at 32x32 and 30,000 at 256x256 in the release).
-        learning_rate: of Adam.
+        iterations: iterations of a restart (1,000 at 32x32 and 30,000 at 256x256 in the release).
+        learning_rate: learning rate of Adam.
         weights_per_pixel: the network's width doubles, from 32 channels, until it has more weights than
             this for each pixel of the batch.
         loss: the matching loss (the paper's: cosine).

@@ -11,7 +11,7 @@ from gifd_bench.benchmark.inversion.search import Lane, Search
 
 
 class PixelSearch(Attack):
-    """Searches the victim's inputs, from standard normal noise, in the box of valid pixels.
+    """Searches the inputs of the victim, from standard normal noise, in the box of valid pixels.
 
     The inputs are normalized, as the victim sees them and as the releases of these attacks search them.
     """

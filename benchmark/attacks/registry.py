@@ -29,8 +29,10 @@ _BUNDLED = {
 
 
 class AttackRegistry(Registry[type[AttackOptions]]):
-    """Attacks by name. What is found are the options of an attack; the attack itself is only imported
-    where it is asked for, or where it comes from outside."""
+    """Attacks by name. `find` returns the options of an attack.
+
+    The attack itself is imported only when it is asked for, or if it comes from outside the package.
+    """
 
     def __init__(self) -> None:
         options = {name: f"{_HERE}.{module}:{kind}Options" for name, (kind, module) in _BUNDLED.items()}
@@ -44,10 +46,10 @@ class AttackRegistry(Registry[type[AttackOptions]]):
         return next((known for known, bundled in self._classes.items() if bundled == path), name)
 
     def find(self, name: str) -> type[AttackOptions]:
-        """The options of an attack.
+        """The class of the options of an attack.
 
         Raises:
-            UserError: there is no such attack, it cannot be imported, or it is none.
+            UserError: there is no such attack, it cannot be imported, or it is not an attack.
         """
         known = self.bundled.get(self.canonical(name))
         if known is None:
@@ -56,10 +58,10 @@ class AttackRegistry(Registry[type[AttackOptions]]):
         return options
 
     def attack_class(self, name: str) -> type[Attack]:
-        """The attack itself, a LightningModule.
+        """The class of the attack itself, a LightningModule.
 
         Raises:
-            UserError: as `find`.
+            UserError: there is no such attack, it cannot be imported, or it is not an attack.
         """
         known = self._classes.get(self.canonical(name))
         path = known or self.path(name)
@@ -72,7 +74,7 @@ class AttackRegistry(Registry[type[AttackOptions]]):
         """An attack's options with these values.
 
         Raises:
-            UserError: as `find`, or a value is out of its range.
+            UserError: there is no such attack, it cannot be imported, or a value is out of its range.
         """
         return self.find(name)(**arguments)
 
@@ -80,7 +82,7 @@ class AttackRegistry(Registry[type[AttackOptions]]):
         """An attack with these options.
 
         Raises:
-            UserError: as `options`.
+            UserError: there is no such attack, it cannot be imported, or a value is out of its range.
         """
         return self.attack_class(name)(self.options(name, arguments))
 

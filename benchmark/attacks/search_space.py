@@ -1,4 +1,4 @@
-"""How an attack says what can be tuned: it draws its options from ranges, one after the other."""
+"""How an attack declares what can be tuned: it draws its options from ranges, one after the other."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ T = TypeVar("T", str, int, float)
 
 
 class Draw(Protocol):
-    """Something that picks a value from a range, such as a trial of Optuna.
+    """Something that picks values from ranges, such as a trial of Optuna.
 
-    A name stands for one range wherever it is drawn.
+    A name stands for the same range wherever it is drawn.
     """
 
     def log(self, name: str, low: float, high: float) -> float:
-        """A number from `low` to `high`, uniform in its logarithm."""
+        """A number from `low` to `high`, with a uniform logarithm."""
 
     def uniform(self, name: str, low: float, high: float) -> float:
-        """A number from `low` to `high`."""
+        """A number from `low` to `high`, uniformly."""
 
     def whole(self, name: str, low: int, high: int) -> int:
-        """An integer from `low` to `high`, both included."""
+        """An integer from `low` to `high`, including both."""
 
     def choice(self, name: str, options: Sequence[T]) -> T:
-        """One of some values."""
+        """One of several values."""
 
 
 def split(total: int, weights: Sequence[float]) -> tuple[int, ...]:
-    """Divide a number of iterations in proportion to weights: at least one each, and `total` in all.
+    """Divide a number of iterations in proportion to weights: at least one for each, and `total` in all.
 
     Raises:
         BenchmarkError: there are more parts than iterations.

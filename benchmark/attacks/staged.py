@@ -1,4 +1,4 @@
-"""Search inside a generator, stage by stage: the common part of the attacks that do it."""
+"""Search inside a generator, stage by stage: the common part of the attacks that do this."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from gifd_bench.tasks.observation import Observation
 
 
 class GeneratorSearch(Attack):
-    """Searches what the prior says is searched at each stage; a stage starts where the last ended.
+    """Searches, at each stage, what the prior names; a stage starts where the one before ended.
 
-    Where a class of the observation is one that the prior was trained on (they are compared by name),
-    the prior is conditioned on it; where it is not, the class embedding is searched with the latent.
+    Classes are compared by name. If the prior was trained on a class of the observation, it is conditioned
+    on that class; if not, the class embedding is searched together with the latent.
     """
 
     Options: ClassVar[type[GeneratorOptions]]
@@ -50,12 +50,12 @@ class GeneratorSearch(Attack):
         return as_lanes(images, len(images) // self.observation.batch_size)
 
     def state(self, search: Search) -> State:
-        """The prior's view of a search: all lanes as one batch."""
+        """The state of the prior that belongs to a search, with all lanes as one batch."""
         tensors = {n: as_batch(tensor) for n, tensor in {**search.held, **search.searched}.items()}
         return State(self.progress.stage, tensors, tuple(search.searched))
 
     def _classes(self, lane: Lane) -> Tensor:
-        """The prior's class of each label of a lane, by name."""
+        """The number of the prior's class for each label of a lane, compared by name."""
         labels = self.labels[lane.target]
         if labels.ndim == 2:
             # An image of several labels is of no one class.
