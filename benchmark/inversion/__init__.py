@@ -1,2 +1,5 @@
-"""What attacks are made of: the simulated client, matching losses, penalties, projections,
-schedules, label inference, and keeping the best iterate."""
+"""The parts of attacks.
+
+The simulated client, matching losses, penalties, projections, schedules, label inference, and keeping the
+best iterate.
+"""

@@ -1,4 +1,4 @@
-"""What an attack would have answered if it had been stopped earlier."""
+"""The answers that an attack would have given if it had been stopped earlier."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ Restarts = Sequence[Sequence[Candidate]]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The answer of an attack that is stopped now.
+    """The answer of an attack that is stopped at some moment.
 
     Attributes:
-        gradient_evaluations: spent until then, over all restarts.
-        seconds: of wall time, interruptions left out; nobody waits for the device, which may lag behind.
-        matching_loss: scalar tensor.
+        gradient_evaluations: the evaluations spent until then, over all restarts.
+        seconds: wall-clock time without interruptions. The device may lag behind, because nothing waits for
+            it.
+        matching_loss: the matching loss of the images, a scalar tensor.
         images: (B, 3, H, W) in [0, 1].
     """
 
@@ -35,11 +36,12 @@ class Snapshot:
 
 
 class Anytime:
-    """Takes a snapshot after 1, 2, 5, 10, 20, 50, ... gradient evaluations, or as soon after as an iterate
-    is offered.
+    """Takes a snapshot after 1, 2, 5, 10, 20, 50, ... gradient evaluations.
+
+    It takes each as soon after that number as an iterate is offered.
 
     Attributes:
-        taken: so far, on the attack's device.
+        taken: the snapshots so far, on the attack's device.
     """
 
     def __init__(self) -> None:
@@ -53,12 +55,12 @@ class Anytime:
         return gradient_evaluations >= self._next
 
     def take(self, gradient_evaluations: int, restarts: Restarts, floor: float | Tensor) -> None:
-        """Keep the answer of now.
+        """Keep the present answer.
 
         Args:
-            gradient_evaluations: spent so far.
-            restarts: of each, the best iterates of its stages so far, in their order.
-            floor: see `gifd_bench.benchmark.inversion.stopping`.
+            gradient_evaluations: the evaluations spent so far.
+            restarts: for each restart, the best iterates of its stages so far, in the order of the stages.
+            floor: the criterion at which candidates are good enough, as in `StopRule`.
         """
         bests = [_first_best(stages, floor) for stages in restarts]
         criteria = torch.stack([criterion for criterion, _, _ in bests])
@@ -69,11 +71,11 @@ class Anytime:
         self._next = next_mark(gradient_evaluations)
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The state for a checkpoint."""
         return {"spent": self._spent(), "taken": [asdict(snapshot) for snapshot in self.taken]}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """From a checkpoint."""
+        """Continue from the state of a checkpoint."""
         self._spent_before, self._began = state["spent"], time.monotonic()
         self.taken = [Snapshot(**snapshot) for snapshot in state["taken"]]
         self._next = next_mark(self.taken[-1].gradient_evaluations) if self.taken else 1
@@ -89,8 +91,10 @@ def next_mark(gradient_evaluations: int) -> int:
 
 
 def _first_best(stages: Sequence[Candidate], floor: float | Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Criterion, loss and images of what `BestIterate` would keep of the stages; nobody waits for the
-    device."""
+    """The criterion, loss and images of what `BestIterate` would keep of the stages.
+
+    Nothing waits for the device.
+    """
     criterion, loss, images = stages[0].criterion, stages[0].matching_loss, stages[0].images
     for stage in stages[1:]:
         better = is_better(stage.criterion, criterion, floor)

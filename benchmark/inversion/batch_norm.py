@@ -1,5 +1,7 @@
-"""Moments of what enters BatchNorm layers, and how far apart they are (Yin et al., "Dreaming to distill",
-CVPR 2020, equation 4)."""
+"""Moments of the inputs of BatchNorm layers, and the distance between moments.
+
+Yin et al., "Dreaming to distill", CVPR 2020, equation 4.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,11 @@ from gifd_bench.tasks.batch_norm import Moments
 
 
 def lane_moments(entered: Sequence[Tensor], lanes: int) -> Moments:
-    """Moments of what entered a layer, lane by lane: (L, C) each.
+    """The moments of the inputs of a layer, lane by lane: (L, C) each.
 
     Args:
-        entered: in one call for all lanes, or in one a lane.
-        lanes: how many there are.
+        entered: the inputs in one call for all lanes, or in one call for each lane.
+        lanes: the number of lanes.
     """
     features = as_lanes(torch.cat(list(entered)), lanes)
     others = [d for d in range(features.ndim) if d not in (0, 2)]
@@ -27,13 +29,17 @@ def lane_moments(entered: Sequence[Tensor], lanes: int) -> Moments:
 def moment_distance(
     found: Mapping[str, Moments], expected: Mapping[str, Moments], first_layer: float = 1.0
 ) -> Tensor:
-    """Sum over layers of the Euclidean distances of means and of variances (Yin et al., "See through
-    gradients", CVPR 2021, section 3.3): a scalar, or one a lane where moments are.
+    """The sum over layers of the Euclidean distances of means and of variances.
+
+    Yin et al., "See through gradients", CVPR 2021, section 3.3.
 
     Args:
-        found: by layer, in the order of the model, of (..., C).
-        expected: of the same layers.
+        found: moments (..., C) by layer, in the order of the model.
+        expected: moments of the same layers.
         first_layer: factor of the first layer.
+
+    Returns:
+        A scalar, or one value for each lane if the moments have lanes.
     """
     distances = [
         torch.linalg.vector_norm(layer.mean - expected[name].mean, dim=-1)
@@ -45,6 +51,6 @@ def moment_distance(
 
 
 def never_updated(statistics: Mapping[str, Moments]) -> bool:
-    """Whether these are the zeros and ones that running statistics start from, which say nothing."""
+    """Whether these are the initial zeros and ones of running statistics, which say nothing."""
     layers = statistics.values()
     return all(bool((layer.mean == 0).all()) and bool((layer.var == 1).all()) for layer in layers)

@@ -1,4 +1,4 @@
-"""Keeping the best iterate of each restart, without ever waiting for the device."""
+"""The best iterate of each restart, kept without waiting for the device."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Candidate:
     """Images, their labels, and how good exactly these are, as one object.
 
     Attributes:
-        stage: name of the stage that they come from.
+        stage: the name of the stage from which they come.
         images: (B, 3, H, W) in [0, 1].
         targets: (B,) int64 labels, or (B, classes) probabilities.
-        matching_loss: scalar tensor.
-        criterion: what candidates are chosen by, lower is better: scalar tensor.
-        gradient_evaluations: spent by the end of the stage, over all restarts so far.
+        matching_loss: a scalar tensor.
+        criterion: the value by which candidates are chosen, a scalar tensor; lower is better.
+        gradient_evaluations: the evaluations spent by the end of the stage, over all restarts so far.
     """
 
     stage: str
@@ -39,7 +39,7 @@ class Offer:
         criterion, matching_loss: (R,).
         images: (R, B, 3, H, W).
         targets: (R, B), or (R, B, classes).
-        tensors: (R, ...) by name, what the images come from; empty where nobody will ask for it.
+        tensors: (R, ...) by name, from which the images were rendered; empty if nobody will need them.
     """
 
     criterion: Tensor
@@ -50,7 +50,7 @@ class Offer:
 
     @staticmethod
     def of_best_members(offered: Offer, restarts: int) -> Offer:
-        """Of several members' iterates, restart by restart, the one with the lowest criterion."""
+        """The iterate with the lowest criterion among the members of each restart."""
         criterion = offered.criterion.view(restarts, -1)
         if criterion.shape[1] == 1:
             return offered
@@ -59,7 +59,7 @@ class Offer:
         return offered.only(best)
 
     def only(self, places: Tensor) -> Offer:
-        """Some of the iterates."""
+        """Some of the iterates, by their places."""
         return Offer(
             self.criterion[places],
             self.matching_loss[places],
@@ -69,7 +69,7 @@ class Offer:
         )
 
     def detached(self) -> Offer:
-        """The same without a graph, in memory of its own."""
+        """A copy without a graph, in memory of its own."""
         return Offer(
             self.criterion.detach().clone(),
             self.matching_loss.detach().clone(),
@@ -80,13 +80,13 @@ class Offer:
 
 
 class BestIterate:
-    """Of each restart the iterate with the lowest criterion so far, until one has come down to the floor.
+    """The iterate with the lowest criterion so far, for each restart, until one has reached the floor.
 
-    The comparison stays on the device: a `where`, not a branch.
+    The comparison stays on the device: it is a `where`, and not a branch.
 
     Args:
-        floor: scalar, or of each target, (targets,), for equally many restarts one after another; see
-            `gifd_bench.benchmark.inversion.stopping`.
+        floor: a scalar, or one value for each target, (targets,), if every target has the same number of
+            restarts, one target after another; as in `StopRule`.
     """
 
     def __init__(self, floor: float | Tensor = -math.inf) -> None:
@@ -94,7 +94,7 @@ class BestIterate:
         self.kept: Offer | None = None
 
     def offer(self, offered: Offer) -> None:
-        """Show one iterate of each restart."""
+        """Compare one iterate of each restart with the best so far."""
         if self.kept is None:
             self.kept = offered.detached()
             return
@@ -112,12 +112,12 @@ class BestIterate:
         )
 
     def keep(self, restarts: Tensor) -> None:
-        """Forget all but some of the restarts, by their places."""
+        """Forget all restarts except those at some places."""
         if self.kept is not None:
             self.kept = self.kept.only(restarts)
 
     def candidates(self, stage: str, gradient_evaluations: int) -> list[Candidate]:
-        """The best iterate seen of each restart, under the stage's name, with what was spent until then."""
+        """The best iterate of each restart, with the name of the stage and the evaluations spent so far."""
         if self.kept is None:
             raise RuntimeError("no iterate was offered")
         kept = self.kept
@@ -140,16 +140,16 @@ def _where(better: Tensor, offered: Tensor, kept: Tensor) -> Tensor:
 
 
 def is_better(criterion: Tensor, kept: Tensor, floor: float | Tensor) -> Tensor:
-    """Whether a candidate takes the place of the one kept so far: its criterion is lower, and that one's
-    has not yet come down to the floor.
+    """Whether a candidate replaces the one kept so far.
 
-    None is better by being not finite, and any is better than one that is not.
+    It does if its criterion is lower, and that of the kept one has not yet reached the floor. A criterion
+    that is not finite is never better, and any other is better than it.
     """
     return ((criterion < kept) & (kept > floor)) | ~torch.isfinite(kept)
 
 
 def first_best(candidates: list[Candidate], floor: float | Tensor) -> Candidate:
-    """Of the stages of a restart in order, the one that `BestIterate` would keep."""
+    """The candidate that `BestIterate` would keep among the stages of a restart, in their order."""
     best = candidates[0]
     for candidate in candidates[1:]:
         if bool(is_better(candidate.criterion, best.criterion, floor)):

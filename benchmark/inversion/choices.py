@@ -1,6 +1,6 @@
-"""How updates are compared, and which iterate is the answer: what an attack's options choose from.
+"""How updates are compared, and which iterate is the answer, as options of attacks.
 
-Nothing here needs torch: the losses are in `matching`, the rules in `stopping`.
+Nothing here needs torch: the losses are in `matching`, and the rules in `stopping`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ NEED_KNOWN_DEFENSE: frozenset[Stop] = frozenset({"discrepancy"})
 @as_one_value
 @dataclass(frozen=True)
 class Linear:
-    """Weights n/n, (n - 1)/n, ..., 1/n of n tensors, falling with depth, as in the release of IG (Geiping
-    et al., NeurIPS 2020).
+    """Weights n/n, (n - 1)/n, ..., 1/n of n tensors, which fall with depth.
+
+    They are those of the release of IG (Geiping et al., NeurIPS 2020).
 
     Attributes:
         linear: `falling` with depth, or `rising`.
@@ -48,12 +49,14 @@ class Linear:
 @as_one_value
 @dataclass(frozen=True)
 class Exponential:
-    """Weights 1, exp(-rate), exp(-2 rate), ...: with rate 1 as in the release of IG (Geiping et al.,
-    NeurIPS 2020), where of a deep model the first few tensors are all that counts.
+    """Weights 1, exp(-rate), exp(-2 rate), ...
+
+    With rate 1, they are those of the release of IG (Geiping et al., NeurIPS 2020), under which only the
+    first few tensors of a deep model count.
 
     Attributes:
-        exponential: the rate of the fall; a negative one makes the weights rise with depth, and the last is
-            then 1.
+        exponential: the rate of the decrease. With a negative rate, the weights rise with depth, and the
+            last is 1.
     """
 
     exponential: float
@@ -73,14 +76,15 @@ LayerWeights: TypeAlias = Linear | Exponential
 
 @dataclass(frozen=True)
 class Matching:
-    """How far the update of a candidate is from the observed one.
+    """How the distance of a candidate's update from the observed one is computed.
 
     Attributes:
-        distance: `cosine`, `euclidean` (squared), `l1`, `layerwise_cosine`, or `masked_cosine`, over the
-            entries that are largest in the observed update.
-        fraction: of the entries of each parameter tensor that `masked_cosine` sees, above 0 and at most 1.
-        weights: how much each parameter tensor counts, `{linear: falling}` or `{exponential: 1.0}`; None
-            where all count alike.
+        distance: `cosine`, `euclidean` (squared), `l1`, `layerwise_cosine`, or `masked_cosine`, which uses
+            only the entries that are largest in the observed update.
+        fraction: the fraction of the entries of each parameter tensor that `masked_cosine` uses, above 0
+            and at most 1.
+        weights: the weight of each parameter tensor, `{linear: falling}` or `{exponential: 1.0}`; `None`
+            for equal weights.
     """
 
     distance: Distance
@@ -102,15 +106,15 @@ class Matching:
 
     @property
     def ignores_scale(self) -> bool:
-        """Whether the distance stays the same when the candidate is multiplied by a positive number."""
+        """Whether the distance does not change when the candidate is multiplied by a positive number."""
         return self.distance in ("cosine", "layerwise_cosine", "masked_cosine")
 
 
 def simplest(loss: Distance | Matching) -> Distance | Matching:
-    """The name of a distance alone where that says it all, so that the same loss is written in one way.
+    """The name of a distance alone, if it says everything: equal losses are then written in the same way.
 
     Raises:
-        BenchmarkError: there is no such distance, or its name does not say it all.
+        BenchmarkError: there is no such distance, or its name does not say everything.
     """
     matching = loss if isinstance(loss, Matching) else Matching(loss)
     if matching.fraction is None and matching.weights is None:

@@ -1,4 +1,4 @@
-"""The course of an inversion: which restarts and which stage are on, what was spent, what was found."""
+"""The course of an inversion: which restarts and which stage run, what was spent, and what was found."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from gifd_bench.benchmark.inversion.search import Lane
 
 @dataclass
 class Progress:
-    """Where an inversion stands.
+    """How far an inversion is.
 
     Attributes:
         restart: the first of the restarts that run now.
-        stage: of them all.
-        step: within the stage.
-        iteration: in all.
-        gradient_evaluations: spent, in all.
+        stage: the stage that they are in.
+        step: the step within the stage.
+        iteration: the iterations in all.
+        gradient_evaluations: the evaluations spent in all.
     """
 
     restart: int = 0
@@ -39,23 +39,25 @@ class Progress:
 
 
 class Course:
-    """Restarts run side by side, some at once and the others after them; each is its stages in turn. Where
-    several targets are attacked at once, those of each target do.
+    """The restarts of an inversion: some run side by side, and the others after them.
+
+    Each restart runs its stages one after another. If several targets are attacked at once, this holds for
+    the restarts of each target.
 
     Attributes:
-        stages: of a restart, in order.
-        progress: where it stands.
-        best: iterates of the stage.
-        anytime: of each target what the answer would have been earlier.
-        latest_losses: of each target the lowest matching loss of the latest iterate, (targets,); on the
+        stages: the stages of a restart, in order.
+        progress: how far the inversion is.
+        best: the best iterates of the stage.
+        anytime: for each target, the answers that it would have had earlier.
+        latest_losses: for each target, the lowest matching loss of the latest iterate, (targets,), on the
             device.
 
     Args:
-        stages: see above.
-        restarts: how many there are of each target.
-        at_once: how many of them run at once.
-        seeds: of all randomness, one a target.
-        halvings: when which of so many restarts that run at once are dropped; by default none are.
+        stages: the stages of a restart, in order.
+        restarts: the number of restarts of each target.
+        at_once: the number of them that run side by side.
+        seeds: the seed of all randomness, for each target.
+        halvings: when restarts that run side by side are dropped; by default, none are.
     """
 
     def __init__(
@@ -82,17 +84,17 @@ class Course:
 
     @property
     def iterations(self) -> int:
-        """In all, where restarts at once take their iterations together."""
+        """The iterations in all; restarts that run side by side take theirs together."""
         return -(-self._restarts // self._at_once) * self._of_each
 
     @property
     def stage(self) -> Stage:
-        """The stage that is on."""
+        """The stage that runs."""
         return self.stages[self.progress.stage]
 
     @property
     def stage_is_over(self) -> bool:
-        """Whether all of its iterations are done."""
+        """Whether all iterations of the stage are done."""
         return self.progress.step == self.stage.iterations
 
     @property
@@ -102,17 +104,17 @@ class Course:
 
     @property
     def searches(self) -> list[tuple[int, int]]:
-        """Target and restart of all that run now, target by target and equally many of each."""
+        """Target and restart of all searches that run now, target by target, equally many for each."""
         return [divmod(row, self._restarts) for row in self._running]
 
     @property
     def most_lanes(self) -> int:
-        """How many lanes there are at once, at most."""
+        """The largest number of lanes that run at the same time."""
         members = max(stage.members for stage in self.stages)
         return len(self._seeds) * min(self._at_once, self._restarts) * members
 
     def lanes(self) -> list[Lane]:
-        """Those of the stage, search by search."""
+        """The lanes of the stage, search by search."""
         return [
             Lane(restart, member, draws, target)
             for (target, restart), draws in zip(self.searches, self._draws, strict=True)
@@ -120,11 +122,11 @@ class Course:
         ]
 
     def to(self, device: torch.device) -> None:
-        """Keep curves there."""
+        """Keep curves on a device."""
         self._curves, self._rows = self._curves.to(device), self._rows.to(device)
 
     def offer(self, offered: Offer) -> None:
-        """Make the iterates of all lanes candidates, of each restart the best member's."""
+        """Make the iterates of all lanes candidates; of each restart, that of the best member."""
         self.best.offer(Offer.of_best_members(offered, len(self._running)))
         spent = self.progress.gradient_evaluations
         if self.anytime[0].is_due(spent):
@@ -135,7 +137,7 @@ class Course:
                 anytime.take(spent, begun, self._floor(target))
 
     def note(self, matching: Tensor) -> None:
-        """Put the matching losses of the iteration's lanes down: of each restart the lowest."""
+        """Record the matching losses of the lanes in this iteration; of each restart, the lowest."""
         loss = matching.detach()
         known = torch.where(torch.isnan(loss), torch.inf, loss)
         lowest = known.view(len(self._seeds), len(self._running) // len(self._seeds), -1).amin(dim=2)
@@ -144,13 +146,17 @@ class Course:
         self.latest_losses = lowest.amin(dim=1)
 
     def step(self) -> None:
-        """An iteration is done."""
+        """Count an iteration."""
         self.progress.step += 1
         self.progress.iteration += 1
 
     def drop_worst(self) -> list[int] | None:
-        """Where it is time to, drop the restarts of each target whose best iterates so far are worst; of
-        those that ran, the places of those that go on. None where all do, as in most iterations."""
+        """Drop the restarts of each target whose best iterates so far are worst, if it is time to.
+
+        Returns:
+            The places, among those that ran, of the restarts that continue; `None` if all do, as in most
+            iterations.
+        """
         step = self.progress.iteration % self._of_each
         left, running = self._due.left.get(step), len(self._running) // len(self._seeds)
         if left is None or left >= running:
@@ -175,7 +181,7 @@ class Course:
         return places
 
     def end_stage(self) -> None:
-        """Close the stage, and the restarts after their last one."""
+        """Close the stage and, after their last stage, the restarts."""
         found = self.best.candidates(*self._now())
         for row, candidate in zip(self._running, found, strict=True):
             self._found[row].append(candidate)
@@ -188,7 +194,7 @@ class Course:
             self._begin_restarts()
 
     def chosen(self, target: int = 0) -> tuple[StageResult, tuple[StageResult, ...]]:
-        """The answer for a target, and the stages of the restart that it is from.
+        """The answer for a target, and the stages of the restart from which it comes.
 
         Raises:
             BenchmarkError: no iterate had a finite matching loss.
@@ -207,8 +213,11 @@ class Course:
         return _result(bests[chosen]), tuple(_result(candidate) for candidate in begun[chosen])
 
     def snapshots(self, target: int = 0) -> tuple[Snapshot, ...]:
-        """What the answer for a target would have been earlier, on the CPU; none whose matching loss was
-        not finite. Of the time, each of several targets has its share."""
+        """The answers that a target would have had earlier, on the CPU.
+
+        Answers without a finite matching loss are left out. Each of several targets has its share of the
+        time.
+        """
         taken = [
             replace(
                 snapshot,
@@ -225,7 +234,7 @@ class Course:
         return self._curves.view(len(self._seeds), -1)[target].cpu()
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The state for a checkpoint."""
         return {
             "progress": asdict(self.progress),
             "best": None if self.best.kept is None else asdict(self.best.kept),
@@ -237,7 +246,7 @@ class Course:
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """From a checkpoint."""
+        """Continue from the state of a checkpoint."""
         self.progress = Progress(**state["progress"])
         self.best.kept = None if state["best"] is None else Offer(**state["best"])
         self._found = [[Candidate(**candidate) for candidate in stages] for stages in state["found"]]
@@ -260,14 +269,14 @@ class Course:
         return self.stage.name, self.progress.gradient_evaluations
 
     def _begin_restarts(self) -> None:
-        """The next that run at once, all of them, of each target."""
+        """Begin the next restarts that run side by side, for each target."""
         first = self.progress.restart
         restarts = range(first, min(first + self._at_once, self._restarts))
         self._due = self._halvings(len(restarts), self._of_each)
         self._go_on([t * self._restarts + restart for t in range(len(self._seeds)) for restart in restarts])
 
     def _go_on(self, running: list[int], draws: list[Draws] | None = None) -> None:
-        """With these rows, target by target; with draws from the start where none are given."""
+        """Continue with these rows, target by target; without given draws, with draws from the start."""
         self._running = running
         self._draws = draws or [Draws(self._seeds[target], restart) for target, restart in self.searches]
         self._rows = torch.tensor(running, dtype=torch.int64, device=self._curves.device)

@@ -1,4 +1,4 @@
-"""What dropout has left out, as far as the update shows it."""
+"""The masks of dropout, as far as the update shows them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from torch.nn.modules.dropout import _DropoutNd
 def use_masks_that_show(
     victim: nn.Module, update: Mapping[str, Tensor], shape: tuple[int, int, int]
 ) -> None:
-    """Let the dropout layers of a victim leave out what they left out at the client.
+    """Let the dropout layers of a victim drop the same entries as at the client.
 
-    The gradient of a linear layer's weight for a single image is an outer product with what entered the
-    layer: its columns are zero where dropout left an entry out. (They are zero too where the entry was zero
-    before, which makes no difference.) So a dropout right before a linear layer has no secret.
+    The gradient of a linear layer's weight for a single image is an outer product with the layer's input.
+    Its columns are zero where dropout has dropped an entry. (They are also zero where the entry was zero
+    before, which makes no difference.) A dropout layer directly before a linear layer therefore keeps no
+    secret.
 
     Args:
-        victim: in evaluation mode; its dropout layers get hooks.
+        victim: the model, in evaluation mode; its dropout layers get hooks.
         update: the gradient of one image, by parameter.
-        shape: of an image.
+        shape: (C, H, W) of an image.
     """
     for name, layer in _followed(victim, shape).items():
         weight = update.get(f"{layer}.weight" if layer else "weight")
@@ -42,7 +43,7 @@ def _masked(mask: Tensor, _module: nn.Module, _inputs: Any, output: Tensor) -> T
 
 
 def _followed(victim: nn.Module, shape: tuple[int, int, int]) -> dict[str, str]:
-    """The linear layer that each dropout layer's output enters directly, by their names."""
+    """The linear layer that directly follows each dropout layer, by their names."""
     tried = copy.deepcopy(victim).cpu()
     left: dict[int, tuple[str, Tensor]] = {}
     found: dict[str, str] = {}

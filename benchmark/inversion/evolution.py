@@ -28,23 +28,26 @@ WORST = 1e30
 
 
 class CMAES(LaneOptimizer):
-    """Covariance matrix adaptation evolution strategy (Hansen and Ostermeier, "Completely derandomized
-    self-adaptation in evolution strategies", Evolutionary Computation 2001), by the package `cma`.
+    """The covariance matrix adaptation evolution strategy, by the package `cma`.
 
-    Several searches run side by side, each with a population of its own. All parameters of one are searched
-    as one vector. A step is a generation: it writes the members of all populations into the parameters and
-    calls the closure, which needs no gradient and gives the loss of each; it leaves the means of the new
-    distributions there. The losses come off the device once a generation.
+    Hansen and Ostermeier, "Completely derandomized self-adaptation in evolution strategies", Evolutionary
+    Computation 2001.
 
-    Its state is what it began with and the losses that it was told; loaded, it is told them again, and
-    goes on bit for bit.
+    Several searches run side by side, each with a population of its own. All parameters of a search are
+    treated as one vector. A step is a generation: it writes the members of all populations into the
+    parameters and calls the closure, which needs no gradient and returns the loss of each member. Then it
+    leaves the means of the new distributions in the parameters. The losses are moved from the device once
+    in each generation.
+
+    The state consists of the starting point and all losses so far. When it is loaded, the losses are
+    replayed, and the search continues bit for bit.
 
     Args:
-        parameters: (searches * population, ...); the first member of each search has the mean of its first
-            generation.
+        parameters: (searches * population, ...); the first member of each search holds the mean of its
+            first generation.
         population: members of a generation.
-        deviation: of every entry in the first generation.
-        seeds: of all randomness, one a search.
+        deviation: standard deviation of every entry in the first generation.
+        seeds: the seed of all randomness, for each search.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class CMAES(LaneOptimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> None:  # type: ignore[override]
-        """One generation of each search, by one call of `closure`, which returns every member's loss."""
+        """Run one generation of each search. One call of `closure` returns every member's loss."""
         if closure is None:
             raise ValueError("CMAES needs a closure that evaluates the present parameters")
         generations = [strategy.ask() for strategy in self._strategies]

@@ -18,14 +18,16 @@ from gifd_bench.tasks.defenses.norm import clip_factor
 
 @dataclass(frozen=True)
 class Products:
-    """What a matching loss needs of the gradients of L lanes and of P parameters, in the model's order.
+    """What a matching loss needs to know about the gradients of L lanes.
 
-    Lanes are ordered observation by observation, equally many to each.
+    There are P parameters, in the model's order.
+
+    Lanes are ordered by observation, and each observation has the same number of lanes.
 
     Attributes:
-        inner: (L, P), inner products of a lane's gradient with the one that was observed.
+        inner: (L, P), inner products of a lane's gradient with the observed one.
         squared: (L, P), squared norms of a lane's gradient.
-        observed_squared: (O, P), squared norms of what was observed.
+        observed_squared: (O, P), squared norms of the observed gradients.
     """
 
     inner: Tensor
@@ -33,10 +35,10 @@ class Products:
     observed_squared: Tensor
 
     def clipped(self, bound: float | Tensor) -> Products:
-        """Those of each lane's gradient clipped to an l2 norm over all parameters.
+        """The products for each lane's gradient after clipping it to an l2 norm over all parameters.
 
         Args:
-            bound: of all observations, or (O,).
+            bound: the largest norm, one for all observations, or (O,).
         """
         if isinstance(bound, Tensor) and bound.ndim == 1:
             bound = bound.repeat_interleave(len(self.squared) // len(bound))
@@ -45,7 +47,7 @@ class Products:
         return replace(self, inner=self.inner * factor, squared=self.squared * factor.square())
 
     def negated(self) -> Products:
-        """Those of the update of one local step, which is against the gradient."""
+        """The products for the update of one local step, which is against the gradient."""
         return replace(self, inner=-self.inner)
 
     def per_lane(self, observed: Tensor) -> Tensor:
@@ -54,18 +56,18 @@ class Products:
 
 
 def cosine(products: Products, weights: Tensor) -> Tensor:
-    """`matching.Cosine` of each lane: (L,).
+    """The distance of `matching.Cosine` for each lane: (L,).
 
     Args:
-        products: of the lanes.
-        weights: (P,), of the parameter tensors.
+        products: the products of the lanes.
+        weights: (P,), the weights of the parameter tensors.
     """
     observed = products.per_lane(products.observed_squared @ weights)
     return cosine_distance(products.inner @ weights, products.squared @ weights, observed)
 
 
 def layerwise_cosine(products: Products, weights: Tensor) -> Tensor:
-    """`matching.LayerwiseCosine`, likewise."""
+    """The distance of `matching.LayerwiseCosine` for each lane; arguments as in `cosine`."""
     observed = products.observed_squared
     present = weights * (observed > 0)
     shares = present / present.sum(dim=1, keepdim=True).clamp(min=torch.finfo(present.dtype).tiny)
@@ -74,10 +76,10 @@ def layerwise_cosine(products: Products, weights: Tensor) -> Tensor:
 
 
 def euclidean(products: Products, weights: Tensor) -> Tensor:
-    """`matching.Euclidean`, likewise.
+    """The distance of `matching.Euclidean` for each lane; arguments as in `cosine`.
 
-    As a difference of squared norms it is exact to their rounding alone: a distance below 1e-7 of the
-    observed squared norm is noise in single precision, and may be negative.
+    It is a difference of squared norms, so it is only as exact as their rounding. A distance below 1e-7 of
+    the observed squared norm is noise in single precision, and may be negative.
     """
     observed = products.per_lane(products.observed_squared @ weights)
     return products.squared @ weights - 2 * (products.inner @ weights) + observed
@@ -86,25 +88,26 @@ def euclidean(products: Products, weights: Tensor) -> Tensor:
 class GradientProducts:
     """Computes `Products` of candidates with the observed gradients of one victim.
 
-    Where a layer allows it, the gradient of its parameters is never formed (see `factored_layers`). That is
-    decided by the kinds of modules and then checked: on random inputs all products are compared with those
-    of gradients from autograd. A parameter that differs (since it is shared, or a module is called twice or
-    has a way of its own) gets an ordinary gradient in the same pass. Such gradients have no lane of their
-    own, so that lanes are then taken one after another. A victim that gains nothing is left to autograd.
+    Where a layer allows it, the gradient of its parameters is never formed (see `factored_layers`). The
+    kinds of modules decide this, and it is then checked: on random inputs, all products are compared with
+    those of gradients from autograd. A parameter whose products differ (because it is shared, or its module
+    is called twice or computes something else) gets an ordinary gradient in the same pass. Ordinary
+    gradients have no dimension for lanes, so lanes are then computed one after another. A victim that gains
+    nothing is left to autograd.
 
     Attributes:
-        victim: the engine's own copy. Whoever adds hooks to it sees each forward pass: one of all lanes
-            where `together`, else one a lane.
-        names: of the parameters whose gradients were observed, in the model's order.
+        victim: the engine's own copy. A hook on it sees each forward pass: one for all lanes if `together`,
+            or else one for each lane.
+        names: the names of the parameters whose gradients were observed, in the model's order.
         together: whether lanes share a forward pass.
 
     Args:
-        victim: in the mode in which its gradient is taken; stays as it is.
+        victim: the model in the mode in which its gradient is taken; it stays as it is.
         observed: one or more observed gradients, by parameter.
-        batch: (B, C, H, W), of the images of a lane.
-        lanes: how many there will be at once, as a rule: what is planned for.
-        columns: per observation, by the name of a weight matrix: False for each column that the client is
-            known to have zeroed.
+        batch: (B, C, H, W) of the images of a lane.
+        lanes: the usual number of lanes, for which the computation is planned.
+        columns: for each observation, by the name of a weight matrix: False for each column that the client
+            is known to have set to zero.
     """
 
     def __init__(
@@ -132,17 +135,19 @@ class GradientProducts:
 
     @property
     def path(self) -> Path:
-        """`factored` where no parameter is in `general`, `general` where all are, else `mixed`."""
+        """`factored` if no parameter is in `general`, `general` if all are, and `mixed` otherwise."""
         if not self.general:
             return "factored"
         return "general" if len(self.general) == len(self.names) else "mixed"
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Products:
-        """Of the gradients of each lane's mean cross-entropy; differentiable in the inputs, and in
-        probabilities, where gradients are enabled.
+        """The products for the gradients of each lane's mean cross-entropy.
+
+        If gradients are enabled, they are differentiable in the inputs and in label probabilities.
 
         Args:
-            inputs: (L, B, C, H, W), normalized; observation by observation, equally many lanes to each.
+            inputs: (L, B, C, H, W), normalized, ordered by observation, with the same number of lanes for
+                each.
             targets: (L, B) int64, or (L, B, classes) probabilities.
         """
         observations = self._factored.observed.count
@@ -155,5 +160,5 @@ class GradientProducts:
         return Products(inner, squared, self._factored.observed_squared)
 
     def close(self) -> None:
-        """Take the engine's hooks off its copy of the victim; it cannot be called again."""
+        """Remove the engine's hooks from its copy of the victim; it cannot be called again."""
         self._factored.close()

@@ -21,8 +21,8 @@ class Plan:
     """How to prepare a victim.
 
     Attributes:
-        calls: of the modules that may be factored, see `factored_victim.calls`.
-        general: the parameters that must get an ordinary gradient all the same.
+        calls: the calls of the modules that may be factored; see `factored_victim.calls`.
+        general: the parameters that must get an ordinary gradient nevertheless.
         together: whether lanes may share a forward pass.
     """
 
@@ -34,13 +34,13 @@ class Plan:
 def checked_plan(
     victim: nn.Module, observed: Observed, batch: tuple[int, int, int, int], lanes: int
 ) -> Plan:
-    """The plan for a victim, by comparing products on random inputs with those of ordinary gradients.
+    """The plan for a victim, from comparing products on random inputs with those of ordinary gradients.
 
     Args:
-        victim: stays as it is.
-        observed: of it.
-        batch: (B, C, H, W), of the images of a lane.
-        lanes: how many there will be at once.
+        victim: the model, which stays as it is.
+        observed: gradients that were observed of it.
+        batch: (B, C, H, W) of the images of a lane.
+        lanes: the number of lanes that will run at the same time.
     """
     try:
         # In double precision no activation is so close to its kink that rounding decides.
@@ -52,7 +52,7 @@ def checked_plan(
 
 @dataclass(frozen=True)
 class _Found:
-    """Products of the lanes, and what of the prepared victim the plan depends on."""
+    """Products of the lanes, and everything about the prepared victim on which the plan depends."""
 
     general: frozenset[str]
     mostly_forms: bool
@@ -62,13 +62,13 @@ class _Found:
 
 
 class _Trial:
-    """Random inputs of one lane or, where there will be several, of the first and the last observation's.
+    """Random inputs of one lane or, if there will be several, of the first and the last observation.
 
     Args:
-        victim: is changed.
-        observed: see `checked_plan`.
-        batch: likewise.
-        lanes: likewise.
+        victim: the model, which is changed.
+        observed: gradients that were observed of it.
+        batch: (B, C, H, W) of the images of a lane.
+        lanes: the number of lanes that will run at the same time.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class _Trial:
         self.targets = targets.view(self.lanes, batch[0])
 
     def plan(self) -> Plan:
-        """The plan that factors most among those with the right products."""
+        """The plan that factors most, among those with the right products."""
         ordinary = Plan({}, frozenset(), together=False)
         expected = self._tried(ordinary)
         at_once = Plan(self.calls, frozenset(), together=True)
@@ -118,7 +118,7 @@ class _Trial:
             general |= differing
 
     def _tried_at_once(self, plan: Plan) -> _Found | None:
-        """None where it cannot be."""
+        """The result of a plan for all lanes at once; `None` if it is not possible."""
         try:
             found = self._tried(plan)
         except RuntimeError:

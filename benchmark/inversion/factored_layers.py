@@ -1,11 +1,11 @@
-"""Layers whose share in a matching loss takes no gradient of their weights.
+"""Layers whose contribution to a matching loss needs no gradient of their weights.
 
-The gradient of a linear or convolution layer's weights is the sum of outer products d_p u_p^T over
-positions (images, pixels, tokens): u_p is what enters the layer at a position (for a convolution, all
-pixels under the kernel), d_p the gradient of the loss at the output there. The inner product with an
-observed gradient O is sum_p d_p^T O u_p, and the squared norm sum_pq (d_p . d_q)(u_p . u_q), the "ghost
-norm" of per-example clipping (Li et al., "Large language models can be strong differentially private
-learners", ICLR 2022, section 4).
+The gradient of the weights of a linear or convolution layer is the sum of outer products d_p u_p^T over
+positions (images, pixels, tokens). Here u_p is the layer's input at a position (for a convolution, all
+pixels under the kernel), and d_p is the gradient of the loss in the output at that position. The inner
+product with an observed gradient O is sum_p d_p^T O u_p. The squared norm is sum_pq (d_p . d_q)(u_p . u_q),
+the "ghost norm" of per-example clipping (Li et al., "Large language models can be strong differentially
+private learners", ICLR 2022, section 4).
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Lanes:
     """Independent candidates, side by side in the first dimension of a batch.
 
     Attributes:
-        count: of lanes, observation by observation, equally many to each.
-        first: the first lane's observation.
-        observations: of how many, from the first on.
+        count: the number of lanes, which are ordered by observation, with the same number for each.
+        first: the observation of the first lane.
+        observations: the number of observations, from the first on.
     """
 
     count: int
@@ -41,7 +41,7 @@ class Lanes:
     observations: int
 
     def of(self, observed: Tensor) -> Tensor:
-        """The part of an (observations, ...) tensor that these lanes are compared with."""
+        """The part of an (observations, ...) tensor with which these lanes are compared."""
         return observed[self.first : self.first + self.observations]
 
 
@@ -52,8 +52,8 @@ class Shares:
     Attributes:
         vectors: the gradients of parameters so small that they are formed, each (lanes, entries), in the
             order of the layer's `vectors`.
-        weight: of the weight matrix: (2, lanes), inner products with the observed gradient above squared
-            norms; None where the layer has none.
+        weight: for the weight matrix, (2, lanes): inner products with the observed gradient, above squared
+            norms; `None` if the layer has no weight matrix.
     """
 
     vectors: list[Tensor]
@@ -63,12 +63,12 @@ class Shares:
 class FactoredLayer(ABC):
     """One module of the engine's own copy of a victim.
 
-    It keeps, of each forward pass, what entered the module, and the edge of the autograd graph at which the
-    module's output left. The edge stays the same where a later operation overwrites the output in place.
+    For each forward pass it keeps the input of the module, and the edge of the autograd graph at the
+    module's output. The edge stays the same even if a later operation overwrites the output in place.
 
     Attributes:
-        module: of the types that the subclass names; the parameters here need no gradient.
-        vectors: names in the module of the parameters whose gradients are formed.
+        module: a module of the types that the subclass names; its parameters need no gradient here.
+        vectors: the names in the module of the parameters whose gradients are formed.
     """
 
     def __init__(self, module: nn.Module, vectors: tuple[str, ...]) -> None:
@@ -84,22 +84,22 @@ class FactoredLayer(ABC):
         self._hook = self.module.register_forward_hook(self._after)
 
     def detach(self) -> None:
-        """Leave the module alone."""
+        """Stop watching the module."""
         if self._hook is not None:
             self._hook.remove()
         self.forget()
 
     def forget(self) -> None:
-        """Let go of the latest forward pass."""
+        """Release the latest forward pass."""
         self._entered = self._edge = None
         self._calls = 0
 
     @property
     def edge(self) -> GradientEdge | None:
-        """Where the output left in the latest forward pass; None if it does not depend on the inputs.
+        """The edge of the output in the latest forward pass; `None` if it does not depend on the inputs.
 
         Raises:
-            RuntimeError: the module was not called just once, as when the engine was made.
+            RuntimeError: the module was not called exactly once, as when the engine was made.
         """
         if self._calls != 1:
             raise RuntimeError(
@@ -110,11 +110,11 @@ class FactoredLayer(ABC):
 
     @abstractmethod
     def shares(self, delta: Tensor, lanes: Lanes) -> Shares:
-        """What the layer contributes.
+        """What the layer contributes to the products.
 
         Args:
-            delta: gradient of the sum of the lanes' losses at the edge.
-            lanes: of the latest forward pass.
+            delta: the gradient of the sum of the lanes' losses at the edge.
+            lanes: the lanes of the latest forward pass.
         """
 
     def _after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -131,8 +131,10 @@ class FactoredLayer(ABC):
 
 
 class Norm(FactoredLayer):
-    """The gain and shift of a normalization whose statistics are no parameters' business: BatchNorm in
-    evaluation mode, LayerNorm, GroupNorm."""
+    """The gain and shift of a normalization whose statistics do not depend on parameters.
+
+    These are BatchNorm in evaluation mode, LayerNorm and GroupNorm.
+    """
 
     def shares(self, delta: Tensor, lanes: Lanes) -> Shares:
         normalized, scale = self._normalized(self._input())
@@ -145,7 +147,7 @@ class Norm(FactoredLayer):
         return Shares([gradients[name] for name in self.vectors])
 
     def _normalized(self, entered: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The input before gain and shift, but for a factor an entry of the gain, which comes second."""
+        """The input before gain and shift, up to a factor for each entry of the gain; and that factor."""
         layer = self.module
         if isinstance(layer, _BatchNorm):
             assert layer.running_mean is not None
@@ -161,7 +163,7 @@ class Norm(FactoredLayer):
         return F.layer_norm(entered, layer.normalized_shape, None, None, layer.eps), None
 
     def _summed(self, values: Tensor, lanes: Lanes) -> Tensor:
-        """The sum of a lane's values over all but what a gain has an entry for: (lanes, entries)."""
+        """The sum of a lane's values over all dimensions without entries of a gain: (lanes, entries)."""
         if isinstance(self.module, nn.LayerNorm) and not self._channels_first(values):
             entries = 1
             for size in self.module.normalized_shape:
@@ -172,8 +174,10 @@ class Norm(FactoredLayer):
 
     def _channels_first(self, values: Tensor) -> bool:
         """Whether a LayerNorm normalizes over the first axis of images, as some libraries' subclasses do.
-        Where that and the last axis are of one size, a subclass is taken to do it; if it does not, its
-        products are found to be wrong."""
+
+        If that axis and the last have the same size, a subclass is assumed to do so; if it does not, the
+        check finds that its products are wrong.
+        """
         if type(self.module) is nn.LayerNorm or values.ndim != 4:
             return False
         assert isinstance(self.module, nn.LayerNorm)
@@ -182,13 +186,13 @@ class Norm(FactoredLayer):
 
 @dataclass(frozen=True)
 class Weights:
-    """What a linear or convolution layer's weight is compared with.
+    """What the weight of a linear or convolution layer is compared with.
 
     Attributes:
-        observed: (observations, outputs, inputs), the last axis ordered as the layer's rows.
-        forms: whether the gradient is formed, a lane.
+        observed: (observations, outputs, inputs), with the last axis in the order of the layer's rows.
+        forms: whether the gradient is formed for each lane.
         work: multiplications of one application of the layer to a lane.
-        mask: (observations, inputs), False where the client zeroed a column; None where it zeroed nothing.
+        mask: (observations, inputs), False where the client set a column to zero; `None` if it set none.
     """
 
     observed: Tensor
@@ -198,13 +202,12 @@ class Weights:
 
 
 class WeightLayer(FactoredLayer):
-    """A layer seen as one matrix that is applied at every position; itself a linear layer, over vectors or
-    over tokens.
+    """A layer as one matrix that is applied at every position; a linear layer on vectors or tokens.
 
     Args:
-        module: see `FactoredLayer`.
-        vectors: likewise; the bias or nothing.
-        weights: None where the bias alone is factored.
+        module: the module, as in `FactoredLayer`.
+        vectors: the bias, or nothing.
+        weights: what the weight is compared with; `None` if only the bias is factored.
     """
 
     def __init__(self, module: nn.Module, vectors: tuple[str, ...], weights: Weights | None) -> None:
@@ -217,7 +220,7 @@ class WeightLayer(FactoredLayer):
         return Shares(vectors, None if self.weights is None else self._products(d, lanes))
 
     def _products(self, d: Tensor, lanes: Lanes) -> Tensor:
-        """Of the weight, see `Shares`."""
+        """The products of the weight, as in `Shares`."""
         assert self.weights is not None
         u = self._input().reshape(lanes.count, d.shape[1], -1)
         if self.weights.mask is not None:
@@ -232,18 +235,18 @@ class WeightLayer(FactoredLayer):
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a convolution, without the taps that no position ever sees anything but padding with.
+    """One axis of a convolution, without the taps of the kernel that only ever see padding.
 
-    Their weights have no gradient. On a map of one pixel a 3x3 kernel has one tap that counts.
+    The weights of such taps have no gradient. On a map of one pixel, a 3x3 kernel has one tap that counts.
 
     Attributes:
         first: the first tap that counts.
-        taps: how many count.
-        before: padding, negative where pixels are left out.
-        after: likewise, at the other end.
+        taps: the number of taps that count.
+        before: the padding; negative if pixels are left out.
+        after: the padding at the other end.
         stride: in pixels.
         dilation: in pixels.
-        outputs: positions.
+        outputs: the number of positions.
     """
 
     first: int
@@ -256,7 +259,7 @@ class Axis:
 
     @classmethod
     def of(cls, layer: nn.Conv2d, axis: int, size: int) -> Axis:
-        """The axis, 0 or 1, of a layer that sees images of a size along it."""
+        """The axis (0 or 1) of a layer for images with a given size along it."""
         taps, stride, dilation = layer.kernel_size[axis], layer.stride[axis], layer.dilation[axis]
         reach = dilation * (taps - 1)
         if layer.padding == "same":
@@ -279,7 +282,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Window:
-    """A convolution's kernel on images of one size: what is under it at each position.
+    """A convolution's kernel on images of one size: the pixels under it at each position.
 
     Attributes:
         rows: the vertical axis.
@@ -291,32 +294,32 @@ class Window:
 
     @classmethod
     def of(cls, layer: nn.Conv2d, images: torch.Size) -> Window:
-        """That of a layer that sees (N, C, H, W) images."""
+        """The window of a layer for (N, C, H, W) images."""
         return cls(Axis.of(layer, 0, images[2]), Axis.of(layer, 1, images[3]))
 
     @property
     def is_pixel(self) -> bool:
-        """Whether a position is a pixel and sees nothing else."""
+        """Whether each position is one pixel, and the kernel covers nothing else."""
         return all(a.taps == a.stride == 1 and a.before == a.after == 0 for a in (self.rows, self.columns))
 
     @property
     def positions(self) -> int:
-        """How many there are."""
+        """The number of positions."""
         return self.rows.outputs * self.columns.outputs
 
     @property
     def taps(self) -> int:
-        """How many of the kernel's count."""
+        """The number of taps of the kernel that count."""
         return self.rows.taps * self.columns.taps
 
     def kernel(self, weight: Tensor) -> Tensor:
-        """Of (..., inputs, height, width) weights those that count, as (..., taps * inputs) matrices."""
+        """The weights that count, of (..., inputs, height, width), as (..., taps * inputs) matrices."""
         r, c = self.rows, self.columns
         alive = weight[..., r.first : r.first + r.taps, c.first : c.first + c.taps]
         return alive.movedim(-3, -1).flatten(-3).contiguous()
 
     def gather(self, images: Tensor) -> Tensor:
-        """What is under the kernel, differentiable any number of times.
+        """The pixels under the kernel, differentiable any number of times.
 
         Args:
             images: (N, height, width, channels).
@@ -331,12 +334,12 @@ class Window:
 
     @property
     def padding(self) -> tuple[int, int, int, int, int, int]:
-        """As `F.pad` has it, for images with their channels last."""
+        """The padding in the form of `F.pad`, for images with their channels last."""
         return (0, 0, self.columns.before, self.columns.after, self.rows.before, self.rows.after)
 
 
 class _Gather(torch.autograd.Function):
-    """Copies what is under the kernel at each position: a linear map, and `_Scatter` is its adjoint."""
+    """Copies the pixels under the kernel at each position: a linear map, whose adjoint is `_Scatter`."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, window: Window) -> Tensor:
@@ -356,7 +359,7 @@ class _Gather(torch.autograd.Function):
 
 
 class _Scatter(torch.autograd.Function):
-    """Adds up at each pixel what all positions say of it."""
+    """Adds up, at each pixel, the values of all positions that cover it."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, window: Window, shape: torch.Size) -> Tensor:
@@ -383,13 +386,13 @@ class _Scatter(torch.autograd.Function):
 class ConvLayer(WeightLayer):
     """A convolution.
 
-    On a CPU it is computed from the rows that the products need anyway, as a matrix product. That is faster
-    than the convolution on small maps, whose weights are then not rearranged, and in double backward.
+    On a CPU, it is computed as a matrix product from the rows that the products need anyway. That is faster
+    than the convolution in double backward, and on small maps, because the weights need not be rearranged.
 
     Args:
-        module: see `FactoredLayer`.
-        vectors: see `WeightLayer`.
-        weights: likewise.
+        module: the module, as in `FactoredLayer`.
+        vectors: the bias, or nothing.
+        weights: what the weight is compared with; `None` if only the bias is factored.
         window: the kernel on the images that enter.
     """
 
@@ -424,7 +427,7 @@ class ConvLayer(WeightLayer):
         return output.view(shape).permute(0, 3, 1, 2)
 
     def _applied(self, rows: Tensor, kernel: Tensor) -> Tensor:
-        """The layer's output from its rows: (positions, outputs)."""
+        """The layer's output, from its rows: (positions, outputs)."""
         return F.linear(rows, kernel, self.module.bias)
 
     def _after(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -438,7 +441,7 @@ class ConvLayer(WeightLayer):
 
 
 class DepthwiseLayer(ConvLayer):
-    """A convolution of each channel by itself, whose gradient is small and formed a lane."""
+    """A convolution of each channel separately, whose gradient is small and is formed for each lane."""
 
     def _applied(self, rows: Tensor, kernel: Tensor) -> Tensor:
         output = (rows.view(-1, kernel.shape[1], kernel.shape[0]) * kernel.t()).sum(dim=1)
@@ -458,8 +461,9 @@ def matrix_products(u: Tensor, d: Tensor, observed: Tensor, forms: bool) -> Tens
     Args:
         u: (lanes, positions, inputs).
         d: (lanes, positions, outputs).
-        observed: (observations, outputs, inputs), each for equally many lanes, one after another.
-        forms: form D^T U.
+        observed: (observations, outputs, inputs); each belongs to the same number of lanes, one after
+            another.
+        forms: whether to form D^T U.
     """
     observations, outputs, inputs = observed.shape
     if forms:
@@ -478,8 +482,15 @@ def matrix_products(u: Tensor, d: Tensor, observed: Tensor, forms: bool) -> Tens
 
 
 def vector_products(gradients: Tensor, observed: Tensor) -> Tensor:
-    """Likewise, of gradients (observations, lanes of each, entries) and what was observed (observations,
-    entries)."""
+    """Inner products with the observed gradients, above squared norms, for gradients that were formed.
+
+    Args:
+        gradients: (observations, lanes of each, entries).
+        observed: (observations, entries).
+
+    Returns:
+        (2, lanes).
+    """
     inner = torch.bmm(gradients, observed[:, :, None]).flatten()
     flat = gradients.flatten(0, 1)
     return torch.stack((inner, torch.bmm(flat[:, None], flat[:, :, None]).flatten()))
@@ -488,8 +499,7 @@ def vector_products(gradients: Tensor, observed: Tensor) -> Tensor:
 def forming_is_cheaper(positions: int, inputs: int, outputs: int) -> bool:
     """Whether to form the gradient of a weight (outputs, inputs), summed over a lane's positions.
 
-    Not forming it takes products of all pairs of positions; forming it, a handful of passes over its
-    entries.
-    By sizes and not by the clock, so that the same inversion gives the same bytes.
+    Not forming it takes products of all pairs of positions. Forming it takes a few passes over its entries.
+    The sizes decide, and not the clock, so that the same inversion gives the same bytes.
     """
     return positions**2 * (inputs + outputs) > ENTRY_COST * inputs * outputs

@@ -1,4 +1,4 @@
-"""Matching losses of candidates whose gradients are not formed, where that gives the same numbers."""
+"""Matching losses of candidates whose gradients are not formed, if that gives the same numbers."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class FactoredMatching:
     """The matching loss of each lane, from inner products and norms of gradients alone.
 
     Attributes:
-        victim: sees each forward pass.
-        path: see `GradientProducts`.
+        victim: the model that sees each forward pass.
+        path: how products are computed, as in `GradientProducts`.
 
     Args:
-        clients: as `serves` asks for, one a target, with one victim.
-        loss: prepared for the first client's observed update.
-        shape: of an image: channels, height and width.
-        lanes: how many there will be at once.
+        clients: clients with one victim, one for each target, for which `serves` is true.
+        loss: a loss that was prepared for the observed update of the first client.
+        shape: (C, H, W) of an image.
+        lanes: the number of lanes that will run at the same time.
     """
 
     def __init__(
@@ -73,8 +73,10 @@ class FactoredMatching:
 
     @staticmethod
     def serves(clients: Sequence[SimulatedClient], loss: MatchingLoss) -> bool:
-        """Whether the loss needs no more than inner products and norms of one gradient a candidate,
-        whatever of the clients is imitated."""
+        """Whether a loss needs only inner products and norms of one gradient for each candidate.
+
+        This includes everything that is imitated of the clients.
+        """
         client = clients[0]
         return (
             type(loss) in _LOSSES
@@ -108,7 +110,7 @@ def _parts(imitation: Imitation) -> Sequence[Imitation]:
 
 
 def _is_known(imitation: Imitation) -> bool:
-    """Whether an imitation adds noise to nothing, zeroes columns of a matrix, or clips, in this order."""
+    """Whether an imitation only expects noise, zeroes columns of a matrix, or clips, in this order."""
     parts = [part for part in _parts(imitation) if type(part) not in (Imitation, Noisy)]
     masks = [part.masks for part in parts[:1] if type(part) is Masked]
     others = parts[len(masks) :]
@@ -117,7 +119,7 @@ def _is_known(imitation: Imitation) -> bool:
 
 
 def _columns(client: SimulatedClient) -> dict[str, Tensor]:
-    """The columns that the client is known to have zeroed are False, by the name of their matrix."""
+    """For each matrix, by name: False for the columns that the client is known to have set to zero."""
     for part in _parts(client.imitation):
         if isinstance(part, Masked):
             named = zip(client.names, part.masks, strict=True)
@@ -126,11 +128,11 @@ def _columns(client: SimulatedClient) -> dict[str, Tensor]:
 
 
 def _bounds(imitation: Imitation) -> list[float | Tensor]:
-    """Those that updates are clipped to, in turn."""
+    """The bounds to which updates are clipped, one after another."""
     return [part.bound for part in _parts(imitation) if isinstance(part, Clipped)]
 
 
 def _together(bounds: Sequence[float | Tensor]) -> float | Tensor:
-    """The bounds of all targets, (targets,); one number where they are alike, or there is one."""
+    """The bounds of all targets, (targets,); one number if they are equal, or there is only one."""
     tensors = [bound for bound in bounds if isinstance(bound, Tensor)]
     return torch.stack(tensors) if len(tensors) > 1 else bounds[0]

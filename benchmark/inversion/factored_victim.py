@@ -1,4 +1,4 @@
-"""A victim prepared so that the products of its gradients come without most of the gradients."""
+"""A victim that is prepared so that the products of its gradients need few of the gradients."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ROWS_LIMIT = 2**26
 
 @dataclass(frozen=True)
 class Observed:
-    """Gradients that were observed of one victim.
+    """Observed gradients of one victim.
 
     Attributes:
         gradients: (O, ...) by parameter, in the model's order.
-        columns: (O, inputs), by the name of a weight matrix: False where the client is known to have zeroed
-            a column.
+        columns: (O, inputs) by the name of a weight matrix: False where the client is known to have set a
+            column to zero.
     """
 
     gradients: dict[str, Tensor]
@@ -49,7 +49,7 @@ class Observed:
         gradients: Sequence[Mapping[str, Tensor]],
         columns: Sequence[Mapping[str, Tensor]] = (),
     ) -> Observed:
-        """Of observations one by one."""
+        """Gather the gradients of single observations."""
         masked = columns[0] if columns else ()
         return cls(
             {name: torch.stack([each[name].detach() for each in gradients]) for name in names},
@@ -58,11 +58,11 @@ class Observed:
 
     @property
     def count(self) -> int:
-        """How many observations there are."""
+        """The number of observations."""
         return len(next(iter(self.gradients.values())))
 
     def ends(self) -> Observed:
-        """The first and the last, or the only one."""
+        """The first and the last observation, or the only one."""
         chosen = [0, -1] if self.count > 1 else [0]
         return Observed(
             {name: value[chosen] for name, value in self.gradients.items()},
@@ -70,17 +70,17 @@ class Observed:
         )
 
     def to(self, dtype: torch.dtype) -> Observed:
-        """Likewise in another precision."""
+        """The same gradients in another precision."""
         return Observed({name: value.to(dtype) for name, value in self.gradients.items()}, self.columns)
 
 
 @dataclass(frozen=True)
 class Call:
-    """A module that is called just once in a forward pass, with one tensor.
+    """A module that is called exactly once in a forward pass, with one tensor.
 
     Attributes:
-        entered: shape of the input, of one lane.
-        left: shape of the output.
+        entered: the shape of the input of one lane.
+        left: the shape of the output.
     """
 
     entered: torch.Size
@@ -88,11 +88,11 @@ class Call:
 
 
 def calls(victim: nn.Module, inputs: Tensor) -> dict[str, Call]:
-    """Such modules, by name, of those that hold parameters of their own.
+    """The modules that hold parameters of their own and are called exactly once, by name.
 
     Args:
-        victim: takes a forward pass.
-        inputs: of one lane: (B, C, H, W).
+        victim: the model, which runs a forward pass.
+        inputs: the inputs of one lane: (B, C, H, W).
     """
     seen: dict[str, list[tuple[object, ...]]] = {}
     hooks = []
@@ -122,14 +122,15 @@ class FactoredVictim:
 
     Attributes:
         model: the victim.
-        general: the parameters that get an ordinary gradient; with any, only one lane is taken at once.
+        general: the parameters that get an ordinary gradient; if there are any, one lane is computed at a
+            time.
 
     Args:
-        victim: is changed.
-        observed: of it.
-        calls: of it, see `calls`.
+        victim: the model, which is changed.
+        observed: gradients that were observed of it.
+        calls: its calls; see `calls`.
         general: parameters that must get an ordinary gradient.
-        lanes: how many there will be at once.
+        lanes: the number of lanes that will run at the same time.
     """
 
     def __init__(
@@ -184,12 +185,12 @@ class FactoredVictim:
         )
 
     def __call__(self, inputs: Tensor, targets: Tensor, together: bool) -> tuple[Tensor, Tensor]:
-        """Inner products and squared norms of the lanes: two of (lanes, parameters).
+        """Inner products and squared norms of the lanes: two tensors (lanes, parameters).
 
         Args:
-            inputs: (lanes, B, C, H, W), observation by observation, equally many to each.
+            inputs: (lanes, B, C, H, W), ordered by observation, with the same number of lanes for each.
             targets: (lanes, B), or (lanes, B, classes) probabilities.
-            together: in one forward pass; only where `general` is empty.
+            together: whether lanes share one forward pass, which is allowed only if `general` is empty.
         """
         count = len(inputs)
         if together:
@@ -204,8 +205,10 @@ class FactoredVictim:
 
     @property
     def mostly_forms(self) -> bool:
-        """Whether most of the work is in layers whose gradients are formed in any case, none of them
-        depthwise, whose double backward is far slower."""
+        """Whether most of the work is in layers whose gradients are formed in any case.
+
+        None of them may be depthwise, because the double backward of such layers is far slower.
+        """
         if any(isinstance(layer, DepthwiseLayer) for layer in self._layers):
             return False
         weights = [layer.weights for layer in self._layers if isinstance(layer, WeightLayer)]
@@ -213,12 +216,12 @@ class FactoredVictim:
         return 2 * sum(amount for amount, forms in work if forms) > sum(amount for amount, _ in work)
 
     def close(self) -> None:
-        """Leave the model as it was, but for which parameters need gradients."""
+        """Leave the model as it was, except for which parameters need gradients."""
         for layer in self._layers:
             layer.detach()
 
     def _products(self, inputs: Tensor, targets: Tensor, lanes: Lanes) -> tuple[Tensor, Tensor]:
-        """Of lanes that share a forward pass."""
+        """The products of lanes that share a forward pass."""
         differentiable = torch.is_grad_enabled() and (inputs.requires_grad or targets.requires_grad)
         with torch.enable_grad():
             images = inputs.flatten(0, 1)
@@ -280,7 +283,7 @@ class FactoredVictim:
         return parts
 
     def _ordinary(self, gradients: Sequence[Tensor | None], lanes: Lanes) -> Tensor:
-        """Likewise of gradients that were formed, of one lane: (2, 1, parameters)."""
+        """Products from gradients that were formed, for one lane: (2, 1, parameters)."""
         found = []
         for name, parameter, gradient in zip(self.general, self._general, gradients, strict=True):
             flat = torch.zeros_like(parameter) if gradient is None else gradient
@@ -291,7 +294,7 @@ class FactoredVictim:
 
 
 def _sole(victim: nn.Module) -> frozenset[str]:
-    """The parameters that belong to one module only."""
+    """The parameters that belong to only one module."""
     every = list(victim.named_parameters(remove_duplicate=False))
     holders = Counter(id(parameter) for _, parameter in every)
     return frozenset(name for name, parameter in every if holders[id(parameter)] == 1)
@@ -300,7 +303,7 @@ def _sole(victim: nn.Module) -> frozenset[str]:
 def _layer(
     module: nn.Module, prefix: str, own: tuple[str, ...], call: Call, observed: Observed, lanes: int
 ) -> FactoredLayer | None:
-    """How the products of a module's own parameters are factored; None where they are not."""
+    """How the products of a module's own parameters are factored; `None` if they are not."""
     if not own or not set(own) <= {"weight", "bias"}:
         return None
     if isinstance(module, _BatchNorm):
@@ -334,7 +337,7 @@ def _linear_weights(module: nn.Linear, name: str, call: Call, observed: Observed
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:
-    """Whether a convolution is PyTorch's own, and every output sees all channels or just one."""
+    """Whether a convolution is PyTorch's own, and every output sees all channels or exactly one."""
     return (
         type(layer).forward is nn.Conv2d.forward
         and type(layer)._conv_forward is nn.Conv2d._conv_forward

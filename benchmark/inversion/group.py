@@ -9,12 +9,16 @@ from gifd_bench.benchmark.inversion.registration import translate, translations
 
 
 def consensus(members: Tensor, most: int) -> Tensor:
-    """What a group agrees on: (B, C, H, W), the mean of its members, each moved onto their plain mean first
-    (Yin et al., "See through gradients", CVPR 2021, section 3.4).
+    """What a group agrees on: the mean of its members, each moved onto their plain mean first.
+
+    Yin et al., "See through gradients", CVPR 2021, section 3.4.
 
     Args:
         members: (G, B, C, H, W).
-        most: pixels that an image may be moved by; 0 for the plain mean.
+        most: the largest number of pixels by which an image is moved; 0 for the plain mean.
+
+    Returns:
+        (B, C, H, W).
     """
     mean = members.mean(dim=0)
     if most == 0:
@@ -23,12 +27,16 @@ def consensus(members: Tensor, most: int) -> Tensor:
 
 
 def group_distance(members: Tensor, agreed: Tensor) -> Tensor:
-    """Of each member the mean over the batch of the Euclidean distance of an image to what is agreed on,
-    over its number of pixels: (G,).
+    """The distance of each member from what the group agrees on.
+
+    It is the Euclidean distance of an image, over its number of pixels, as a mean over the batch.
 
     Args:
         members: (G, B, C, H, W).
         agreed: (B, C, H, W).
+
+    Returns:
+        (G,).
     """
     pixels = members.shape[-1] * members.shape[-2]
     # Where the two are one, as in a group of one, the gradient is zero, as the norm's subgradient.

@@ -1,9 +1,8 @@
-"""Successive halving of restarts: the worst are dropped as they go, and what is left of the budget is spent
-on the best.
+"""Successive halving of restarts: the worst are dropped, and the rest of the budget goes to the best.
 
 Karnin et al., "Almost optimal exploration in multi-armed bandits", ICML 2013; Jamieson and Talwalkar,
 "Non-stochastic best arm identification and hyperparameter optimization", AISTATS 2016, figure 1. Nothing
-here needs torch: what a search costs is planned with it.
+here needs torch, because the cost of a search is planned with it.
 """
 
 from __future__ import annotations
@@ -17,13 +16,14 @@ from dataclasses import dataclass
 class Halvings:
     """When restarts that run side by side are dropped, and how many are left.
 
-    Of 8 restarts of T iterations the better 4 go on after T/8, of these 2 after T/4, and the best after
-    T/2: every half costs as much as the one before, and all together 2.5 T instead of 8 T.
+    Of 8 restarts with T iterations, the better 4 continue after T/8, the better 2 of these after T/4, and
+    the best after T/2. Every round costs as much as the one before, and all together 2.5 T instead of 8 T.
 
     Attributes:
-        restarts: that begin.
-        iterations: of a whole restart, all of its stages.
-        left: how many are left, by the number of iterations after which others are dropped.
+        restarts: the number of restarts that begin.
+        iterations: iterations of a whole restart, over all of its stages.
+        left: the number of restarts that are left, by the number of iterations after which others are
+            dropped.
     """
 
     restarts: int
@@ -32,7 +32,7 @@ class Halvings:
 
     @classmethod
     def none(cls, restarts: int, iterations: int) -> Halvings:
-        """All restarts go on to the end."""
+        """All restarts run to the end."""
         return cls(restarts, iterations, {})
 
     @classmethod
@@ -47,11 +47,11 @@ class Halvings:
 
     @property
     def at_the_end(self) -> int:
-        """How many restarts come to their end."""
+        """The number of restarts that run to the end."""
         return min(self.left.values(), default=self.restarts)
 
     def restart_iterations(self, begin: int, end: int) -> int:
-        """How many iterations from `begin` to before `end` are taken, those of each restart counted."""
+        """The iterations from `begin` to before `end`, where those of each restart count."""
         points = [0, *self.left, self.iterations]
         running = [self.restarts, *self.left.values()]
         spans = zip(itertools.pairwise(points), running, strict=True)
@@ -59,7 +59,6 @@ class Halvings:
 
 
 def best_of(criteria: Sequence[float], count: int) -> list[int]:
-    """The places of the lowest criteria, in order of place; of equal ones the first. One that is not a
-    number is the worst."""
+    """The places of the lowest criteria, in ascending order; among equal ones the first. NaN is worst."""
     order = sorted(range(len(criteria)), key=lambda i: (criteria[i] != criteria[i], criteria[i], i))
     return sorted(order[:count])

@@ -1,4 +1,4 @@
-"""Judging candidates: by what path their updates are matched with the observed one."""
+"""Judging candidates: on which path their updates are compared with the observed one."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from gifd_bench.benchmark.inversion.stopping import STOP_RULES, Judgment
 
 
 class Judge:
-    """Judges candidates, many at once: lanes, which have nothing to do with each other, and equally many of
-    each target.
+    """Judges many candidates at once: independent lanes, with the same number for each target.
 
-    Where the loss needs only inner products and norms of gradients, it has them without the gradients of
-    most weights (see `factored_matching`); elsewhere each lane's update is computed in turn. Which of the
-    two is decided by kinds and sizes alone, so that it is the same each time.
+    If the loss needs only inner products and norms of gradients, it is computed without the gradients of
+    most weights (see `factored_matching`). Otherwise the update of each lane is computed, one after
+    another. Only kinds and sizes decide between the two, so the decision is always the same.
 
     Attributes:
-        floor: see `StopRule`; of several targets, (targets,), where they differ.
-        path: `factored`, `general`, or `mixed` where it differs from parameter to parameter.
-        victim: sees each forward pass of candidates, one of all lanes or one a lane.
+        floor: the criterion at which candidates are good enough, as in `StopRule`; (targets,) if several
+            targets differ.
+        path: `factored`, `general`, or `mixed` if it differs among the parameters.
+        victim: the model that sees each forward pass of candidates, one for all lanes or one for each lane.
 
     Args:
-        clients: compute updates, one a target, with one victim.
-        loss: the matching loss, which no other judge shares.
-        stop: what the answer is chosen by.
-        lanes: how many there will be at once.
-        to_the_last_digit: whether the search goes on where differences of updates are below the rounding of
-            their norms.
+        clients: clients with one victim, one for each target, which compute updates.
+        loss: a matching loss that no other judge shares.
+        stop: the name of the rule that chooses the answer.
+        lanes: the number of lanes that will run at the same time.
+        to_the_last_digit: whether the search continues where differences of updates are below the rounding
+            of their norms.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Judge:
         """Judge the candidates of L lanes.
 
         Args:
-            images: (L, B, 3, H, W) in [0, 1], target by target.
+            images: (L, B, 3, H, W) in [0, 1], ordered by target.
             targets: (L, B) int64, or (L, B, classes) probabilities.
         """
         if self._factored is not None:
@@ -89,6 +89,6 @@ class Judge:
 
 
 def _together(floors: Sequence[float | Tensor]) -> float | Tensor:
-    """The floors of all targets, (targets,); one number where they are alike, or there is one."""
+    """The floors of all targets, (targets,); one number if they are equal, or there is only one."""
     tensors = [floor for floor in floors if isinstance(floor, Tensor)]
     return torch.stack(tensors) if len(tensors) > 1 else floors[0]

@@ -1,4 +1,4 @@
-"""Optimizers in the midst of a search of which some lanes end."""
+"""Optimizers of searches in which some lanes end early."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from torch.optim import Optimizer
 
 
 class LaneOptimizer(Optimizer):
-    """An optimizer that does not work entry by entry, and says itself how to go on with fewer lanes."""
+    """An optimizer that does not work entry by entry, and defines how to continue with fewer lanes."""
 
     @abstractmethod
     def keep_lanes(self, now: Mapping[Tensor, Tensor], lanes: Sequence[int]) -> None:
-        """See the function of that name."""
+        """Continue with some of the lanes; the arguments are those of the function `keep_lanes`."""
 
 
 def keep_lanes(optimizer: Optimizer, now: Mapping[Tensor, Tensor], lanes: Sequence[int]) -> None:
-    """Let an optimizer go on with some of its lanes as if there had never been others.
+    """Let an optimizer continue with some of its lanes, as if there had never been others.
 
-    What it keeps of a parameter, as Adam does its moments, is kept of these lanes, where it has the
+    What it keeps about a parameter, such as the moments of Adam, is kept for these lanes if it has the
     parameter's first dimension, that of the lanes.
 
     Args:
-        optimizer: that works entry by entry, or a `LaneOptimizer`.
-        now: the parameter that is searched from now on, by the one that was until now.
-        lanes: which go on, by their places.
+        optimizer: an optimizer that works entry by entry, or a `LaneOptimizer`.
+        now: the parameter that is searched from now on, by the one that was searched until now.
+        lanes: the places of the lanes that continue.
     """
     if isinstance(optimizer, LaneOptimizer):
         optimizer.keep_lanes(now, lanes)

@@ -1,4 +1,4 @@
-"""Matching losses: how far the update of a candidate is from the observed one."""
+"""Matching losses: the distance of a candidate's update from the observed one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gifd_bench.benchmark.inversion.choices import Distance, LayerWeights, Match
 
 
 class MatchingLoss(ABC):
-    """A distance between two updates, given as one tensor a parameter, in the same order.
+    """A distance between two updates, each given as one tensor for each parameter, in the same order.
 
     Args:
-        weights: of the parameter tensors; None where all count alike.
+        weights: the weights of the parameter tensors; `None` for equal weights.
     """
 
     # Also for subclasses with a constructor of their own.
@@ -26,7 +26,7 @@ class MatchingLoss(ABC):
         self.weights = weights
 
     def prepare(self, observed: Sequence[Tensor]) -> None:
-        """See the observed update once, before the first call."""
+        """Take the observed update, once, before the first call."""
         self.observed = [tensor.flatten() for tensor in observed]
         count = len(self.observed)
         weights = [1.0] * count if self.weights is None else self.weights(count)
@@ -36,24 +36,25 @@ class MatchingLoss(ABC):
 
     @abstractmethod
     def __call__(self, candidate: Sequence[Tensor]) -> Tensor:
-        """The distance of `candidate` to the prepared update: a scalar, differentiable."""
+        """The distance of `candidate` from the prepared update: a scalar, differentiable."""
 
     @abstractmethod
     def noise_floor(self, std: float | Tensor) -> Tensor:
-        """The distance that the truth itself is expected to have where every entry of the observed update
-        carries independent Gaussian noise: a scalar.
+        """The expected distance of the truth, if every observed entry has independent Gaussian noise.
 
         Args:
-            std: of the noise.
+            std: the standard deviation of the noise.
+
+        Returns:
+            A scalar.
         """
 
 
 class Cosine(MatchingLoss):
-    """1 - cosine similarity over all parameters at once (Geiping et al., "Inverting gradients",
-    NeurIPS 2020, equation 4); between 0 and 2.
+    """1 - cosine similarity over all parameters at once; between 0 and 2.
 
-    Weights are those of the tensors' shares in inner product and squared norms. An update of norm zero has
-    distance 1 to any other.
+    Geiping et al., "Inverting gradients", NeurIPS 2020, equation 4. The weights are those of the tensors'
+    shares in the inner product and the squared norms. An update of norm zero has distance 1 from any other.
     """
 
     def prepare(self, observed: Sequence[Tensor]) -> None:
@@ -71,10 +72,10 @@ class Cosine(MatchingLoss):
 
 
 class LayerwiseCosine(MatchingLoss):
-    """The mean over the parameter tensors of 1 - cosine similarity, weighted where weights are given (the
-    `simlocal` cost of the release of IG, but for its being a mean); between 0 and 2.
+    """The mean over the parameter tensors of 1 - cosine similarity, weighted if weights are given.
 
-    Tensors of which nothing was observed but zeros have no direction and are left out.
+    It is between 0 and 2, and is the `simlocal` cost of the release of IG, as a mean. Tensors in which only
+    zeros were observed have no direction, and are left out.
     """
 
     def prepare(self, observed: Sequence[Tensor]) -> None:
@@ -96,14 +97,14 @@ class LayerwiseCosine(MatchingLoss):
 class MaskedCosine(MatchingLoss):
     """1 - cosine similarity over the entries that are largest in the observed update; between 0 and 2.
 
-    Of each parameter tensor a fraction of the entries counts, at least one if it has any: those of
-    greatest observed magnitude (the `sim_cmpr` cost of the release of GIAS, Jeon et al., "Gradient
-    inversion with generative image prior", NeurIPS 2021, whose ratio is 1 - `fraction`; of equal entries
-    only as many as are needed).
+    A fraction of the entries of each parameter tensor counts, and at least one entry: those of largest
+    observed magnitude. It is the `sim_cmpr` cost of the release of GIAS (Jeon et al., "Gradient inversion
+    with generative image prior", NeurIPS 2021), whose ratio is 1 - `fraction`; among equal entries, only as
+    many count as are needed.
 
     Args:
-        fraction: of the entries, above 0 and at most 1.
-        weights: of the parameter tensors; None where all count alike.
+        fraction: the fraction of the entries, above 0 and at most 1.
+        weights: the weights of the parameter tensors; `None` for equal weights.
     """
 
     def __init__(self, fraction: float, weights: LayerWeights | None = None) -> None:
@@ -147,7 +148,7 @@ class MaskedCosine(MatchingLoss):
 
     @staticmethod
     def _noise_on_largest(observed: Tensor, largest: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
-        """Expected inner product of noise and kept entries, and squared norm of the noise on them."""
+        """The expected inner product of the noise with the kept entries, and its squared norm on them."""
         plain = len(largest) * std**2
         if len(largest) == len(observed):
             return plain, plain
@@ -158,8 +159,10 @@ class MaskedCosine(MatchingLoss):
 
 
 class Euclidean(MatchingLoss):
-    """Sum of squared differences over all parameters (Zhu et al., "Deep leakage from gradients",
-    NeurIPS 2019, equation 4)."""
+    """The sum of squared differences over all parameters.
+
+    Zhu et al., "Deep leakage from gradients", NeurIPS 2019, equation 4.
+    """
 
     def __call__(self, candidate: Sequence[Tensor]) -> Tensor:
         differences = [c.flatten() - o for c, o in zip(candidate, self.observed, strict=True)]
@@ -170,8 +173,10 @@ class Euclidean(MatchingLoss):
 
 
 class L1(MatchingLoss):
-    """Sum of absolute differences over all parameters (the `l1` cost of the release of IG, Geiping et al.,
-    NeurIPS 2020)."""
+    """The sum of absolute differences over all parameters.
+
+    It is the `l1` cost of the release of IG (Geiping et al., NeurIPS 2020).
+    """
 
     def __call__(self, candidate: Sequence[Tensor]) -> Tensor:
         pairs = zip(candidate, self.observed, strict=True)
@@ -193,7 +198,7 @@ _LOSSES: dict[Distance, type[Cosine | LayerwiseCosine | Euclidean | L1]] = {
 
 
 def matching_loss(matching: Matching) -> MatchingLoss:
-    """The loss that an option stands for."""
+    """The loss for an option."""
     if matching.fraction is not None:
         return MaskedCosine(matching.fraction, matching.weights)
     return _LOSSES[matching.distance](matching.weights)
@@ -202,14 +207,17 @@ def matching_loss(matching: Matching) -> MatchingLoss:
 def dots(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
     """The inner product of each pair of flat tensors: (pairs,).
 
-    Dot products, not elementwise products: no temporary as large as the model.
+    Dot products are used in place of elementwise products, which would need a temporary tensor as large as
+    the model.
     """
     return torch.stack([torch.dot(a, b) for a, b in zip(one, other, strict=True)])
 
 
 def cosine_distance(inner: Tensor, squared: Tensor, observed_squared: Tensor) -> Tensor:
-    """1 - cosine similarity, of any shape, from inner products and squared norms; 1, with a bounded
-    gradient, where a norm is zero."""
+    """1 - cosine similarity from inner products and squared norms of any shape.
+
+    It is 1, with a bounded gradient, where a norm is zero.
+    """
     limits = torch.finfo(inner.dtype)
     # A candidate's norm below the observed one's rounding error says nothing of its direction.
     squared = squared.clamp(min=(limits.eps**2 * observed_squared).clamp(min=limits.tiny))
@@ -217,9 +225,9 @@ def cosine_distance(inner: Tensor, squared: Tensor, observed_squared: Tensor) ->
 
 
 def noisy_cosine_distance(noise: Tensor, observed_squared: Tensor) -> Tensor:
-    """Of the truth t to what was observed of it, o, from the expected squared norm of the noise.
+    """The distance of the truth t from its observation o, from the expected squared norm of the noise.
 
-    The noise is orthogonal to the truth, nearly: <t, o> = |t|^2 and |o|^2 = |t|^2 + |noise|^2.
+    The noise is nearly orthogonal to the truth: <t, o> = |t|^2 and |o|^2 = |t|^2 + |noise|^2.
     """
     tiny = torch.finfo(observed_squared.dtype).tiny
     return 1 - (1 - noise / observed_squared.clamp(min=tiny)).clamp(min=0).sqrt()

@@ -1,4 +1,4 @@
-"""A convolutional generator with more weights than the images that it makes have pixels."""
+"""A convolutional generator with more weights than its images have pixels."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ NARROWEST = 32
 
 
 class OverParameterizedNetwork(nn.Module):
-    """Latents (B, 128) to images (B, C, H, W) in [0, 1], after the release of Zhang et al. (ICCV
-    2023): a 4x4 transposed convolution, then two 3x3 convolutions at each resolution, each with batch
-    normalization and a leaky ReLU, and nearest upsampling between.
+    """A network from latents (B, 128) to images (B, C, H, W) in [0, 1].
 
-    Up to 32x32 all features have `width` channels, then a half and a quarter of them. That release also
-    normalizes the convolutions spectrally; before a batch normalization this changes nothing.
+    After the release of Zhang et al. (ICCV 2023), it has a 4x4 transposed convolution, then two 3x3
+    convolutions at each resolution, each with batch normalization and a leaky ReLU, and nearest upsampling
+    between resolutions.
 
-    The statistics are always the batch's. There are no buffers: the weights are all there is.
+    Up to 32x32 pixels all features have `width` channels, then a half and a quarter of them. That release
+    also normalizes the convolutions spectrally; before a batch normalization, this changes nothing. The
+    statistics are always those of the batch. There are no buffers, so the weights are everything.
 
     Args:
-        shape: of an image: channels, height and width in pixels; sides other than 4, 8, 16, ... are pooled
-            from the next one.
+        shape: (C, H, W) of an image in pixels; sides other than 4, 8, 16, ... are pooled from the next
+            larger one.
         width: channels, a multiple of 4.
-        seed: of the weights.
+        seed: the seed of the weights.
     """
 
     def __init__(self, shape: tuple[int, int, int], width: int, seed: int = 0) -> None:
@@ -61,7 +62,7 @@ class Architecture:
     """The network without weights of its own.
 
     Args:
-        shape, width: see `OverParameterizedNetwork`.
+        shape, width: as in `OverParameterizedNetwork`.
     """
 
     def __init__(self, shape: tuple[int, int, int], width: int) -> None:
@@ -70,19 +71,21 @@ class Architecture:
             self._network = OverParameterizedNetwork(shape, width)
 
     def weights(self, seed: int) -> dict[str, Tensor]:
-        """Those that a network starts with, by name."""
+        """The weights with which a network starts, by name."""
         network = OverParameterizedNetwork(self.shape, self.width, seed)
         return {name: weight.detach() for name, weight in network.named_parameters()}
 
     def images(self, latents: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        """(B, C, H, W) in [0, 1], of (B, LATENT)."""
+        """Images (B, C, H, W) in [0, 1], from latents (B, LATENT)."""
         images: Tensor = functional_call(self._network, dict(weights), (latents,))
         return images
 
 
 def wide_enough(shape: tuple[int, int, int], batch: int, factor: float) -> int:
-    """The width, 32 doubled as often as needed, whose network has over `factor` weights for each pixel of
-    the batch (a pixel's channels count as one, as in the release)."""
+    """The width whose network has more than `factor` weights for each pixel of the batch.
+
+    It is 32, doubled as often as needed. The channels of a pixel count as one, as in the release.
+    """
     widths = (NARROWEST << k for k in itertools.count())
     pixels = shape[1] * shape[2]
     return next(width for width in widths if _weights(shape, width) > factor * batch * pixels)

@@ -1,4 +1,4 @@
-"""What is added to the matching losses: terms that say how likely images are before any update is seen."""
+"""Terms that are added to the matching losses: how likely images are before any update is seen."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers
 
 @dataclass(frozen=True)
 class Iterate:
-    """What penalties may look at: where L lanes stand.
+    """What penalties may look at: the current images of L lanes.
 
     Attributes:
         images: (L, B, 3, H, W) in [0, 1].
-        inputs: the same, normalized, as the victim sees them.
-        search: what they come from.
-        step: of the stage, counted from 0.
+        inputs: the same images, normalized, as the victim sees them.
+        search: the search from which they were rendered.
+        step: the step of the stage, from 0.
     """
 
     images: Tensor
@@ -36,10 +36,10 @@ class Iterate:
 
 
 class Penalty(ABC):
-    """A term of what is minimized, beside the matching loss.
+    """A term of what is minimized, in addition to the matching loss.
 
     Args:
-        weight: what its value is multiplied by; with a weight of 0 it is never called.
+        weight: the factor of its value; with a weight of 0 it is never called.
     """
 
     def __init__(self, weight: float) -> None:
@@ -47,12 +47,14 @@ class Penalty(ABC):
 
     @abstractmethod
     def __call__(self, iterate: Iterate) -> Tensor:
-        """One value a lane, (L,), differentiable."""
+        """One value for each lane, (L,), differentiable."""
 
 
 class TotalVariation(Penalty):
-    """Anisotropic total variation of the normalized images: mean |dx| + mean |dy| (Geiping et al.,
-    NeurIPS 2020, section 4; the mean over all entries is their release's)."""
+    """Anisotropic total variation of the normalized images: mean |dx| + mean |dy|.
+
+    Geiping et al., NeurIPS 2020, section 4; the mean over all entries is that of their release.
+    """
 
     def __call__(self, iterate: Iterate) -> Tensor:
         inputs = iterate.inputs
@@ -62,8 +64,10 @@ class TotalVariation(Penalty):
 
 
 class ImageNorm(Penalty):
-    """Mean over the batch of the Euclidean norm of a normalized image over its number of pixels (Yin et
-    al., "See through gradients", CVPR 2021, section 3.3; scaled as in the release of GIFD)."""
+    """The Euclidean norm of a normalized image over its number of pixels, as a mean over the batch.
+
+    Yin et al., "See through gradients", CVPR 2021, section 3.3; scaled as in the release of GIFD.
+    """
 
     def __call__(self, iterate: Iterate) -> Tensor:
         pixels = iterate.inputs.shape[-1] * iterate.inputs.shape[-2]
@@ -73,21 +77,21 @@ class ImageNorm(Penalty):
 
 
 class BatchNormStatistics(Penalty):
-    """How far the moments of what enters each BatchNorm layer are from those expected (Yin et al., "See
-    through gradients", CVPR 2021, section 3.3).
+    """The distance of the moments of the inputs of each BatchNorm layer from the expected ones.
 
-    Where the client sends one gradient of its whole batch, the moments are those of the pass that the
-    gradient was computed with, at no cost. Local training passes parts of the batch at other weights, so
-    there the images are passed once more, forward only; several clients' images together.
+    Yin et al., "See through gradients", CVPR 2021, section 3.3.
 
-    Updates are computed just once between two calls.
+    If the client sends one gradient of its whole batch, the moments are those of the pass with which the
+    gradient was computed, at no cost. Local training passes parts of the batch at other weights; then the
+    images are passed once more, forward only, those of several clients together. Updates are computed
+    exactly once between two calls.
 
     Args:
-        weight: see `Penalty`.
+        weight: as in `Penalty`.
         first_layer: factor of the first BatchNorm layer.
-        expected: by layer; (C,), or one row a target, (targets, C).
+        expected: the expected moments by layer; (C,), or one row for each target, (targets, C).
         client: computes the candidates' updates.
-        victim: what candidates are passed through to be judged.
+        victim: the model through which candidates are passed when they are judged.
     """
 
     def __init__(
@@ -128,7 +132,7 @@ class BatchNormStatistics(Penalty):
 
 
 def _of_lanes(moments: Moments, lanes: int) -> Moments:
-    """Of each lane what is expected of its target."""
+    """The moments that are expected of the target of each lane."""
     if moments.mean.ndim == 1:
         return moments
     each = lanes // len(moments.mean)
@@ -136,15 +140,16 @@ def _of_lanes(moments: Moments, lanes: int) -> Moments:
 
 
 class GroupConsistency(Penalty):
-    """Of each search of a group, how far it is from what the group agrees on (Yin et al., "See through
-    gradients", CVPR 2021, section 3.4).
+    """The distance of each search of a group from what the group agrees on.
+
+    Yin et al., "See through gradients", CVPR 2021, section 3.4.
 
     Args:
-        weight: see `Penalty`.
-        name: of the searched images.
-        size: how many lanes in a row are a group.
-        registration: pixels that a member may be moved by to lie on the others.
-        start: the step at which it is switched on.
+        weight: as in `Penalty`.
+        name: the name of the searched images.
+        size: the number of consecutive lanes that form a group.
+        registration: the largest number of pixels by which a member is moved to coincide with the others.
+        start: the step at which the penalty is switched on.
     """
 
     def __init__(self, weight: float, name: str, size: int, registration: int, start: float) -> None:
@@ -162,15 +167,14 @@ class GroupConsistency(Penalty):
 
 
 class LatentDivergence(Penalty):
-    """Divergence from N(0, 1) of the normal distribution with the mean and the variance that the entries of
-    a latent have, the mean over the batch.
+    """The divergence from N(0, 1) of the normal distribution that has the mean and variance of a latent.
 
-    -(1 + log s^2 - m^2 - s^2) / 2, as in the release of GGL (Li et al., CVPR 2022), of a variance that is
-    kept from zero by 1e-10.
+    It is -(1 + log s^2 - m^2 - s^2) / 2, as a mean over the batch, as in the release of GGL (Li et al.,
+    CVPR 2022), with a variance that is kept from zero by 1e-10.
 
     Args:
-        weight: see `Penalty`.
-        latents: of a search, by name, (L, B, ...) each.
+        weight: as in `Penalty`.
+        latents: returns the latents of a search by name, (L, B, ...) each.
     """
 
     def __init__(self, weight: float, latents: Callable[[Search], Mapping[str, Tensor]]) -> None:

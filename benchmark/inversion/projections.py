@@ -1,4 +1,4 @@
-"""Projections onto the sets that a search is held in."""
+"""Projections onto the sets that hold a search."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from torch import Tensor
 
 
 def project_l1_ball(points: Tensor, centers: Tensor, radius: float) -> Tensor:
-    """The nearest point, sample by sample, with |point - center|_1 <= radius.
+    """The nearest point, for each sample, with |point - center|_1 <= radius.
 
-    Sorting algorithm of Duchi et al., "Efficient projections onto the l1-ball for learning in high
-    dimensions" (ICML 2008, figure 1), over all entries of a sample, with no branch on their values.
+    This is the sorting algorithm of Duchi et al., "Efficient projections onto the l1-ball for learning in
+    high dimensions" (ICML 2008, figure 1), over all entries of a sample, without a branch on their values.
 
     Args:
         points: (B, ...).
@@ -33,8 +33,8 @@ def project_l1_ball(points: Tensor, centers: Tensor, radius: float) -> Tensor:
 def project_sphere(points: Tensor, centers: Tensor) -> Tensor:
     """Rescale every vector along the last dimension to the norm that it has in `centers`.
 
-    Latents drawn from a normal distribution lie near a sphere (Menon et al., "PULSE", CVPR 2020, section
-    3.2); a generator has seen few others.
+    Latents that are drawn from a normal distribution lie near a sphere (Menon et al., "PULSE", CVPR 2020,
+    section 3.2), so a generator was trained on few others.
 
     Args:
         points: (..., N).
@@ -47,7 +47,7 @@ def project_sphere(points: Tensor, centers: Tensor) -> Tensor:
 
 
 class _ValidPixels(torch.autograd.Function):
-    """Clamp to [0, 1] whose gradient is the identity."""
+    """A clamp to [0, 1] whose gradient is the identity."""
 
     @staticmethod
     def forward(_: object, images: Tensor) -> Tensor:
@@ -59,6 +59,6 @@ class _ValidPixels(torch.autograd.Function):
 
 
 def valid_pixels(images: Tensor) -> Tensor:
-    """Trim what rounding left outside [0, 1], without losing the gradient of a pixel on the edge."""
+    """Clamp what rounding left outside [0, 1], without losing the gradient of a pixel on the edge."""
     trimmed: Tensor = _ValidPixels.apply(images)
     return trimmed

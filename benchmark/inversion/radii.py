@@ -1,4 +1,4 @@
-"""Radii of the l1 balls that hold a feature search near its start."""
+"""Radii of the l1 balls that hold a search of features near its start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class PerEntry:
     """A radius in proportion to the size of the tensor.
 
     Attributes:
-        per_entry: mean absolute change of an entry at the ball's surface.
+        per_entry: the mean absolute change of an entry at the surface of the ball.
     """
 
     per_entry: float
@@ -26,17 +26,17 @@ class PerEntry:
             raise BenchmarkError(f"radii: per_entry must be positive, not {self.per_entry}")
 
     def radius(self, stage: int, entries: int) -> float:
-        """In l1 norm, at a stage of 1 or later, of a tensor of so many entries."""
+        """The radius in l1 norm, at a stage of 1 or later, for a tensor with this many entries."""
         return self.per_entry * entries
 
 
 @as_one_value
 @dataclass(frozen=True)
 class PerStage:
-    """One radius a stage, as in the release of GIFD.
+    """One radius for each stage, as in the release of GIFD.
 
     Attributes:
-        per_stage: in l1 norm, of stage 1, 2, ...
+        per_stage: the radii in l1 norm, of stages 1, 2, ...
     """
 
     per_stage: tuple[float, ...]
@@ -49,7 +49,7 @@ class PerStage:
             )
 
     def radius(self, stage: int, entries: int) -> float:
-        """In l1 norm, at a stage of 1 or later.
+        """The radius in l1 norm, at a stage of 1 or later.
 
         Raises:
             BenchmarkError: none is given for the stage.
@@ -64,10 +64,10 @@ class PerStage:
 @as_one_value
 @dataclass(frozen=True)
 class Growing:
-    """A radius in proportion to the size of the tensor, growing from stage to stage.
+    """A radius in proportion to the size of the tensor, which grows from stage to stage.
 
     Attributes:
-        first: mean absolute change of an entry at the ball's surface, at stage 1.
+        first: the mean absolute change of an entry at the surface of the ball, at stage 1.
         growth: factor from one stage to the next.
     """
 
@@ -80,7 +80,7 @@ class Growing:
                 raise BenchmarkError(f"radii: {name} must be positive, not {value}")
 
     def radius(self, stage: int, entries: int) -> float:
-        """In l1 norm, at a stage of 1 or later, of a tensor of so many entries."""
+        """The radius in l1 norm, at a stage of 1 or later, for a tensor with this many entries."""
         return self.first * self.growth ** (stage - 1) * entries
 
 

@@ -17,12 +17,14 @@ class StageResult:
     """What the returned restart had found at the end of a stage.
 
     Attributes:
-        name: of the stage.
+        name: the name of the stage.
         images: (B, 3, H, W) in [0, 1].
         labels: (B,) int64, in the order of the images.
-        matching_loss: of exactly these images with these labels, or with their probabilities.
-        gradient_evaluations: spent by the end of the stage, over all restarts so far.
-        label_probabilities: (B, classes), where the attack searched them; the labels are the likeliest.
+        matching_loss: the matching loss of exactly these images with these labels, or with their
+            probabilities.
+        gradient_evaluations: the evaluations spent by the end of the stage, over all restarts so far.
+        label_probabilities: (B, classes) if the attack searched them, else `None`; the labels are the most
+            probable ones.
     """
 
     name: str
@@ -35,20 +37,22 @@ class StageResult:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """The attacker's answer, made without the truth.
+    """The attacker's answer, which was made without the truth.
 
     Attributes:
         images: (B, 3, H, W) float32 in [0, 1].
         labels: (B,) int64, in the order of the images.
-        label_probabilities: (B, classes), where the attack searched them; the labels are the likeliest.
-        matching_loss: of exactly these images with these labels, or with these probabilities.
-        gradient_evaluations: how many times the victim's gradient was computed for a candidate batch,
-            over all restarts.
+        label_probabilities: (B, classes) if the attack searched them, else `None`; the labels are the most
+            probable ones.
+        matching_loss: the matching loss of exactly these images with these labels, or with these
+            probabilities.
+        gradient_evaluations: how many times the victim's gradient was computed for a candidate batch, over
+            all restarts.
         stages: the stages of the restart that was returned.
         curve: (iterations,) matching loss of each iterate, restart after restart.
-        anytime: what the answer would have been after 1, 2, 5, 10, ... gradient evaluations.
-        path: how updates were matched: `factored` without the gradients of weights, `general` with them, or
-            `mixed`; None where it is not known.
+        anytime: the answers that there would have been after 1, 2, 5, 10, ... gradient evaluations.
+        path: how updates were compared: `factored` without the gradients of weights, `general` with them,
+            or `mixed`; `None` if it is not known.
     """
 
     images: Tensor
@@ -63,7 +67,7 @@ class Reconstruction:
 
     @property
     def doubt(self) -> str | None:
-        """Why this answer says nothing of how safe the update is; see `doubt_about`."""
+        """Why this answer says nothing about how safe the update is; `None` if there is no doubt."""
         return doubt_about(self.matching_loss, self.curve)
 
 
@@ -72,10 +76,10 @@ ENOUGH = 50
 
 
 def doubt_about(matching_loss: float, curve: Tensor) -> str | None:
-    """Why a poor reconstruction is no sign of safety, in one sentence; `None` where nothing says so.
+    """Why a poor reconstruction is not a sign of safety, in one sentence; `None` if there is no reason.
 
     Args:
-        matching_loss: of the answer.
+        matching_loss: the matching loss of the answer.
         curve: (iterations,) matching loss of each iterate.
     """
     ask = "; whoever has the images can ask gb.check_observation, or gifd-bench observe --check"

@@ -7,15 +7,19 @@ from torch import Tensor
 
 
 def translations(images: Tensor, target: Tensor, most: int) -> Tensor:
-    """How far to move each image to lie best on its target: (..., 2) int64, pixels down and right.
+    """How far to move each image so that it coincides best with its target.
 
-    Phase correlation (Kuglin and Hines, "The phase correlation image alignment method", IEEE Cybernetics
-    and Society 1975), summed over channels, for moves around the edge. All on the images' device.
+    This is phase correlation (Kuglin and Hines, "The phase correlation image alignment method", IEEE
+    Cybernetics and Society 1975), summed over channels, for moves around the edge. Everything stays on the
+    images' device.
 
     Args:
         images: (..., C, H, W).
         target: the same shape.
-        most: pixels in either direction, below half the side.
+        most: the largest move in pixels in either direction, below half the side.
+
+    Returns:
+        (..., 2) int64, pixels down and right.
     """
     height, width = images.shape[-2:]
     cross = torch.fft.rfft2(target) * torch.fft.rfft2(images).conj()

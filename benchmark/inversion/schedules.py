@@ -1,4 +1,4 @@
-"""Learning-rate schedules, as factors of the base rate."""
+"""Schedules of the learning rate, as factors of the base rate."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from torch.optim.lr_scheduler import LambdaLR, MultiStepLR
 
 
 def three_drops(optimizer: Optimizer, iterations: int) -> MultiStepLR:
-    """Divide by ten after 3/8, 5/8 and 7/8 of the iterations, as in the release of Geiping et al.
-    (NeurIPS 2020)."""
+    """Divide the learning rate by ten after 3/8, 5/8 and 7/8 of the iterations.
+
+    This is the schedule of the release of Geiping et al. (NeurIPS 2020).
+    """
     milestones = [iterations * eighths // 8 for eighths in (3, 5, 7)]
     return MultiStepLR(optimizer, milestones, gamma=0.1)
 
@@ -18,12 +20,11 @@ def three_drops(optimizer: Optimizer, iterations: int) -> MultiStepLR:
 def warm_up_and_cosine(
     optimizer: Optimizer, iterations: int, warm_up: float = 0.05, ramp_down: float = 0.75
 ) -> LambdaLR:
-    """Linear warm-up over the first `warm_up` of a stage, cosine ramp-down over its last `ramp_down`
-    (Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020, appendix D;
-    GIFD's release keeps these fractions).
+    """Linear warm-up over the first `warm_up` of a stage, cosine ramp-down over its last `ramp_down`.
 
-    Time runs over (0, 1), both ends left out: the release starts at 0, where its first step has
-    learning rate zero and costs an evaluation for nothing.
+    Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020, appendix D; GIFD's
+    release keeps these fractions. Time runs over (0, 1) without both ends. The release starts at 0, where
+    its first step has a learning rate of zero and wastes an evaluation.
     """
 
     def factor(step: int) -> float:

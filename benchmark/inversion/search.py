@@ -1,4 +1,4 @@
-"""Where searches stand, side by side in lanes."""
+"""The state of searches, side by side in lanes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from gifd_bench.benchmark.inversion.draws import Draws
 
 @dataclass(frozen=True)
 class Search:
-    """All that a stage's images depend on, by name. In an attack that runs, every tensor's first dimension
-    is that of the lanes: searches that have nothing to do with each other. Of one lane it is left out.
+    """Everything on which the images of a stage depend, by name.
+
+    In an attack that runs, the first dimension of every tensor is that of the lanes, which are searches
+    that do not depend on each other. A search of a single lane has no such dimension.
 
     Attributes:
-        searched: what the optimizer changes.
-        held: what stays as it is during the stage.
-        began: of what is searched, where the stage began, for attacks that look back.
+        searched: the tensors that the optimizer changes.
+        held: the tensors that stay as they are during the stage.
+        began: the searched tensors at the start of the stage, for attacks that need them.
     """
 
     searched: Mapping[str, Tensor]
@@ -29,7 +31,7 @@ class Search:
 
     @classmethod
     def side_by_side(cls, lanes: Sequence[Search]) -> Search:
-        """Searches of one lane each as one of them all, whose searched tensors are leaves of their own.
+        """Join searches of one lane each to one search, whose searched tensors are new leaves.
 
         Raises:
             BenchmarkError: they do not search the same tensors.
@@ -49,7 +51,7 @@ class Search:
         return cls({name: tensor.requires_grad_() for name, tensor in searched.items()}, held, began)
 
     def only(self, lanes: Tensor) -> Search:
-        """Some of the lanes, by their places; searched tensors are leaves of their own."""
+        """Some of the lanes, by their places; searched tensors are new leaves."""
         searched, held, began = (
             {name: tensor.detach()[lanes] for name, tensor in tensors.items()}
             for tensors in (self.searched, self.held, self.began)
@@ -57,12 +59,12 @@ class Search:
         return Search({name: tensor.requires_grad_() for name, tensor in searched.items()}, held, began)
 
     def state(self) -> dict[str, dict[str, Tensor]]:
-        """For a checkpoint."""
+        """The state for a checkpoint."""
         return {"searched": dict(self.searched), "held": dict(self.held), "began": dict(self.began)}
 
     @classmethod
     def of_state(cls, state: Mapping[str, Mapping[str, Tensor]], device: torch.device) -> Search:
-        """From a checkpoint."""
+        """The search of a checkpoint."""
         on_device = {
             part: {name: tensor.detach().to(device) for name, tensor in tensors.items()}
             for part, tensors in state.items()
@@ -77,10 +79,10 @@ class Lane:
     """Which search a lane is.
 
     Attributes:
-        restart: counted from 0.
-        member: of several searches in a restart.
-        draws: of the restart.
-        target: whose images it is to find, counted from 0; there are several in a pack.
+        restart: the number of the restart, from 0.
+        member: the number of the search among several in a restart.
+        draws: the random numbers of the restart.
+        target: the number of the target whose images it searches, from 0; a pack has several.
     """
 
     restart: int
@@ -89,17 +91,17 @@ class Lane:
     target: int = 0
 
     def draw(self, purpose: str) -> torch.Generator:
-        """The generator of what is drawn for a purpose, such as `start` or `langevin`, in this lane.
+        """The random generator of this lane for a purpose, such as `start` or `langevin`.
 
-        It depends on the target's seed, the restart, the member and the purpose alone, and goes on where it
-        was left. Attacks that draw for the same purpose share their numbers: `start` is where the search
-        begins.
+        It depends only on the target's seed, the restart, the member and the purpose, and continues where
+        it was left. Attacks that draw for the same purpose share their numbers; `start` is the purpose of
+        the starting point.
         """
         return self.draws.generator(purpose, self.member)
 
 
 def as_batch(tensor: Tensor) -> Tensor:
-    """(L, B, ...) as (L * B, ...), for what knows nothing of lanes."""
+    """(L, B, ...) as (L * B, ...), for functions that have no dimension for lanes."""
     return tensor.flatten(0, 1)
 
 

@@ -21,20 +21,22 @@ from gifd_bench.tasks.observation import Observation
 class SimulatedClient:
     """Computes the update that the clients would have sent for other images.
 
-    Local training is unrolled where its settings are known; where they are not, the update is taken for
-    one step in the direction of the negative gradient, of a length that nobody knows. Defenses that the
-    attacker knows of are imitated. Dropout leaves out what the update of a single image shows that it left
-    out, and elsewhere nothing.
+    If the settings of the local training are known, the training is unrolled. If they are not, the update
+    is taken for one step in the direction of the negative gradient, of unknown length. Defenses that the
+    attacker knows are imitated. Dropout drops what the update of a single image shows that it dropped, and
+    otherwise nothing.
 
     Args:
-        observation: all that the attacker sees.
+        observation: everything that the attacker sees.
         device: where to compute.
-        victim: of another client of the same victim, to be shared; None for a copy of its own.
+        victim: the victim of another client with the same victim, to be shared; `None` for a copy of its
+            own.
 
     Attributes:
-        names: of the parameters that were sent, in the model's order.
+        names: the names of the sent parameters, in the model's order.
         observed: the observed update, one tensor for each of `names`.
-        imitation: of the known defenses; `imitation.noise_std` is what they leave to be expected.
+        imitation: the imitation of the known defenses; `imitation.noise_std` is the noise that they are
+            expected to leave.
     """
 
     def __init__(
@@ -71,12 +73,13 @@ class SimulatedClient:
         return (images - self.mean) / self.std
 
     def denormalize(self, inputs: Tensor) -> Tensor:
-        """Images of what the victim sees."""
+        """The images that belong to inputs of the victim."""
         return inputs * self.std + self.mean
 
     def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        """The update that would be sent, in the order of `observed`; differentiable in images and labels
-        where gradients are enabled.
+        """The update that would be sent, in the order of `observed`.
+
+        If gradients are enabled, it is differentiable in images and labels.
 
         Args:
             images: (B, C, H, W) in [0, 1]; the first client's first.

@@ -18,12 +18,12 @@ from gifd_bench.benchmark.inversion.matching import MatchingLoss
 
 @dataclass(frozen=True)
 class Judgment:
-    """Of one candidate's update, all scalars; or of L candidates, all (L,).
+    """The judgment of one candidate, as scalars; or of L candidates, as tensors (L,).
 
     Attributes:
         objective: what the search minimizes, differentiable.
-        criterion: what the answer is chosen by; lower is better.
-        matching_loss: over the whole update.
+        criterion: the value by which the answer is chosen; lower is better.
+        matching_loss: the matching loss over the whole update.
     """
 
     objective: Tensor
@@ -35,15 +35,21 @@ class StopRule(ABC):
     """Judges updates by a matching loss.
 
     Attributes:
-        floor: candidates are as good as they get once their criterion has come down to it.
-        sees_whole_updates: whether all that it judges by is the matching loss over the whole update.
+        floor: the criterion at which candidates are good enough; later ones are not better.
+        sees_whole_updates: whether only the matching loss over the whole update is used.
     """
 
     sees_whole_updates: ClassVar[bool] = True
     floor: float | Tensor = -math.inf
 
     def __init__(self, loss: MatchingLoss, observed: Sequence[Tensor], noise_std: float | Tensor) -> None:
-        """See the observed update and how strong the noise on it is thought to be."""
+        """Take the observed update, and the estimated strength of the noise on it.
+
+        Args:
+            loss: the matching loss.
+            observed: the observed update, one tensor for each parameter.
+            noise_std: standard deviation of the noise on every entry; 0 without noise.
+        """
         self.loss = loss
         self.loss.prepare(observed)
 
@@ -61,9 +67,11 @@ class LowestMatchingLoss(StopRule):
 
 
 class Discrepancy(LowestMatchingLoss):
-    """The first iterate that fits the update as well as the truth would, given the noise on it (Morozov's
-    discrepancy principle; Engl et al., "Regularization of inverse problems", 1996, section 4.3). What comes
-    later fits the noise. Without noise there is no floor, and this is the lowest matching loss.
+    """The first iterate that fits the update as well as the truth would, given the noise on it.
+
+    This is Morozov's discrepancy principle (Engl et al., "Regularization of inverse problems", 1996,
+    section 4.3): later iterates fit the noise. Without noise there is no floor, and the rule is that of the
+    lowest matching loss.
     """
 
     # The principle's factor above 1: what the noise level is known to. Below, the floor may never be
@@ -80,10 +88,11 @@ class Discrepancy(LowestMatchingLoss):
 class HeldOut(StopRule):
     """The iterate that best predicts entries of the update which the search does not see.
 
-    Of every tensor one entry in `EVERY` is held out (a rest of fewer is left out altogether). Noise on them
-    is independent of the noise that the search fits, so that their matching loss rises again when it does
-    (cross-validation; Stone, "Cross-validatory choice and assessment of statistical predictions", 1974). It
-    needs to know nothing of the noise, not even that there is any.
+    One in `EVERY` entries of each tensor is held out; smaller remainders are left out altogether. The noise
+    on these entries is independent of the noise that the search fits, so their matching loss rises again
+    when the search fits noise (cross-validation; Stone, "Cross-validatory choice and assessment of
+    statistical predictions", 1974). The rule needs to know nothing about the noise, not even whether there
+    is any.
     """
 
     EVERY = 10
@@ -103,7 +112,7 @@ class HeldOut(StopRule):
         return Judgment(self.searched(searched), criterion, matching)
 
     def _split(self, update: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """What the search sees, and what is held out. Tensors of fewer entries are seen whole."""
+        """What the search sees, and what is held out; tensors with fewer entries are seen completely."""
         searched, held = [], []
         for tensor in update:
             flat = tensor.flatten()

@@ -15,9 +15,9 @@ from gifd_bench.tasks.observation import Observation
 
 
 def unmet_together(one: Observation, other: Observation) -> str | None:
-    """Why two observations cannot be attacked in one inversion, in a few words; None if they can.
+    """Why two observations cannot be attacked in one inversion, in a few words; `None` if they can.
 
-    They may differ in what was observed alone: update, labels, statistics of the batch.
+    They may differ only in what was observed: the update, the labels, and the statistics of the batch.
     """
     for name in (
         "model",
@@ -45,22 +45,26 @@ def unmet_together(one: Observation, other: Observation) -> str | None:
 
 
 def share_victim(one: Observation, other: Observation) -> Observation:
-    """The other observation, with the victim and the weights of the one: they are equal, and take their
-    memory once."""
+    """The other observation, with the victim and the weights of the first.
+
+    They are equal, and so take memory only once.
+    """
     return other.with_victim_of(one)
 
 
 @dataclass(frozen=True)
 class Given:
-    """What an attack is given. As an attribute of the attack itself, a prior would be a part of it, which
-    is trained and checkpointed.
+    """What an attack is given.
+
+    A prior that were an attribute of the attack itself would be a part of the module, and would be trained
+    and checkpointed.
 
     Attributes:
-        observations: one or more, of one victim.
-        prior: for attacks that need one.
+        observations: one or more observations, of one victim.
+        prior: the prior, for attacks that need one.
 
     Raises:
-        BenchmarkError: the prior makes no images of the victim's shape.
+        BenchmarkError: the prior does not make images of the victim's shape.
     """
 
     observations: Sequence[Observation]
@@ -80,8 +84,12 @@ class Given:
         return [first, *(SimulatedClient(o, device, first.victim) for o in self.observations[1:])]
 
     def moments(self) -> Mapping[str, Moments] | None:
-        """The BatchNorm statistics that features may be matched with, by layer, as far as the threat model
-        grants: (C,) where all observations have the same, else one row an observation, (O, C)."""
+        """The granted BatchNorm statistics with which features may be matched, by layer.
+
+        Returns:
+            (C,) if all observations have the same, else one row for each observation, (O, C); `None` if
+            none are granted.
+        """
         found = [observation.batch_norm_moments() for observation in self.observations]
         first = found[0]
         shared = self.observations[0].threat_model.bn_statistics != "batch"

@@ -13,7 +13,7 @@ Tensors = tuple[Tensor, ...]
 
 
 class Unrolled:
-    """An optimizer of PyTorch, as the client's settings say, from its first step on.
+    """An optimizer of PyTorch with the client's settings, from its first step on.
 
     Args:
         local: the settings.

@@ -16,20 +16,20 @@ T = TypeVar("T")
 def as_one_value(kind: type[T]) -> type[T]:
     """Let a frozen dataclass be the value of an option: a mapping of its fields, which is set as a whole.
 
-    Otherwise a mapping that the user gives would be mixed with that of the default, and a field whose
-    value is one of several dataclasses could not change from one to another.
+    Otherwise a mapping that the user gives would be mixed with that of the default, and a field whose value
+    is one of several dataclasses could not change from one to another.
     """
     register_value(kind, asdict)
     return kind
 
 
 def register_value(kind: type[Any], plain: Callable[[Any], Any]) -> None:
-    """The same, with a function that gives an object's JSON value."""
+    """Let objects of a type be values of options, with a function that gives an object's JSON value."""
     register_type(kind, plain, _Reader(kind), deserializer_exceptions=(Exception,))
 
 
 class _Reader:
-    """From what a file or a command line gives to the object."""
+    """Turns what a file or a command line gives into the object."""
 
     def __init__(self, kind: type[Any]) -> None:
         self.kind = kind

@@ -1,4 +1,4 @@
-"""The weights of a generator as what is searched."""
+"""The weights of a generator as tensors that are searched."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gifd_bench.priors.base import Prior, State
 
 
 class Renderer(nn.Module):
-    """A prior's rendering as the forward pass of a module, so that it can be run with other weights.
+    """A prior's rendering as the forward pass of a module, so that it can run with other weights.
 
     Args:
-        prior: shared, and left as it is.
+        prior: the prior, which is shared and left as it is.
         size: side of the images in pixels.
     """
 
@@ -27,9 +27,9 @@ class Renderer(nn.Module):
         return self.prior.render(state, self.size)
 
     def used_weights(self, state: State) -> dict[str, Tensor]:
-        """The weights that the images of a state depend on, by name; their values are not copied.
+        """The weights on which the images of a state depend, by name; their values are not copied.
 
-        The others (a table of class embeddings, a mapping network) would only be dead weight in a search.
+        The others (a table of class embeddings, a mapping network) would be useless in a search.
         """
         with torch.enable_grad():
             weights = {n: p.detach().requires_grad_() for n, p in self.named_parameters()}
@@ -42,8 +42,8 @@ class Renderer(nn.Module):
         """Images of a state, each with weights of its own: (B, 3, size, size) in [0, 1].
 
         Args:
-            state: of B images.
-            weights: by name, (B, ...).
+            state: a state of B images.
+            weights: (B, ...) by name.
         """
         # Taken apart at once: the gradient is then put together once, not added up image by image.
         own = {name: weight.unbind() for name, weight in weights.items()}

@@ -46,8 +46,7 @@ class ClassifierFrechetDistance:
 
     @torch.no_grad()
     def of_generator(self, generator: Generator) -> float:
-        """The distance of `SAMPLES` samples, as many of each class, with the same latents at every call.
-        """
+        """The distance of `SAMPLES` samples, as many of each class, with the same latents at every call."""
         random = torch.Generator().manual_seed(2)
         device = next(generator.parameters()).device
         for begin in range(0, SAMPLES, BATCH):

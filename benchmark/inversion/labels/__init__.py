@@ -1,1 +1,1 @@
-"""Label inference: what the last layer's update says of the private labels."""
+"""Label inference: what the last layer's update says about the private labels."""

@@ -25,8 +25,10 @@ DRAWS = 256
 
 @dataclass(frozen=True)
 class Reading:
-    """The gradient in the logits' biases, mean_b(p_bc) - n_c / B for class c of B images, of which n_c are
-    of this class and p_bc is the victim's probability for image b.
+    """The gradient in the biases of the logits, as read from an update.
+
+    For class c of B images it is mean_b(p_bc) - n_c / B, where n_c is the number of images of this class,
+    and p_bc is the victim's probability for image b.
 
     Attributes:
         values: (C,).
@@ -41,7 +43,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Solution:
-    """Counts (C,) int64 and the distance of what they predict from what was read, in images."""
+    """Counts (C,) int64, and the distance of what they predict from what was read, in images."""
 
     counts: Tensor
     residual: float
@@ -55,18 +57,19 @@ def counts(observation: Observation) -> Tensor:
     deep leakage in federated learning", 2021), where the mean prediction is
 
     - first that for dummy inputs, as in LLG (Wainakh et al., "User-level label leakage from gradients in
-      federated learning", PoPETs 2022), here smooth noise;
-    - then, of classes whose own rows of the gradient say what their mean features are, that for these
-      (Ma et al., "Instance-wise batch label restoration via gradients in federated learning", ICLR 2023).
+      federated learning", PoPETs 2022), which are smooth noise here;
+    - then, for classes whose own rows of the gradient show their mean features, the prediction for these
+      features (Ma et al., "Instance-wise batch label restoration via gradients in federated learning", ICLR
+      2023).
 
-    The counts are the non-negative whole numbers of sum B next to that; a class with a negative gradient
-    occurs. Past these papers, two things are ours:
+    The counts are the non-negative whole numbers with sum B that are nearest to that; a class with a
+    negative gradient occurs at least once. Two things go beyond these papers:
 
-    - A clean gradient sums to zero over the classes, so that noise, pruning and the like show. Then, and
-      where there is no bias, the weight gradient's projection on the mean dummy features stands in for it,
-      which averages over many entries.
-    - The scale of the update is estimated where it is not known, or where another one explains the update
-      far better (clipping; predictions that follow the labels in local training).
+    - A clean gradient sums to zero over the classes, so noise, pruning and the like show. If they do, or if
+      there is no bias, the weight gradient's projection on the mean dummy features, which averages over
+      many entries, replaces the gradient of the bias.
+    - The scale of the update is estimated if it is not known, or if another scale explains the update far
+      better (as with clipping, and with predictions that follow the labels in local training).
 
     Raises:
         TaskError: the model does not end in a linear layer.
@@ -89,8 +92,11 @@ def counts(observation: Observation) -> Tensor:
 
 
 def smooth_noise(count: int, shape: tuple[int, int, int]) -> Tensor:
-    """Normalized dummy images (count, channels, height, width), always the same: Gaussian noise of all
-    scales alike, as photographs have it, of mean 0 and standard deviation 1."""
+    """Normalized dummy images (count, channels, height, width), which are always the same.
+
+    They are Gaussian noise that is equally strong at all scales, as in photographs, with mean 0 and
+    standard deviation 1.
+    """
     generator = torch.Generator().manual_seed(0)
     channels, height, width = shape
     octaves = [
@@ -106,8 +112,10 @@ def smooth_noise(count: int, shape: tuple[int, int, int]) -> Tensor:
 
 
 def read(layer: LastLayer, batch_size: int) -> Reading:
-    """The gradient in the last biases: as it was sent, or, where there is none or it is too noisy, from the
-    weights'."""
+    """The gradient in the last biases as it was sent.
+
+    If it was not sent, or is too noisy, it is estimated from the gradient of the weights.
+    """
     # The loss's gradient in the logits sums to zero over the classes.
     rows = math.sqrt(len(layer.weight_gradient))
     sums = layer.weight_gradient.sum(dim=0)
@@ -124,7 +132,7 @@ def read(layer: LastLayer, batch_size: int) -> Reading:
 
 
 def class_predictions(layer: LastLayer, reading: Reading) -> Tensor:
-    """The victim's mean prediction for images of each class: (C, C), a row a class."""
+    """The victim's mean prediction for images of each class: (C, C), with one row for each class."""
     dummy = layer.predictions(layer.features).mean(dim=0).expand(len(reading.values), -1)
     if not reading.exact or reading.error > CLEAN:
         return dummy
@@ -141,11 +149,11 @@ def solve(
     """The counts that explain a reading best.
 
     Args:
-        reading: what the update says of the gradient in the last biases.
-        predictions: as of `class_predictions`.
+        reading: what the update says about the gradient in the last biases.
+        predictions: the result of `class_predictions`.
         batch_size: B.
-        scale: positive, what the reading was multiplied by.
-        bounds: of the counts, which hold whatever the reading says.
+        scale: the positive factor by which the reading was multiplied.
+        bounds: bounds of the counts, which hold whatever the reading says.
     """
     gradient = reading.values / scale
     slack = 1e-3 + 2 * reading.error / scale
@@ -172,9 +180,9 @@ def rescaled(
 ) -> Solution:
     """The counts that explain a reading of unknown scale best.
 
-    The first guess is the scale at which the negative entries sum to what they do on average over batches
-    with labels at random (such is the impact of LLG, Wainakh et al.); then counts and the scale of least
-    squares take turns.
+    The first guess is the scale at which the negative entries sum to their average over batches with random
+    labels (this is the impact of LLG, Wainakh et al.). Then counts and the scale of least squares are
+    computed in turn.
     """
     generator = torch.Generator().manual_seed(0)
     classes = len(reading.values)
@@ -194,14 +202,15 @@ def rescaled(
 
 
 def nearest_counts(wanted: Tensor, least: Tensor, total: int, most: Tensor | None = None) -> Tensor:
-    """Whole numbers of a given sum next to some numbers in least squares, each of at least some other.
+    """The whole numbers with a given sum that are nearest to some numbers in least squares, within bounds.
 
     Args:
-        wanted: (C,).
-        least: (C,) whole and non-negative; where they sum to more than `total`, those of the largest
-            `wanted` are met first.
+        wanted: (C,), the numbers.
+        least: (C,), whole and non-negative lower bounds. If they sum to more than `total`, those of the
+            largest `wanted` are met first.
         total: the sum.
-        most: (C,) whole, no less than `least`, of a sum of at least `total`; `None` for no limit.
+        most: (C,), whole upper bounds, no less than `least`, with a sum of at least `total`; `None` for no
+            bounds.
     """
     found = torch.zeros_like(wanted, dtype=torch.int64)
     for _ in range(total):

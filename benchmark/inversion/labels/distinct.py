@@ -1,4 +1,4 @@
-"""Rules for one image, and for batches in which no two labels are alike."""
+"""Rules for a single image, and for batches in which no label occurs twice."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from gifd_bench.tasks.observation import Observation
 def idlg(observation: Observation) -> Tensor:
     """The label of a single image: (1,) int64.
 
-    The true class's row of the last weight gradient points against all others (Zhao et al., "iDLG: improved
-    deep leakage from gradients", 2020, equation 4); the class whose row does so against most is taken, so
-    that noise on some rows does no harm. Of equals, which a defense or a model of two classes makes, the
-    one with the lowest row sum, by which the releases go: for non-negative features it alone is negative.
+    The row of the true class in the last weight gradient points against all others (Zhao et al., "iDLG:
+    improved deep leakage from gradients", 2020, equation 4). The class whose row points against most others
+    is chosen, so noise on some rows does no harm. A defense, or a model with two classes, can make several
+    equal; then the class with the lowest row sum is chosen, which the releases use: for non-negative
+    features, it alone is negative.
 
     Raises:
         BenchmarkError: there are more images.
@@ -33,9 +34,12 @@ def idlg(observation: Observation) -> Tensor:
 
 
 def row_minimum(observation: Observation) -> Tensor:
-    """The classes whose rows of the last weight gradient hold the lowest entries, lowest first: (B,) int64
-    (Yin et al., "See through gradients: image batch recovery via GradInversion", CVPR 2021, section
-    3.2).
+    """The classes whose rows of the last weight gradient hold the lowest entries, lowest first.
+
+    Yin et al., "See through gradients: image batch recovery via GradInversion", CVPR 2021, section 3.2.
+
+    Returns:
+        (B,) int64.
 
     Raises:
         BenchmarkError: there are more images than classes.
@@ -44,8 +48,12 @@ def row_minimum(observation: Observation) -> Tensor:
 
 
 def row_sum(observation: Observation) -> Tensor:
-    """The classes whose rows of the last weight gradient have the lowest sums, lowest first: (B,) int64, as
-    in the releases of GGL (Li et al., CVPR 2022) and GIFD (Fang et al., ICCV 2023).
+    """The classes whose rows of the last weight gradient have the lowest sums, lowest first.
+
+    This is the rule of the releases of GGL (Li et al., CVPR 2022) and GIFD (Fang et al., ICCV 2023).
+
+    Returns:
+        (B,) int64.
 
     Raises:
         BenchmarkError: there are more images than classes.

@@ -1,7 +1,7 @@
-"""What a clean update says for certain of features that are never negative, such as those behind a ReLU.
+"""What a clean update proves if features are never negative, such as those after a ReLU.
 
-Image b of class y adds the column r_bi (p_b - e_y) / B to the last weight gradient at feature i, whose one
-negative entry is that of y. Zeros of the features let single images show.
+Image b of class y adds the column r_bi (p_b - e_y) / B to the last weight gradient at feature i. Its one
+negative entry is that of y. Where features are zero, single images become visible.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ COLUMNS = 2048
 
 @dataclass(frozen=True)
 class Bounds:
-    """How often each class occurs: at least and at most, (C,) int64 each."""
+    """The smallest and the largest possible count of each class, (C,) int64 each."""
 
     least: Tensor
     most: Tensor
 
 
 def no_bounds(classes: int, batch_size: int) -> Bounds:
-    """Nothing is known."""
+    """The bounds if nothing is known."""
     least = torch.zeros(classes, dtype=torch.int64, device="cpu")
     return Bounds(least, torch.full_like(least, batch_size))
 
 
 def certain_bounds(layer: LastLayer, batch_size: int, noise: float, one_negative: bool = True) -> Bounds:
-    """What is certain of the classes of a batch.
+    """What is certain about the classes of a batch.
 
-    - A class none of whose images is in the batch has no negative entry in its row of the gradient, which
-      then is a sum of products of features and probabilities. A class that occurs has one wherever a
-      feature is active for its images alone, which among hundreds of features is nearly always so.
-    - Columns that are parallel to each other, with one negative entry, are of features that are active for
-      one and the same image alone (the zeros of ReLUs take batches apart, as in Dimitrov et al., "SPEAR:
-      exact gradient inversion of batches in federated learning", NeurIPS 2024). Each such direction is an
-      image of the class with that entry.
+    - A class without an image in the batch has no negative entry in its row of the gradient, which is
+      then a sum of products of features and probabilities. A class with an image has one wherever a
+      feature is active only for its images, which is nearly always so among hundreds of features.
+    - Columns that are parallel to each other, with one negative entry, belong to features that are active
+      for the same single image (the zeros of ReLUs take batches apart, as in Dimitrov et al., "SPEAR: exact
+      gradient inversion of batches in federated learning", NeurIPS 2024). Each such direction is an image
+      of the class with that entry.
 
-    Nothing is certain where features may be negative, or the rows with a negative entry are more than the
+    Nothing is certain if features may be negative, or if more rows have a negative entry than there are
     images, as under noise.
 
     Args:
-        layer: looked up with dummy images.
+        layer: the last layer, which was looked up with dummy images.
         batch_size: B.
-        noise: standard deviation of noise on an entry of the weight gradient.
-        one_negative: whether an image pulls its own class alone. With label smoothing it pulls others a
-            little: then the class of a direction is that of its lowest entry, and nothing is certain of
-            rows.
+        noise: standard deviation of the noise on an entry of the weight gradient.
+        one_negative: whether an image makes only its own class negative. With label smoothing, it makes
+            others slightly negative: then the class of a direction is that of its lowest entry, and nothing
+            is certain about rows.
     """
     gradient = layer.weight_gradient
     nothing = no_bounds(len(gradient), batch_size)
@@ -76,8 +76,10 @@ def certain_bounds(layer: LastLayer, batch_size: int, noise: float, one_negative
 
 
 def _single_images(gradient: Tensor, tolerance: float, batch_size: int, one_negative: bool) -> Tensor:
-    """Images of each class that have features of their own, the most certain ones first and no more than
-    there are images: (C,) int64."""
+    """The number of images of each class that have features of their own: (C,) int64.
+
+    The most certain images count first, and no more than there are images.
+    """
     norms = torch.linalg.vector_norm(gradient, dim=0)
     usable = norms > 100 * tolerance
     if one_negative:
@@ -97,7 +99,7 @@ def _single_images(gradient: Tensor, tolerance: float, batch_size: int, one_nega
 
 
 def _groups(columns: Tensor) -> list[int]:
-    """The sizes of groups of two and more parallel columns, among normalized ones (C, N)."""
+    """The sizes of groups of two or more parallel columns, among normalized columns (C, N)."""
     # The sine and not the cosine, which does not tell small angles apart in time.
     parallel = (1 - (columns.t() @ columns).square()).clamp(min=0).sqrt() < PARALLEL
     sizes: list[int] = []

@@ -1,4 +1,4 @@
-"""The last linear layer: what was sent of it, and what enters and leaves it for given inputs."""
+"""The last linear layer: its part of the update, and its inputs and outputs for given images."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from gifd_bench.tasks.observation import Observation
 
 @dataclass(frozen=True)
 class LastLayer:
-    """The layer that makes the logits; C classes, F features, N inputs that it was looked up with.
+    """The layer that gives the logits, with C classes, F features, and N inputs for which it was run.
 
     Attributes:
-        weight, bias: (C, F) and (C,), as sent out; the bias is None where the layer has none.
-        weight_gradient, bias_gradient: of the mean loss, by shape like the two above. Finite: what diverged
-            in local training is 0.
-        features: (N, F), what enters it.
+        weight, bias: (C, F) and (C,), as they were sent out; the bias is `None` if the layer has none.
+        weight_gradient, bias_gradient: the gradients of the mean loss, of the same shapes. They are finite:
+            what diverged in local training is 0.
+        features: (N, F), the inputs of the layer.
     """
 
     weight: Tensor
@@ -37,14 +37,14 @@ class LastLayer:
 
 
 def find_last_layer(observation: Observation, inputs: Tensor | None = None) -> LastLayer:
-    """Look the layer up by running the victim, wherever it is defined; everything in float64.
+    """Find the layer by running the victim, wherever it is defined; everything is in float64.
 
     Args:
-        observation: all that the attacker sees.
-        inputs: (N, C, H, W), normalized; one gray image where there are none.
+        observation: everything that the attacker sees.
+        inputs: (N, C, H, W), normalized; by default, one gray image.
 
     Raises:
-        TaskError: the model does not end in a linear layer, or that was not sent.
+        TaskError: the model does not end in a linear layer, or that layer was not sent.
     """
     shape = (1, *observation.model.image_shape)
     given = torch.zeros(shape, device="cpu") if inputs is None else inputs

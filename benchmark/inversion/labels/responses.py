@@ -1,4 +1,4 @@
-"""How the gradient in the last biases follows from how often each class occurs, for the bundled losses."""
+"""How the gradient in the last biases depends on how often each class occurs, for the bundled losses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gifd_bench.tasks.losses import LOSSES, Loss
 
 
 class Response(ABC):
-    """Of one loss; C classes, B images, n_c of which are of class c."""
+    """The response of one loss, for C classes and B images, of which n_c are of class c."""
 
     # Whether only the true class's entry of an image's gradient in the logits is negative.
     one_negative_entry = True
@@ -22,23 +22,25 @@ class Response(ABC):
 
     @abstractmethod
     def probabilities(self, logits: Tensor) -> Tensor:
-        """What the victim predicts: (..., C) of logits (..., C)."""
+        """What the victim predicts: (..., C), from logits (..., C)."""
 
     @abstractmethod
     def wanted(self, gradient: Tensor, predictions: Tensor, counts: Tensor) -> Tensor:
-        """The n_c, as real numbers, that a gradient says: (C,).
+        """The n_c, as real numbers, to which a gradient corresponds: (C,).
 
         Args:
-            gradient: (C,), in the last biases, of the loss's mean or its sum over B.
+            gradient: (C,), in the last biases, of the loss as a mean or a sum over B.
             predictions: (C, C), the mean prediction for images of each class.
-            counts: (C,), how often each class is taken to occur so far; their sum is B.
+            counts: (C,), the present assumption of how often each class occurs, with sum B.
         """
 
 
 @dataclass(frozen=True)
 class CrossEntropy(Response):
-    """The gradient is the mean of w_y (p - (1 - s) e_y - s / C), with the weights of the true classes and
-    smoothing s; s = 0 or w = 1.
+    """The response of the cross-entropy.
+
+    The gradient is the mean of w_y (p - (1 - s) e_y - s / C), with the weights w_y of the true classes and
+    the smoothing s; one of the two is plain (s = 0 or w = 1).
 
     Attributes:
         weights: (C,).
@@ -70,12 +72,14 @@ class CrossEntropy(Response):
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Response):
-    """The gradient at class c is the mean over images of p_c where c is not their class and of
-    w_c (p_c - 1) where it is, divided by C unless the loss is summed. Each image has one class.
+    """The response of the binary cross-entropy, for images with one class each.
+
+    The gradient at class c is the mean over images of p_c if c is not their class, and of w_c (p_c - 1) if
+    it is, divided by C unless the loss is summed.
 
     Attributes:
-        weights: (C,), of positive examples.
-        factor: what the gradient was divided by: C or 1.
+        weights: (C,), the weights of positive examples.
+        factor: the number by which the gradient was divided: C or 1.
     """
 
     weights: Tensor
@@ -97,7 +101,7 @@ def response_of(loss: Loss, classes: int) -> Response:
     """The response of a loss, in float64.
 
     Raises:
-        BenchmarkError: it is none of the bundled ones, or has class weights and label smoothing at once.
+        BenchmarkError: it is not a bundled loss, or has class weights and label smoothing at the same time.
     """
     name = LOSSES.canonical(loss.use)
     weights = torch.tensor(loss.class_weights or (1.0,) * classes, dtype=torch.float64, device="cpu")

@@ -1,4 +1,4 @@
-"""The labels of a batch from all that the last layer's update says of them."""
+"""The labels of a batch, from everything that the last layer's update says about them."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from gifd_bench.tasks.observation import Observation
 def restoration(observation: Observation) -> Tensor:
     """The labels of a batch, with repetition, in ascending order: (B,) int64.
 
-    First what is certain (`certain_bounds`): which classes occur, and images that show by themselves. What
-    this leaves open is counted as by `counts`, within these bounds: by the gradient in the last biases and
-    the mean prediction for images of each class, which a class's own rows of the gradient give (Ma et al.,
-    "Instance-wise batch label restoration via gradients in federated learning", ICLR 2023, section 4).
+    First comes what is certain (`certain_bounds`): which classes occur, and images that are visible by
+    themselves. The rest is counted as in `counts`, within these bounds: by the gradient in the last biases
+    and the mean prediction for images of each class, which the rows of a class in the gradient give (Ma et
+    al., "Instance-wise batch label restoration via gradients in federated learning", ICLR 2023, section 4).
 
-    Unlike `counts` it goes by the client's loss, where that is known: cross-entropy, also a sum, with class
-    weights or with label smoothing, and binary cross-entropy of images of one label each.
+    Unlike `counts`, it takes the client's loss into account if that is known: cross-entropy, also as a sum,
+    with class weights or with label smoothing; and binary cross-entropy of images with one label each.
 
     Raises:
         BenchmarkError: the client's loss is another one, and there are several images.
@@ -67,7 +67,7 @@ def restoration(observation: Observation) -> Tensor:
 
 
 def _read(layer: LastLayer, batch_size: int, response: Response) -> Reading:
-    """As `read`; where entries do not sum to zero, nobody can tell how noisy the biases are."""
+    """As `read`; if the entries need not sum to zero, the noise of the biases cannot be estimated."""
     if response.sums_to_zero or layer.bias_gradient is None:
         return read(layer, batch_size)
     return Reading(layer.bias_gradient, 0.0, exact=True)
@@ -79,8 +79,10 @@ def _noise(layer: LastLayer) -> float:
 
 
 def _class_predictions(layer: LastLayer, reading: Reading, response: Response, bounds: Bounds) -> Tensor:
-    """The victim's mean prediction for images of each class: (C, C), a row a class. What an own row of the
-    gradient gives is of a class that may occur."""
+    """The victim's mean prediction for images of each class: (C, C), with one row for each class.
+
+    Only the rows of classes that may occur come from their own rows of the gradient.
+    """
 
     def predicted(features: Tensor) -> Tensor:
         return response.probabilities(torch.nn.functional.linear(features, layer.weight, layer.bias))
@@ -97,7 +99,7 @@ def _class_predictions(layer: LastLayer, reading: Reading, response: Response, b
 def _counted(
     reading: Reading, predictions: Tensor, response: Response, bounds: Bounds, batch_size: int
 ) -> Tensor:
-    """The counts (C,) int64 of a loss other than the plain one, whose scale is taken for known."""
+    """The counts (C,) int64 for a loss other than the plain one, whose scale is taken as known."""
     possible = (bounds.most > 0).to(torch.float64)
     found = batch_size * possible / possible.sum()
     for _ in range(ROUNDS):

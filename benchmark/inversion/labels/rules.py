@@ -33,12 +33,12 @@ FOR_DISTINCT_LABELS = frozenset({"row_minimum", "row_sum"})
 
 
 def unmet_by_rule(name: str, images: int, classes: int | None) -> str | None:
-    """Why a rule cannot infer the labels of a batch, in one line; None if it can.
+    """Why a rule cannot infer the labels of a batch, in one line; `None` if it can.
 
     Args:
-        name: of the rule, or the path of one from outside, of which nothing is known here.
-        images: in the batch.
-        classes: of the victim; None where that is not known yet.
+        name: the name of the rule, or the path of one from outside, about which nothing is known here.
+        images: the number of images in the batch.
+        classes: the number of classes of the victim; `None` if it is not known yet.
     """
     rule = LABEL_RULES.canonical(name)
     if rule in FOR_ONE_IMAGE and images > 1:
@@ -49,15 +49,18 @@ def unmet_by_rule(name: str, images: int, classes: int | None) -> str | None:
 
 
 def infer_labels(observation: Observation, rule: str = "restoration") -> Tensor:
-    """The batch's labels as the attacker believes them: (B,) int64, in no order that means anything.
+    """The labels of a batch, as the attacker believes them to be.
 
-    Those that the threat model grants, or else what a rule reads from the update. A difference of
-    parameters after local training is read as the mean gradient of the local steps.
+    They are the labels that the threat model grants, or else those that a rule reads from the update. A
+    difference of parameters after local training is read as the mean gradient of the local steps.
 
     Args:
-        observation: all that the attacker sees.
-        rule: `idlg` for one image; `row_minimum` and `row_sum` for a batch without two labels alike;
-            `counts` and, better informed, `restoration` for any batch; or a rule from outside.
+        observation: everything that the attacker sees.
+        rule: `idlg` for one image; `row_minimum` and `row_sum` for a batch in which no label occurs twice;
+            `counts` and, with more information, `restoration` for any batch; or a rule from outside.
+
+    Returns:
+        (B,) int64; the order has no meaning.
 
     Raises:
         BenchmarkError: the rule does not fit the batch.
