@@ -1,0 +1,1 @@
+"""Running and scoring attacks: the matrix, results, reports, and the command line."""

@@ -1,4 +1,4 @@
-"""What the cells of a run share, alone or in packs."""
+"""What the cells of a run share, whether they run alone or in packs."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from gifd_bench.tasks.observation import Observation
 
 @dataclass(frozen=True)
 class Limits:
-    """What each cell may take.
+    """The limits of each cell.
 
     Attributes:
-        seconds: of wall time; `None` for no limit.
-        checkpoint_seconds: between two checkpoints of an inversion.
+        seconds: wall-clock time; `None` for no limit.
+        checkpoint_seconds: the time between two checkpoints of an inversion.
         ends_process: whether a cell that hangs beyond its limit ends the process that runs it.
     """
 
@@ -40,12 +40,12 @@ class Limits:
 
 
 class Bench:
-    """Metrics, priors, tasks and distractors of a run, made when they are first needed.
+    """Metrics, priors, tasks and distractors of a run, which are made when they are first needed.
 
     Attributes:
-        run, tracker, display, stop, limits: see `Runner`.
+        run, tracker, display, stop, limits: as in `Runner`.
         rounds: gives the observations.
-        current: folders of the cells that are run now.
+        current: the folders of the cells that run now.
     """
 
     def __init__(
@@ -87,15 +87,15 @@ class Bench:
         seconds: float,
         pack: Sequence[str] = (),
     ) -> None:
-        """Score an answer and end its cell with it.
+        """Score an answer, and end its cell with it.
 
         Args:
-            cell: what was run.
+            cell: the cell that ran.
             folder: its folder.
             reconstruction: the answer.
             observation: what was attacked.
-            seconds: see `CellRecord`.
-            pack: likewise.
+            seconds: the time that it took, as in `CellRecord`.
+            pack: the ids of the cells that ran with it, as in `CellRecord`.
         """
         # Before anything is scored: what was found is not lost to a metric.
         folder.write_reconstruction(reconstruction)
@@ -105,13 +105,13 @@ class Bench:
         self.tracker.finish(reconstruction, scores, truth)
 
     def end(self, cell: Cell, folder: CellFolder) -> None:
-        """Tell that a cell has ended."""
+        """Report that a cell has ended."""
         status = str(folder.status())
         folder.note(status)
         self.display.end(cell.title, status)
 
     def _lineup(self, config: TaskConfig) -> Lineup | None:
-        """Other images of the task's dataset; `None` where that is not on this machine."""
+        """Other images of the task's dataset; `None` if they are not on this machine."""
         dataset = training_split(config.dataset)
         key = dataset.canonical
         if key not in self._lineups:
@@ -123,6 +123,6 @@ class Bench:
 
 
 def fail(folder: CellFolder, error: BaseException, seconds: float) -> None:
-    """End a cell with what was raised: a failure is a row. Call it where the error is handled."""
+    """End a cell with the error that was raised: a failure is a row. Call it where the error is handled."""
     reason = f"{type(error).__name__}: {one_line(error)}"
     folder.write_failed(reason, traceback.format_exc(), seconds)

@@ -44,7 +44,7 @@ GROUP = "gifd_bench.commands"
 
 
 def main() -> None:
-    """Entry point; exits with 0, 1 (a cell failed), 2 (the input is at fault) or 130 (interrupted)."""
+    """The entry point; exits with 0, 1 (a cell failed), 2 (the input is wrong) or 130 (interrupted)."""
     sys.exit(run(sys.argv[1:]))
 
 
@@ -92,7 +92,9 @@ def module_of(command: str) -> str:
 
 
 def _command(name: str, added: Mapping[str, EntryPoint]) -> Callable[[list[str]], int]:
-    """What runs a command; it is imported only now, since most commands import torch, which takes seconds.
+    """The function that runs a command.
+
+    It is imported only now, because most commands import torch, which takes seconds.
 
     Raises:
         UserError: there is no such command.

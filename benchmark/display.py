@@ -1,4 +1,4 @@
-"""What is told of inversions while they run."""
+"""Showing the progress of inversions while they run."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from gifd_bench.benchmark.attacks.base import Attack
 
 
 class Display(Protocol):
-    """What a run tells of itself while it goes on."""
+    """Shows the progress of a run. This one shows nothing."""
 
     def begin(self, title: str, iterations: int) -> None:
-        """An inversion of so many iterations begins, or goes on."""
+        """Show that an inversion of this many iterations begins, or continues."""
 
     def iterate(self, iteration: int) -> None:
-        """So many iterations are done."""
+        """Show that this many iterations are done."""
 
     def end(self, title: str, status: str) -> None:
-        """The inversion, or what it was for, has ended."""
+        """Show that the inversion, or what it was for, has ended."""
 
 
 class Both:
-    """Tells two displays."""
+    """Passes everything on to two displays."""
 
     def __init__(self, one: Display, other: Display) -> None:
         self._both = (one, other)
 
     def begin(self, title: str, iterations: int) -> None:
-        """An inversion of so many iterations begins, or goes on."""
+        """Show that an inversion of this many iterations begins, or continues."""
         for display in self._both:
             display.begin(title, iterations)
 
     def iterate(self, iteration: int) -> None:
-        """So many iterations are done."""
+        """Show that this many iterations are done."""
         for display in self._both:
             display.iterate(iteration)
 
     def end(self, title: str, status: str) -> None:
-        """The inversion, or what it was for, has ended."""
+        """Show that the inversion, or what it was for, has ended."""
         for display in self._both:
             display.end(title, status)
 
 
 class Listener(Callback):
-    """Tells a display of every iteration."""
+    """A callback that passes every iteration on to a display."""
 
     def __init__(self, display: Display, title: str) -> None:
         self.display, self.title = display, title
@@ -62,7 +62,7 @@ class Listener(Callback):
 
 
 class VictimListener(Callback):
-    """Tells a display of every step of a victim's training, and ends it where it is asked to stop."""
+    """A callback that shows every step of a victim's training, and stops the training if asked to."""
 
     def __init__(self, display: Display, title: str, stop: Callable[[], bool]) -> None:
         self.display, self.title, self.stop = display, title, stop

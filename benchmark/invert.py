@@ -1,5 +1,4 @@
-"""Attacking one observation: the one function that every command, the runner and the verifier's sandbox
-use."""
+"""Attacking one observation, with the function that all commands, the runner and the verifier use."""
 
 from __future__ import annotations
 
@@ -30,20 +29,20 @@ from gifd_bench.tasks.observation import Observation
 
 
 class InversionInterrupted(Exception):
-    """The inversion was asked to stop; its checkpoint is written."""
+    """The inversion was asked to stop; its checkpoint has been written."""
 
 
 class Checkpoint(Callback):
-    """Writes a checkpoint every so many seconds, and one at the next iteration after a request to stop.
+    """Writes a checkpoint at regular times, and one at the next iteration after a request to stop.
 
-    Lightning's OnExceptionCheckpoint would catch an inversion between its step and its projection;
-    this one only ever sees whole iterations.
+    Lightning's OnExceptionCheckpoint could save an inversion between its step and its projection; this one
+    only saves whole iterations.
 
     Args:
-        path: of the file, which is replaced whole.
-        seconds: between checkpoints.
-        stop: asked after every iteration; true ends the inversion.
-        of: what the inversion is called; a checkpoint of another one is not gone on from.
+        path: the path of the file, which is replaced as a whole.
+        seconds: the time between checkpoints.
+        stop: is called after every iteration; if it returns true, the inversion ends.
+        of: the name of the inversion; a checkpoint of another inversion is not used.
     """
 
     def __init__(self, path: Path, seconds: float, stop: Callable[[], bool], of: str = "") -> None:
@@ -52,7 +51,7 @@ class Checkpoint(Callback):
         self._began = self._saved = time.monotonic()
 
     def spent(self) -> float:
-        """Wall time of the inversion in seconds, with what was spent before an interruption."""
+        """Wall-clock time of the inversion in seconds, including the time before an interruption."""
         return self._spent_before + time.monotonic() - self._began
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object) -> None:
@@ -75,10 +74,10 @@ class Checkpoint(Callback):
         self._saved = time.monotonic()
 
     def drop_if_doubtful(self) -> str | None:
-        """Remove a checkpoint that nothing can go on from.
+        """Remove a checkpoint from which no inversion can continue.
 
         Returns:
-            Why it was removed; `None` where it is sound, or there is none.
+            Why it was removed; `None` if it is sound, or there is none.
         """
         doubt = self._doubt() if self.path.exists() else None
         if doubt is not None:
@@ -121,11 +120,17 @@ def invert(
     The same arguments give the same bytes on the same machine, whatever ran in this process before.
 
     Args:
-        attack: fresh from its options.
-        observation: all that it sees.
-        prior: for attacks that need one.
-        seed: of all its randomness.
-        threads, checkpoint, callbacks, accelerator: see `invert_all`.
+        attack: an attack that was just made from its options.
+        observation: everything that it sees.
+        prior: the prior, for attacks that need one.
+        seed: the seed of all its randomness.
+        threads: threads of one operation on the CPU; another number may change the last bits.
+        checkpoint: continues from this file if it exists, and keeps it up to date.
+        callbacks: further callbacks for the Trainer.
+        accelerator: the accelerator of the Trainer.
+
+    Returns:
+        The answer.
 
     Raises:
         InversionInterrupted: the checkpoint was asked to stop.
@@ -159,25 +164,27 @@ def invert_all(
 ) -> list[Reconstruction | BenchmarkError]:
     """Run an attack on several observations at once, as lanes of one inversion.
 
-    The same arguments give the same bytes on the same machine; other bytes than one observation after the
-    other, whose sums are rounded in another order.
+    The same arguments give the same bytes on the same machine. These bytes differ from those of one
+    observation after another, because sums are rounded in another order.
 
     Args:
-        attack: fresh from its options; of a class that `packs`, where there are several.
-        observations: all that it sees, of one victim; see `gifd_bench.benchmark.inversion.targets`.
-        prior: for attacks that need one.
-        seeds: of all its randomness, one an observation.
-        threads: of one operation on the CPU; other numbers may change the last bits.
-        checkpoint: goes on from this file where it exists, and keeps it up to date.
-        callbacks: further ones for the Trainer.
-        accelerator: as the Trainer's.
+        attack: an attack that was just made from its options, and whose class `packs` if there are several
+            observations.
+        observations: everything that it sees, all of one victim; see
+            `gifd_bench.benchmark.inversion.targets`.
+        prior: the prior, for attacks that need one.
+        seeds: the seed of all randomness, for each observation.
+        threads: threads of one operation on the CPU; another number may change the last bits.
+        checkpoint: continues from this file if it exists, and keeps it up to date.
+        callbacks: further callbacks for the Trainer.
+        accelerator: the accelerator of the Trainer.
+
+    Returns:
+        For each observation the answer, or an error in its place if there is none.
 
     Raises:
         InversionInterrupted: the checkpoint was asked to stop.
         UserError: the attack needs something that it is not given.
-
-    Returns:
-        Of each observation the answer, or the error that is in its place where it has none.
     """
     with operation_threads(threads), isolate_rng():
         # Whatever draws from the global generators (nothing of ours does) starts alike in every process.
@@ -221,7 +228,7 @@ def _trainer(iterations: int, callbacks: list[Callback], accelerator: str) -> pl
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's advice on training, which this is not."""
+    """Without Lightning's advice about training, which does not apply here."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")

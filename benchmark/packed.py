@@ -1,4 +1,4 @@
-"""Running several cells as one inversion: they differ in their target alone, and become its lanes."""
+"""Running several cells as one inversion: cells that differ only in their target become its lanes."""
 
 from __future__ import annotations
 
@@ -35,18 +35,19 @@ class Lane:
 
 
 def run_pack(bench: Bench, matrix: str, cells: Sequence[Cell]) -> None:
-    """Run cells of one kind, those of them that have not ended claimed by this process, to their end.
+    """Run cells of one kind to their end; this process has claimed those that have not ended.
 
-    What fails for one of them costs that one alone: cells that cannot go with the others, and all of them
-    where their inversion fails, run one by one.
+    A failure of one cell affects only that cell. Cells that cannot run with the others, and all cells if
+    their inversion fails, run one by one.
 
     Args:
-        bench: what cells share.
-        matrix: name of the matrix.
-        cells: two or more; those that have ended already, in a pack that was interrupted, stay as they are.
+        bench: what the cells share.
+        matrix: the name of the matrix.
+        cells: two or more cells; those that have already ended, in a pack that was interrupted, stay as
+            they are.
 
     Raises:
-        InversionInterrupted: asked to stop; the pack's checkpoint is written.
+        InversionInterrupted: it was asked to stop; the checkpoint of the pack has been written.
         StorageError: nothing can be written.
     """
     waiting = [cell for cell in cells if not bench.run.cell(cell).ended()]
@@ -65,7 +66,7 @@ def run_pack(bench: Bench, matrix: str, cells: Sequence[Cell]) -> None:
 
 
 def _groups(bench: Bench, cells: Sequence[Cell]) -> list[list[Lane]]:
-    """Those that go together. A cell whose observation cannot be had fails by itself, later."""
+    """The cells that can run together. A cell whose observation cannot be made fails alone, later."""
     attack: Attack = cells[0].attack.build()
     prior = bench.prior(cells[0].prior)
     groups: list[tuple[str, list[Lane]]] = []
@@ -94,7 +95,7 @@ def _groups(bench: Bench, cells: Sequence[Cell]) -> list[list[Lane]]:
 
 
 def _run_lanes(bench: Bench, matrix: str, lanes: Sequence[Lane]) -> Sequence[Cell]:
-    """Run one inversion; the cells that are to run one by one all the same."""
+    """Run one inversion, and return the cells that have to run one by one nevertheless."""
     ids = [lane.cell.id for lane in lanes]
     pack = PackFolder.of(bench.run.packs, ids)
     waiting = [lane for lane in lanes if not lane.folder.ended()]

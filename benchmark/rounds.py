@@ -1,4 +1,4 @@
-"""The rounds that cells attack: made when they are first needed, and again where files are damaged."""
+"""The rounds that cells attack: made when they are first needed, and made again if files are damaged."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gifd_bench.tasks.task import Task
 
 
 class Rounds:
-    """Gives the observations of a run's cells; rounds of one task share what that holds.
+    """Gives the observations of a run's cells; rounds of the same task share it.
 
     Args:
-        run: the folder, opened for its matrix.
-        display: told of the training of victims.
-        stop: asked after every step of that.
+        run: the run folder, opened for its matrix.
+        display: shows the training of victims.
+        stop: is called after every step of such a training.
     """
 
     def __init__(self, run: RunFolder, display: Display, stop: Callable[[], bool]) -> None:
@@ -30,21 +30,21 @@ class Rounds:
         self._tasks: dict[str, Task] = {}
 
     def observation(self, cell: Round) -> Observation:
-        """What a cell attacks, from its file.
+        """The observation that a cell attacks, from its file.
 
         Raises:
-            UserError: it cannot be made, or made again it is not what it was.
+            UserError: it cannot be made, or differs from the first one when it is made again.
         """
         self.mend(cell)
         return load_observation(self._run.observation(cell), cell.imports)
 
     def mend(self, cell: Round) -> None:
-        """Make what is missing or damaged of a round's observation and truth.
+        """Make a round's observation and truth again, if they are missing or damaged.
 
-        Both are looked at before anything is attacked: an inversion without a truth is in vain.
+        Both are checked before anything is attacked, because an inversion without a truth would be useless.
 
         Raises:
-            UserError: it cannot be made, or made again it is not what it was.
+            UserError: one cannot be made, or differs from the first one when it is made again.
         """
         files = self._run.round(cell)
         wanting = files.wanting(recorded=self._run.sealed)
@@ -61,11 +61,12 @@ class Rounds:
 
 
 def retire_damaged(run: RunFolder, rounds: Rounds) -> None:
-    """Put the results of damaged cells aside, so that they run again; those that only lack a round that can
-    be made again stay.
+    """Put the results of damaged cells aside, so that these cells run again.
+
+    Cells that only lack a round that can be made again stay.
 
     Raises:
-        UserError: a round cannot be made, or made again it is not what it was.
+        UserError: a round cannot be made, or differs from the first one when it is made again.
     """
     for cell, folder in run.cells():
         if folder.status() != DAMAGED:

@@ -1,4 +1,4 @@
-"""Running the cells of a matrix, one after the other or in packs."""
+"""Running the cells of a matrix, one after another or in packs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class StopRequest:
-    """Turns the first Ctrl-C or TERM into a request, asked for between iterations; a second one
-    interrupts at once."""
+    """Turns the first Ctrl-C or TERM signal into a request, which is read between iterations.
+
+    A second signal interrupts at once.
+    """
 
     def __init__(self) -> None:
         self.requested = False
@@ -56,8 +58,10 @@ class StopRequest:
 
 @contextmanager
 def _without_imports() -> Iterator[None]:
-    """Keep Python's search for reference cycles away from what is there already, most of it imported: that
-    search, after every cell, would cost ten times what all else of the engine does."""
+    """Keep Python's search for reference cycles away from existing objects, most of which were imported.
+
+    This search after every cell would cost ten times as much as everything else in the engine.
+    """
     gc.collect()
     gc.freeze()
     try:
@@ -67,15 +71,16 @@ def _without_imports() -> Iterator[None]:
 
 
 class Runner:
-    """Runs what is missing in a run folder.
+    """Runs the missing cells of a run folder.
 
     Args:
-        run: the folder, opened for the matrix.
-        tracker: where curves and scores go besides.
-        display: told of each inversion's begin, iterations and end.
-        stop: asked after every iteration; true writes a checkpoint and raises InversionInterrupted.
-        limits: of each cell.
-        pack: how many cells that differ in their target alone may share an inversion.
+        run: the run folder, opened for the matrix.
+        tracker: where curves and scores are also logged.
+        display: shows the beginning, the iterations and the end of each inversion.
+        stop: is called after every iteration; if it returns true, a checkpoint is written and
+            InversionInterrupted is raised.
+        limits: the limits of each cell.
+        pack: the largest number of cells, which differ only in their target, that share an inversion.
     """
 
     def __init__(
@@ -92,17 +97,17 @@ class Runner:
         self._may_pack: dict[str, bool] = {}
 
     def run_all(self, matrix: Matrix, most: int | None = None, start: int = 0) -> None:
-        """Run every cell that has not ended and that no other process runs.
+        """Run every cell that has not ended, and that no other process runs.
 
         Args:
-            matrix: what the folder was opened for.
-            most: end after so many cells; `None` for all.
-            start: position of the cell to begin with, in the matrix, or among its cells by kind where they
-                are packed; those before it come last.
+            matrix: the matrix for which the folder was opened.
+            most: end after this many cells; `None` for all.
+            start: position of the first cell, in the matrix or, if cells are packed, among its cells by
+                kind; those before it come last.
 
         Raises:
-            UserError: the user's files or settings are at fault.
-            InversionInterrupted: asked to stop; running again goes on.
+            UserError: files or settings of the user are wrong.
+            InversionInterrupted: it was asked to stop; running it again continues.
         """
         self.bench.score_by(matrix)
         cells = list(matrix.cells())
@@ -152,7 +157,7 @@ class Runner:
                     first = False
 
     def _claim(self, cell: Cell, claims: ExitStack) -> Claim | None:
-        """Claim a cell until `claims` are closed; `None` where it has ended, or another process has it."""
+        """Claim a cell until `claims` are closed; `None` if it has ended, or another process has it."""
         folder = self.run.cell(cell)
         with ExitStack() as trial:
             claim = trial.enter_context(claimed(folder))
@@ -169,8 +174,11 @@ class Runner:
         self.bench.display.end(cell.title, "failed")
 
     def _packs(self, cell: Cell, claim: Claim) -> bool:
-        """Whether a cell runs in a pack: not if it has begun alone, and not if processes died over it, so
-        that it takes no others with it."""
+        """Whether a cell runs in a pack.
+
+        It does not if it has begun alone, or if processes died while they ran it, so that it takes no
+        others with it.
+        """
         if self.pack == 1 or claim.deaths >= DEATHS_IN_PACKS or self.run.cell(cell).checkpoint.exists():
             return False
         key = cell.attack.canonical
@@ -179,7 +187,7 @@ class Runner:
         return self._may_pack[key]
 
     def _mates(self, cell: Cell, others: Sequence[Cell], most: float, claims: ExitStack) -> list[Cell]:
-        """Further cells of its kind that are free, and are claimed from now on."""
+        """Further free cells of the same kind, which are claimed from now on."""
         kind, mates = kind_of(cell), list[Cell]()
         for other in others:
             if len(mates) == min(self.pack - 1, most) or kind_of(other) != kind:
@@ -194,7 +202,7 @@ class Runner:
         return mates
 
     def _begun_packs(self, cells: Sequence[Cell]) -> dict[str, Sequence[Cell]]:
-        """Packs that were interrupted, by the ids of their cells; those that have ended are removed."""
+        """Packs that were interrupted, by the ids of their cells; packs that have ended are removed."""
         known = {cell.id: cell for cell in cells}
         found: dict[str, Sequence[Cell]] = {}
         for pack in packs_in(self.run.packs):
@@ -206,8 +214,10 @@ class Runner:
         return found
 
     def _begun_with(self, cell: Cell, packs: Mapping[str, Sequence[Cell]], claims: ExitStack) -> list[Cell]:
-        """The whole pack that a cell has begun in, if all of its cells that have not ended are free, and
-        are claimed from now on; else nothing."""
+        """The whole pack in which a cell has begun, if all of its other cells have ended or are free.
+
+        The free ones are claimed from now on. Otherwise, nothing is returned.
+        """
         members = packs.get(cell.id, ())
         with ExitStack() as trial:
             for other in members:

@@ -1,7 +1,7 @@
-"""Whether an observation says what really happened: asked by who has the private batch.
+"""Whether an observation describes what really happened, checked by the owner of the private batch.
 
-An update that is described wrongly looks safe, since no attack explains it. Whoever owns the images can
-tell the two apart: the client that the observation describes is run on them, and what it would have sent is
+An update that is described wrongly looks safe, because no attack can explain it. The owner of the images
+can tell the two cases apart: the described client is run on the images, and what it would have sent is
 compared with what was sent.
 """
 
@@ -66,9 +66,10 @@ class LayerCheck:
     """One parameter's part of a comparison.
 
     Attributes:
-        name: of the parameter.
-        cosine: of what was sent and what was expected, in [-1, 1]; 0 where one of them is zero.
-        scale: norm of what was sent over that of what was expected; infinite where that is zero.
+        name: the name of the parameter.
+        cosine: cosine similarity of what was sent and what was expected, in [-1, 1]; 0 if one of them is
+            zero.
+        scale: the norm of what was sent, over that of what was expected; infinite if that is zero.
     """
 
     name: str
@@ -78,15 +79,15 @@ class LayerCheck:
 
 @dataclass(frozen=True)
 class ObservationCheck:
-    """What was sent, compared with what the described client would have sent.
+    """A comparison of what was sent with what the described client would have sent.
 
     Attributes:
         agrees: whether the description explains what was sent.
-        cosine: of the two updates, in [-1, 1].
-        scale: the factor by which what was expected comes nearest to what was sent.
-        cause: the likeliest one where they do not agree.
-        explanation: one sentence for a person; of what to change where they do not agree.
-        layers: the comparison parameter by parameter.
+        cosine: cosine similarity of the two updates, in [-1, 1].
+        scale: the factor of what was expected that comes nearest to what was sent.
+        cause: the most likely cause if they do not agree.
+        explanation: one sentence for a person; if they do not agree, it says what to change.
+        layers: the comparison for each parameter.
     """
 
     agrees: bool
@@ -101,9 +102,12 @@ def check_observation(observation: Observation, images: Any, labels: Any) -> Obs
     """Compare an observation with its private batch, which only its owner has.
 
     Args:
-        observation: to be checked; left as it is.
+        observation: the observation, which is left as it is.
         images: (B, C, H, W) in [0, 1], the first client's first, before any normalization.
-        labels: (B,) whole numbers, or (B, classes) where images have several.
+        labels: (B,) whole numbers, or (B, classes) if images have several labels.
+
+    Returns:
+        Whether the description explains the update and, if not, the most likely cause.
 
     Raises:
         UserError: images or labels are not those of such a batch.
@@ -133,7 +137,7 @@ def _batch(observation: Observation, images: Any, labels: Any) -> tuple[Tensor, 
 
 @dataclass(frozen=True)
 class _Hypothesis:
-    """Another description, and what its client would have sent, flat."""
+    """Another description, and what its client would have sent, as one vector."""
 
     cause: Cause
     explanation: str
@@ -253,7 +257,7 @@ class _Check:
         yield from self._stepped()
 
     def _update_of(self, other: Observation, images: Tensor | None = None) -> Tensor | None:
-        """What another description's client would send; `None` where it cannot."""
+        """What the client of another description would send; `None` if it cannot."""
         try:
             with torch.no_grad():
                 client = SimulatedClient(other, torch.device("cpu"))
@@ -374,7 +378,7 @@ class _Check:
                 )
 
     def _with_fitted_rate(self, local: FedAvg) -> FedAvg | None:
-        """The same with the learning rate at which it comes nearest to the length of what was sent."""
+        """The same settings with the learning rate that gives the length of what was sent most nearly."""
         if self.scale <= 0:
             return None
         found = replace(local, learning_rate=local.learning_rate * self.scale)
@@ -388,7 +392,7 @@ class _Check:
         return found
 
     def _stepped(self) -> Iterator[_Hypothesis]:
-        """The weights before the step, if those given were after it, for the step that fits best."""
+        """The weights before the step, if those given were taken after it, for the best step."""
         words = (
             "the weights are those after the step: give the model as it was before, a deep copy that is "
             "made before the training"
@@ -476,7 +480,7 @@ class _Check:
         )
 
     def _is_a_draw(self) -> bool:
-        """Whether what was sent is as far from the expected update as those of some draws are."""
+        """Whether what was sent is as far from the expected update as some random draws are."""
         mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (self.observation.mean, self.observation.std))
         settings = replace(
             self.settings,
@@ -524,7 +528,7 @@ _UNKNOWN: tuple[Cause, str] = (
 
 
 def _with_weights(observation: Observation, change: Mapping[str, Tensor]) -> Observation:
-    """The same at other weights."""
+    """The same observation at other weights."""
     weights = {
         name: value + change[name] if name in change else value
         for name, value in observation.weights.items()
@@ -535,7 +539,7 @@ def _with_weights(observation: Observation, change: Mapping[str, Tensor]) -> Obs
 
 
 def _compared(sent: Tensor, expected: Tensor) -> tuple[float, float]:
-    """Cosine, and the factor of least squares."""
+    """The cosine similarity, and the factor of least squares."""
     one, other = sent.double(), expected.double()
     inner, squared = float(one @ other), float(other @ other)
     norms = math.sqrt(float(one @ one) * squared)

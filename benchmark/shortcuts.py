@@ -1,4 +1,4 @@
-"""The benchmark from Python, in one line each."""
+"""The benchmark from Python, in one line for each task."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ def invert(
     """Attack an observation: what could a server read back from this update?
 
     Args:
-        observation: all that the attacker sees.
+        observation: everything that the attacker sees.
         attack: a name (`gifd-bench list attacks`), an import path, a file (`my_attack.py:MyAttack`), or an
-            attack that is already made.
-        prior: likewise (`gifd-bench list priors`); `None` for attacks that need none.
-        seed: of everything random; the same seed gives the same bytes.
-        progress: show a bar on standard error.
-        options: of the attack, by name; `gifd-bench list gifd` shows those of GIFD.
+            attack that has already been made.
+        prior: a name (`gifd-bench list priors`), an import path, a file, or a prior; `None` for attacks
+            that need none.
+        seed: the seed of everything random; the same seed gives the same bytes.
+        progress: whether to show a bar on standard error.
+        options: options of the attack, by name; `gifd-bench list gifd` shows those of GIFD.
 
     Returns:
         Images in [0, 1] with their labels, and the matching loss of exactly these.
@@ -67,7 +68,7 @@ def invert(
 
 
 def _make(attack: str, options: Mapping[str, Any]) -> Attack:
-    """An attack by name, with some of its options."""
+    """Make an attack by name, with some of its options."""
     try:
         return ATTACKS.attack_class(attack)(**options)
     except TypeError as error:  # A text where a number is expected, for example.

@@ -14,16 +14,16 @@ from gifd_bench.common.errors import StorageError
 
 
 def run_cell(bench: Bench, matrix: str, cell: Cell, folder: CellFolder) -> None:
-    """Run a cell that this process has claimed, to its end.
+    """Run a cell to its end; this process has claimed it.
 
     Args:
-        bench: what cells share.
-        matrix: name of the matrix.
-        cell: what to run.
+        bench: what the cells share.
+        matrix: the name of the matrix.
+        cell: the cell to run.
         folder: its folder.
 
     Raises:
-        InversionInterrupted: asked to stop; its checkpoint is written.
+        InversionInterrupted: it was asked to stop; its checkpoint has been written.
         StorageError: nothing can be written.
     """
     bench.current = (folder,)

@@ -1,4 +1,4 @@
-"""How fast attacks are, beside a bare loop of double backward and one first-order gradient."""
+"""The speed of attacks, beside a bare loop of double backward and one first-order gradient."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ SIZE = 32
 
 @dataclass(frozen=True)
 class Victim:
-    """A victim model to measure with.
+    """A victim model for a measurement.
 
     Attributes:
-        label: what it is called in the table.
-        model: its name among the models.
-        architecture: of torchvision or timm; `None` for other models.
+        label: the name in the table.
+        model: the name of the model.
+        architecture: the architecture of torchvision or timm; `None` for other models.
     """
 
     label: str
@@ -58,8 +58,8 @@ class Case:
     """An attack to measure.
 
     Attributes:
-        attack: its name.
-        prior: name of the prior that it is given; `None` where it needs none.
+        attack: the name of the attack.
+        prior: the name of its prior; `None` if it needs none.
         lanes: restarts that run side by side.
     """
 
@@ -73,8 +73,8 @@ class Effort:
     """How long to measure.
 
     Attributes:
-        iterations: of each stage; the first one, which sets things up, is not counted.
-        turns: how often everything is measured; the medians are given.
+        iterations: iterations of each stage; the first one, which sets things up, is not counted.
+        turns: how often everything is measured; the medians are reported.
     """
 
     iterations: int
@@ -87,11 +87,13 @@ class Speed:
 
     Attributes:
         victim, device, attack, prior, lanes, stage: what was measured.
-        path: how updates were matched: `factored`, `general` or `mixed`.
-        evaluations: gradient evaluations a second, those of all lanes together.
-        gradients: time of an evaluation, in first-order gradients of the same image.
-        bare: likewise of a bare loop of double backward: cosine distance and Adam on pixels.
-        memory: MiB at the peak, more than before the inversion began; `None` where the system does not say.
+        path: how updates were compared: `factored`, `general` or `mixed`.
+        evaluations: gradient evaluations per second, of all lanes together.
+        gradients: the time of an evaluation, in first-order gradients of the same image.
+        bare: the time of an iteration of a bare loop of double backward (cosine distance and Adam on
+            pixels), in the same unit.
+        memory: MiB at the peak, in addition to those before the inversion began; `None` if the system does
+            not report it.
     """
 
     victim: str
@@ -120,10 +122,10 @@ def cases_of(attacks: Sequence[str], priors: Sequence[str], lanes: Sequence[int]
 def speeds(
     victims: Sequence[Victim], devices: Sequence[str], cases: Sequence[Case], effort: Effort
 ) -> Iterator[Speed]:
-    """Measure each case on each victim and device, in their order, with one thread an operation.
+    """Measure each case on each victim and device, in their order, with one thread for an operation.
 
-    All that is measured on one victim and device takes turns, and ratios are of one turn: the speed of a
-    machine that others use too drifts. On the CPU, time is that of the processor.
+    All measurements of one victim and device take turns, and each ratio is of one turn, because the speed
+    of a shared machine drifts. On the CPU, time is processor time.
     """
     priors = {name: PRIORS.make(name, {}) for name in {case.prior for case in cases if case.prior}}
     for device in devices:
@@ -134,7 +136,7 @@ def speeds(
 
 @dataclass(frozen=True)
 class _Stage:
-    """What a turn found of one stage."""
+    """What one turn measured of one stage."""
 
     seconds: float
     path: MatchingPath
@@ -185,12 +187,12 @@ class _Bench:
             )
 
     def _gradient(self, count: int) -> float:
-        """Seconds of a first-order gradient."""
+        """The seconds of a first-order gradient."""
         inputs = self.client.normalize(self.images)
         return self._seconds(lambda: loss_gradient(self.client.victim, inputs, self.labels), count)
 
     def _bare(self, count: int) -> float:
-        """Seconds of an iteration with nothing around it."""
+        """The seconds of an iteration with nothing around it."""
         loss = Cosine()
         loss.prepare(self.client.observed)
         images = torch.full_like(self.images, 0.5).requires_grad_()
@@ -211,7 +213,7 @@ class _Bench:
         return (_clock(self.device) - began) / count
 
     def _stages(self, case: Case, iterations: int) -> dict[str, _Stage]:
-        """What a turn finds of each stage of an attack."""
+        """What one turn measures of each stage of an attack."""
         options = ATTACKS.find(case.attack)
         counts = {f.name: iterations for f in fields(options) if f.name.endswith("iterations")}
         attack = ATTACKS.attack_class(case.attack)(options(**counts, restarts=case.lanes))  # type: ignore[arg-type]
@@ -226,7 +228,7 @@ class _Bench:
 
 
 class _Watch(Callback):
-    """Marks the time, and the gradient evaluations so far, around each iteration."""
+    """Records the time and the gradient evaluations so far, around each iteration."""
 
     def __init__(self, attack: Attack, device: torch.device) -> None:
         self._attack, self._device = attack, device
@@ -241,7 +243,7 @@ class _Watch(Callback):
         self._took[self._attack.course.stage.name].append((_clock(self._device) - began, spent))
 
     def seconds(self) -> dict[str, float]:
-        """Of an evaluation, by stage."""
+        """The seconds of an evaluation, by stage."""
         found = {}
         for name, took in self._took.items():
             counted = took[1:] or took
@@ -254,7 +256,7 @@ def _median_ratio(values: Iterable[float], others: Sequence[float]) -> float:
 
 
 def _clock(device: torch.device) -> float:
-    """Seconds: of this process's processor time, or of the wall where another device computes."""
+    """Seconds of processor time of this process, or of wall-clock time if another device computes."""
     if device.type == "cpu":
         return time.process_time()
     if device.type == "cuda":
@@ -263,7 +265,7 @@ def _clock(device: torch.device) -> float:
 
 
 def _forget_peak(device: torch.device) -> float | None:
-    """Let the peak of memory be counted from now on; bytes that are taken now, where that is known."""
+    """Start measuring the peak of memory now; the bytes in use now, if they are known."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return float(torch.cuda.memory_allocated(device))
@@ -274,14 +276,14 @@ def _forget_peak(device: torch.device) -> float | None:
 
 
 def _peak(device: torch.device) -> float | None:
-    """Bytes at the peak since then."""
+    """The peak of memory in bytes since `_forget_peak`."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
     return _resident("VmHWM")
 
 
 def _resident(field: str) -> float | None:
-    """A field of what Linux tells of this process's memory, in bytes."""
+    """A field of what Linux reports about the memory of this process, in bytes."""
     with suppress(OSError, ValueError):
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             name, _, value = line.partition(":")

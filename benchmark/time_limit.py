@@ -1,4 +1,4 @@
-"""A cell's time limit: asked for between iterations, and enforced where an iteration does not end."""
+"""The time limit of a cell: checked between iterations, and enforced if an iteration does not end."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ GRACE = 10.0
 
 
 class TimeLimitExceeded(BenchmarkError):
-    """A cell took longer than it may."""
+    """A cell took longer than its limit."""
 
 
 class TimeLimit(Callback):
     """Ends an inversion that has taken too long, after an iteration.
 
     Args:
-        seconds: null for no limit.
-        spent: tells the seconds so far, those before an interruption included.
+        seconds: the limit; `None` for no limit.
+        spent: returns the seconds so far, including those before an interruption.
     """
 
     def __init__(self, seconds: float | None, spent: Callable[[], float]) -> None:
@@ -39,11 +39,11 @@ class TimeLimit(Callback):
 
 @contextmanager
 def ends_when_hung(seconds: float | None, record: Callable[[str], None]) -> Iterator[None]:
-    """End this process with exit status `HUNG` where the block takes longer than a limit and its grace.
+    """End this process with exit status `HUNG` if the block exceeds a limit and its grace period.
 
     Args:
-        seconds: the limit; null for none.
-        record: called with the reason before the process ends.
+        seconds: the limit; `None` for no limit.
+        record: is called with the reason before the process ends.
     """
     if seconds is None:
         yield

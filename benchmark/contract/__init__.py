@@ -1,1 +1,1 @@
-"""What every attack promises, as checks that run on any attack, ours or anyone's."""
+"""What attacks, priors, datasets, models, defenses, metrics and label rules promise, as checks."""

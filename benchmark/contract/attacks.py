@@ -1,4 +1,4 @@
-"""The promises, one function each; a function's docstring says what it checks."""
+"""What every attack promises, one function for each promise; its docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ from gifd_bench.tasks.threat_model import ThreatModel
 
 
 def answers_with_images_and_exactly_their_matching_loss(subject: Subject) -> None:
-    """Images in [0, 1], labels, and the matching loss of exactly these, for one image and for three."""
+    """The answer is images in [0, 1], labels, and the matching loss of exactly these.
+
+    This is checked for one image and for three.
+    """
     for batch_size in (1, 3):
         observation = observe(batch_size=batch_size)
         result = subject.run(observation)
@@ -56,8 +59,10 @@ def keeps_the_best_of_all_iterates(subject: Subject) -> None:
 
 
 def counts_every_gradient_evaluation(subject: Subject) -> None:
-    """What it says that it spent is how often the victim's update was computed, and no more than its
-    options said before."""
+    """The reported evaluations are the number of times that the victim's update was computed.
+
+    They are no more than the options predicted.
+    """
     with _counted_updates() as calls:
         result = subject.run(observe())
     _equal("gradient evaluations", result.gradient_evaluations, len(calls))
@@ -71,7 +76,7 @@ def counts_every_gradient_evaluation(subject: Subject) -> None:
 
 
 def says_what_it_can_be_set_to_in_plain_values(subject: Subject) -> None:
-    """Its options are written as JSON values and read back as the same options, with none left out."""
+    """Its options can be written as JSON values and read back as the same options, none missing."""
     options = subject.make().options
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_class_arguments(type(options), "it", instantiate=False)
@@ -95,8 +100,11 @@ def draws_from_its_own_generator(subject: Subject) -> None:
 
 
 def draws_each_restart_alike_however_many_there_are(subject: Subject) -> None:
-    """The first restart is the same whatever number of restarts there are: but for rounding where they run
-    side by side, byte for byte where they run in turn."""
+    """The first restart is the same for any number of restarts.
+
+    It is the same up to rounding if restarts run side by side, and byte for byte if they run one after
+    another.
+    """
     observation = observe()
     one, beside, before = (
         subject.with_restarts(count, at_once).run(observation).curve
@@ -116,7 +124,7 @@ def needs_nothing_but_the_observation(subject: Subject) -> None:
 
 
 def resumes_from_any_iteration_to_the_same_bytes(subject: Subject) -> None:
-    """A checkpoint taken at any iteration goes on to the same answer; it holds no code and no model."""
+    """A run continued from a checkpoint of any iteration gives the same answer; it holds no code."""
     observation = observe()
     whole = subject.run(observation)
     for iteration in range(_iterations(subject, observation)):
@@ -129,7 +137,7 @@ def resumes_from_any_iteration_to_the_same_bytes(subject: Subject) -> None:
 
 
 def runs_under_every_defense(subject: Subject) -> None:
-    """Every registered defense, unknown, known by kind and known with its parameters."""
+    """It runs under every registered defense: unknown, known by its kind, and known with its parameters."""
     for name in DEFENSES.bundled:
         defense = DEFENSES.find(name)
         for known in ("unknown", "kind", "parameters"):
@@ -145,8 +153,10 @@ def runs_under_every_defense(subject: Subject) -> None:
 
 
 def serves_every_client_or_says_why_not(subject: Subject) -> None:
-    """Local training and means over clients, local settings known or unknown: it runs, or `unmet` says why
-    not in one line."""
+    """It runs for local training and for means over clients, or `unmet` says in one line why not.
+
+    This is checked with known and with unknown local settings.
+    """
     for client in (
         ClientSettings(local=FedAvg(2, 1, 0.05)),
         ClientSettings(clients=2),
@@ -166,7 +176,7 @@ def serves_every_client_or_says_why_not(subject: Subject) -> None:
 
 
 def names_the_device_of_every_tensor_that_it_makes(subject: Subject) -> None:
-    """No tensor is made without saying on which device, for one image and for three, with two restarts."""
+    """Every tensor is made on a named device, for one image and for three, with two restarts."""
     for batch_size in (1, 3):
         observation = observe(batch_size=batch_size)
         with DevicesNamed():
@@ -174,7 +184,7 @@ def names_the_device_of_every_tensor_that_it_makes(subject: Subject) -> None:
 
 
 def asks_for_a_prior_where_it_needs_one(subject: Subject) -> None:
-    """With `needs_prior`, running without a prior is an error of one line; without, none is needed."""
+    """With `needs_prior`, a run without a prior is an error of one line; otherwise no prior is needed."""
     attack = subject.make()
     try:
         attack.observe(observe(), None, 0)
@@ -187,7 +197,7 @@ def asks_for_a_prior_where_it_needs_one(subject: Subject) -> None:
 
 
 def refuses_a_loss_that_is_never_finite(subject: Subject) -> None:
-    """Where no iterate has a finite matching loss there is an error, and no answer."""
+    """If no iterate has a finite matching loss, there is an error and no answer."""
     attack = subject.make()
 
     class Nowhere(type(attack.loss)):  # type: ignore[misc]
@@ -247,8 +257,10 @@ def _iterations(subject: Subject, observation: Observation) -> int:
 
 @contextmanager
 def _counted_updates() -> Iterator[list[None]]:
-    """A list that grows by one entry for each candidate of which an update, or what a loss needs of it, is
-    computed."""
+    """A list that grows by one entry for each candidate for which an update is computed.
+
+    It also grows if only the products are computed that a loss needs of the update.
+    """
     calls: list[None] = []
     update, products = SimulatedClient.update, GradientProducts.__call__
 

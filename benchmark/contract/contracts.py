@@ -1,4 +1,4 @@
-"""The contract of each noun: what it promises, as checks that run on anybody's."""
+"""The contract of each kind of part: what it promises, as checks that run on any of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Check:
 
     Attributes:
         title: the promise in words.
-        run: tests it on a component; raises `Broken` where it is not kept. It is given an empty folder.
+        run: tests it on a component, with an empty folder, and raises `Broken` if it is not kept.
     """
 
     title: str
@@ -32,7 +32,7 @@ class Check:
 
 
 def contract_of(noun: str) -> tuple[Check, ...]:
-    """All that a noun promises.
+    """All promises of a noun.
 
     Args:
         noun: a key of `SUBJECTS`.

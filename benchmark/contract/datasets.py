@@ -1,4 +1,4 @@
-"""What every dataset promises, one function each; a function's docstring says what it checks."""
+"""What every dataset promises, one function for each promise; its docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ class DatasetSubject:
 
 
 def knows_its_labels_without_reading_an_image(subject: DatasetSubject) -> None:
-    """Labels and class names are known without an image being read, and the labels are those that come with
-    the images."""
+    """Labels and class names are known without reading an image.
+
+    The labels are those that come with the images.
+    """
 
     def read(_: Dataset, index: int) -> torch.Tensor:
         raise Broken(f"image {index} was read to know the labels")
@@ -47,7 +49,7 @@ def knows_its_labels_without_reading_an_image(subject: DatasetSubject) -> None:
 
 
 def has_a_class_for_every_label(subject: DatasetSubject) -> None:
-    """There are images, and each label is a whole number from 0 that has a class name of its own."""
+    """There are images, and each label is a whole number from 0 with a class name of its own."""
     dataset = subject.make()
     if len(dataset) != len(dataset.labels) or not len(dataset):
         raise Broken(f"{len(dataset)} images with {len(dataset.labels)} labels")
@@ -76,8 +78,11 @@ def gives_square_images_in_range(subject: DatasetSubject) -> None:
 
 
 def gives_the_same_images_every_time(subject: DatasetSubject) -> None:
-    """An image has the same bytes when it is asked for again, changed or not by whoever had it before, and
-    in a dataset that is read anew, whatever the global random generator holds."""
+    """An image has the same bytes when it is read again.
+
+    This holds even if somebody changed the tensor that was returned before, and for a dataset that is made
+    anew, whatever the state of the global random generator.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         dataset = subject.make()
@@ -110,6 +115,6 @@ CHECKS: tuple[Callable[[DatasetSubject], None], ...] = (
 
 
 def _some(dataset: Dataset) -> list[int]:
-    """Indices of all images, or of some that are spread over all."""
+    """The indices of all images, or of some that are spread over all."""
     count = len(dataset)
     return sorted({round(k * (count - 1) / (MOST - 1)) for k in range(MOST)}) if count else []

@@ -1,4 +1,4 @@
-"""What every defense promises, one function each; a function's docstring says what it checks."""
+"""What every defense promises, one function for each promise; its docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Case:
     """What a client has, and would send without a defense.
 
     Attributes:
-        name: of the case, for messages.
+        name: the name of the case in messages.
         batch: private photographs and the victim.
-        update: the clean one.
+        update: the clean update.
     """
 
     name: str
@@ -54,8 +54,10 @@ class Case:
 
 
 def is_a_frozen_value(subject: DefenseSubject) -> None:
-    """It is a frozen dataclass whose fields are all that it holds and can be written as JSON; built of the
-    same fields it is equal to itself, and it is found back by its name."""
+    """It is a frozen dataclass whose fields are everything that it holds, and can be written as JSON.
+
+    An instance with the same fields is equal to it, and its name leads back to its class.
+    """
     defense = subject.make()
     names = {field.name for field in fields(defense)}
     odd = sorted(vars(defense).keys() - names)
@@ -81,7 +83,7 @@ def is_a_frozen_value(subject: DefenseSubject) -> None:
 
 
 def leaves_what_it_is_given_as_it_is(subject: DefenseSubject) -> None:
-    """The clean update, the private batch and the model have the same bytes after it as before."""
+    """It changes no byte of the clean update, the private batch or the model."""
     for case in _cases():
         given = {f"the update of '{name}'": value for name, value in case.update.items()}
         given |= {f"the model's '{name}'": value for name, value in case.batch.model.state_dict().items()}
@@ -96,8 +98,12 @@ def leaves_what_it_is_given_as_it_is(subject: DefenseSubject) -> None:
 
 
 def sends_an_update_of_the_same_form(subject: DefenseSubject) -> None:
-    """Of a gradient and of a difference of parameters, for one image and for three, it sends the same names
-    in the same order with the same shapes and types, finite and without a graph."""
+    """It sends the same names in the same order, with the same shapes and types, and finite values.
+
+    The tensors have no graph.
+
+    This is checked for a gradient and for a difference of parameters, with one image and with three.
+    """
     for case in _cases():
         sent = subject.make().apply(case.update, case.batch, _generator())
         if list(sent) != list(case.update):
@@ -115,8 +121,10 @@ def computes_a_gradient_of_the_same_form(subject: DefenseSubject) -> None:
 
 
 def draws_from_its_generator_alone(subject: DefenseSubject) -> None:
-    """A generator with the same seed gives the same bytes whatever the global random generator holds, which
-    is left as it was."""
+    """A generator with the same seed gives the same bytes, whatever the state of the global generator.
+
+    The global random generator is left as it was.
+    """
     for case in _cases():
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
@@ -132,7 +140,10 @@ def draws_from_its_generator_alone(subject: DefenseSubject) -> None:
 
 
 def takes_part_in_every_round(subject: DefenseSubject) -> None:
-    """One client that sends a gradient, one that trains locally, and several: the update is finite."""
+    """The update is finite in every kind of round.
+
+    These are one client that sends a gradient, one that trains locally, and several clients.
+    """
     clients = (ClientSettings(), ClientSettings(local=FedAvg(2, 1, 0.05)), ClientSettings(clients=2))
     for client in clients:
         settings = TaskSettings(batch_size=2, client=client, threat_model=ThreatModel(defense="parameters"))
@@ -144,8 +155,11 @@ def takes_part_in_every_round(subject: DefenseSubject) -> None:
 
 
 def can_be_imitated(subject: DefenseSubject) -> None:
-    """Whether its parameters are granted or not, the imitation keeps shapes, leaves the candidate as it is,
-    and has a finite derivative that is not zero; its noise level is a finite number of at least 0."""
+    """The imitation keeps shapes, leaves the candidate as it is, and has a derivative that is not zero.
+
+    The derivative is finite, and the noise level is a finite number of at least 0. This is checked with
+    granted parameters and without.
+    """
     for case in _cases():
         defense = subject.make()
         observed = defense.apply(case.update, case.batch, _generator())
@@ -159,7 +173,7 @@ def can_be_imitated(subject: DefenseSubject) -> None:
 
 
 def names_the_device_of_every_tensor_that_it_makes(subject: DefenseSubject) -> None:
-    """Neither the gradient nor what is sent is computed with a tensor that names no device."""
+    """The gradient and the sent update are computed only with tensors on an explicitly named device."""
     for case in _cases():
         defense = subject.make()
         with DevicesNamed():
@@ -197,7 +211,7 @@ def _generator() -> torch.Generator:
 
 
 def _sent(defense: Defense, case: Case) -> dict[str, Tensor]:
-    """What is sent of the case's update, and the gradient of a step, with the numbers of one generator."""
+    """What is sent for the case's update, and the gradient of a step, with the numbers of one generator."""
     generator = _generator()
     steps = enumerate(defense.gradient(case.batch, generator))
     sent = defense.apply(case.update, case.batch, generator)

@@ -1,4 +1,4 @@
-"""Whoever makes a tensor says on which device, or it is on the wrong one where there is a GPU."""
+"""A check that every new tensor names its device; otherwise it is on the wrong one if there is a GPU."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ LIBRARIES = frozenset(
 
 
 class DevicesNamed(TorchFunctionMode):
-    """Raises `Broken` at the end of the block where a tensor was made in it without naming a device.
+    """Raises `Broken` at the end of the block if a tensor was made in it without naming a device.
 
-    A generator names the device too, and so does a tensor that is only taken over.
+    A generator names the device too, and so does an existing tensor that is only converted.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What every label rule promises, one function each; a function's docstring says what it checks."""
+"""What every label rule promises, one function for each promise; its docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from gifd_bench.tasks.truth import Truth
 
 
 def gives_a_label_for_each_image(rule: LabelRule) -> None:
-    """(B,) int64 labels of the victim's classes, for one image and for three; a batch that the rule is not
-    for is refused in one line."""
+    """It gives (B,) int64 labels among the victim's classes, for one image and for three.
+
+    A batch for which the rule is not made is refused in one line.
+    """
     for batch_size in (1, 3):
         observation, _ = _play(batch_size)
         labels = _labels(rule, observation)
@@ -32,7 +34,7 @@ def gives_a_label_for_each_image(rule: LabelRule) -> None:
 
 
 def is_right_on_one_image_without_a_defense(rule: LabelRule) -> None:
-    """The gradient of a single image that no defense has changed gives its label away."""
+    """The label of a single image is found in a gradient that no defense has changed."""
     for target in range(3):
         observation, true = _play(1, target)
         labels = _labels(rule, observation)
@@ -41,7 +43,7 @@ def is_right_on_one_image_without_a_defense(rule: LabelRule) -> None:
 
 
 def gives_the_same_labels_again(rule: LabelRule) -> None:
-    """The same observation gives the same labels, whatever the global generator holds."""
+    """The same observation gives the same labels, whatever the state of the global random generator."""
     observation, _ = _play(3)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -62,7 +64,7 @@ def knows_nothing_of_the_order_of_the_batch(rule: LabelRule) -> None:
 
 
 def leaves_the_observation_as_it_is(rule: LabelRule) -> None:
-    """No tensor of the update is changed, nor the victim."""
+    """It changes neither a tensor of the update nor the victim."""
     observation, _ = _play(1)
     before = {name: tensor.clone() for name, tensor in observation.update.items()}
     weights = {name: tensor.clone() for name, tensor in observation.victim().state_dict().items()}
@@ -77,7 +79,7 @@ def leaves_the_observation_as_it_is(rule: LabelRule) -> None:
 
 
 def names_the_device_of_every_tensor_that_it_makes(rule: LabelRule) -> None:
-    """No tensor is made without saying on which device."""
+    """Every tensor is made on an explicitly named device."""
     for batch_size in (1, 3):
         observation, _ = _play(batch_size)
         with DevicesNamed():
@@ -95,7 +97,7 @@ CHECKS: tuple[Callable[[LabelRule], None], ...] = (
 
 
 def _play(images: int, target: int = 0, order: Sequence[int] | None = None) -> tuple[Observation, Tensor]:
-    """An observation of so many photographs in an order, without a defense, and their true labels."""
+    """An observation of this many photographs in some order, without a defense, and their true labels."""
     task = small_task(batch_size=images)
     truth = task.truth(target)
     shown = list(range(images) if order is None else order)
@@ -104,7 +106,7 @@ def _play(images: int, target: int = 0, order: Sequence[int] | None = None) -> t
 
 
 def _labels(rule: LabelRule, observation: Observation) -> Tensor | None:
-    """What a rule infers; None where it refuses, which must be in one line."""
+    """The labels that a rule infers; `None` if it refuses, which must be in one line."""
     try:
         return rule(observation)
     except UserError as error:

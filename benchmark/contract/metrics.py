@@ -1,4 +1,4 @@
-"""What every metric promises, one function each; a function's docstring says what it checks."""
+"""What every metric promises, one function for each promise; its docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MetricSubject:
     make: Callable[[], Metric]
 
     def values(self, images: Tensor, truths: Tensor) -> Tensor | None:
-        """Its values; `None` where it says that it cannot be had on this machine."""
+        """The values of the metric; `None` if it says that it is not available on this machine."""
         # Outside the block: the client's update is a gradient.
         observation = observe()
         try:
@@ -39,7 +39,7 @@ class MetricSubject:
 
 
 def gives_a_finite_number_for_each_pair(subject: MetricSubject) -> None:
-    """(B,) finite numbers, for one pair and for three, equal images among them."""
+    """It gives (B,) finite numbers, for one pair and for three, even for equal images."""
     for count in (1, 3):
         for images in (_photos(count), _noisy(count)):
             values = subject.values(images, _photos(count))
@@ -53,7 +53,7 @@ def gives_a_finite_number_for_each_pair(subject: MetricSubject) -> None:
 
 
 def is_best_for_equal_images(subject: MetricSubject) -> None:
-    """No images score better than the private ones themselves, in the direction that it names."""
+    """No images have a better value than the private ones themselves, in the direction that it states."""
     truths = _photos(3)
     equal, worse = subject.values(truths, truths), subject.values(_noisy(3), truths)
     if equal is None or worse is None:
@@ -80,7 +80,7 @@ def judges_each_pair_by_itself(subject: MetricSubject) -> None:
 
 
 def gives_the_same_value_again(subject: MetricSubject) -> None:
-    """The same pairs give the same values, whatever the global generator holds."""
+    """The same pairs give the same values, whatever the state of the global random generator."""
     found = []
     with torch.random.fork_rng(devices=[]):
         for seed in (1, 2):
@@ -92,7 +92,7 @@ def gives_the_same_value_again(subject: MetricSubject) -> None:
 
 
 def leaves_images_as_they_are(subject: MetricSubject) -> None:
-    """Neither the reconstructions nor the private images are changed."""
+    """It changes neither the reconstructions nor the private images."""
     images, truths = _noisy(2), _photos(2)
     subject.values(images, truths)
     if not (torch.equal(images, _noisy(2)) and torch.equal(truths, _photos(2))):
@@ -100,7 +100,7 @@ def leaves_images_as_they_are(subject: MetricSubject) -> None:
 
 
 def has_a_name_and_a_direction(subject: MetricSubject) -> None:
-    """`name` is one word for the column, and `higher_is_better` says which direction is better."""
+    """`name` is one word, for the column, and `higher_is_better` says which direction is better."""
     metric = subject.make()
     name = getattr(metric, "name", None)
     if not (isinstance(name, str) and name.isidentifier()):
@@ -110,7 +110,7 @@ def has_a_name_and_a_direction(subject: MetricSubject) -> None:
 
 
 def names_the_device_of_every_tensor_that_it_makes(subject: MetricSubject) -> None:
-    """Comparing images makes no tensor without saying on which device."""
+    """Every tensor is made on an explicitly named device."""
     metric, observation = subject.make(), observe()
     images, truths = _noisy(2), _photos(2)
     with suppress(MetricMissing), torch.no_grad(), DevicesNamed():

@@ -1,4 +1,4 @@
-"""What every victim model promises, one function each; a function's docstring says what it checks."""
+"""What every victim model promises, one function for each promise; its docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class ModelSubject:
     """A victim model under test.
 
     Attributes:
-        spec: of the model, for the number of classes and the image size that it is tested with.
+        spec: the spec of the model, with the number of classes and the image size of the test.
     """
 
     spec: ModelSpec
 
     def batch(self, images: int) -> tuple[Tensor, Tensor]:
-        """Images, as normalized ones are, and labels."""
+        """Images with the distribution of normalized ones, and labels."""
         generator = torch.Generator().manual_seed(0)
         inputs = torch.randn(images, *self.spec.image_shape, generator=generator)
         return inputs, torch.arange(images) % self.spec.num_classes
 
     def gradient(self, model: nn.Module, inputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The gradient of the mean loss by the names of the parameters that are trained and used."""
+        """The gradient of the mean loss, by the names of the parameters that are trained and used."""
         parameters = dict(trainable(model))
         if not parameters:
             raise Broken("all of its parameters are frozen: they have requires_grad=False")
@@ -49,7 +49,7 @@ class ModelSubject:
 
 
 def gives_a_logit_for_every_class(subject: ModelSubject) -> None:
-    """For one image and for three the output is (B, classes) and finite, in the type of the input."""
+    """For one image and for three, the output is (B, classes) and finite, in the type of the input."""
     model = subject.spec.build()
     for images in (1, 3):
         inputs, _ = subject.batch(images)
@@ -66,8 +66,10 @@ def gives_a_logit_for_every_class(subject: ModelSubject) -> None:
 
 
 def draws_its_weights_from_the_seed_alone(subject: ModelSubject) -> None:
-    """The same seed gives the same weights whatever the global random generator holds, which is left as it
-    was; another seed gives others."""
+    """The same seed gives the same weights, whatever the state of the global generator.
+
+    The global random generator is left as it was, and another seed gives other weights.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         before = torch.random.get_rng_state()
@@ -94,8 +96,10 @@ def has_a_gradient(subject: ModelSubject) -> None:
 
 
 def can_be_differentiated_twice(subject: ModelSubject) -> None:
-    """The gradient of the loss can be differentiated in the images, as attacks do; the derivative is finite
-    and not zero."""
+    """The gradient of the loss can be differentiated in the images, as attacks do.
+
+    The derivative is finite and not zero.
+    """
     inputs, labels = subject.batch(2)
     inputs.requires_grad_()
     gradients = loss_gradient(subject.spec.build(), inputs, labels, create_graph=True)
@@ -109,8 +113,10 @@ def can_be_differentiated_twice(subject: ModelSubject) -> None:
 
 
 def stays_as_it_is_in_evaluation_mode(subject: ModelSubject) -> None:
-    """It is built in evaluation mode, in which running it changes no weight and no statistic, draws nothing
-    at random, and gives the same logits again."""
+    """It is built in evaluation mode, and running it in this mode changes no weight and no statistic.
+
+    It draws nothing at random, and gives the same logits again.
+    """
     model = subject.spec.build()
     if any(module.training for module in model.modules()):
         raise Broken("a part of it is in training mode")
@@ -129,7 +135,7 @@ def stays_as_it_is_in_evaluation_mode(subject: ModelSubject) -> None:
 
 
 def names_the_device_of_every_tensor_that_it_makes(subject: ModelSubject) -> None:
-    """A forward pass makes no tensor without saying on which device."""
+    """A forward pass makes tensors only on an explicitly named device."""
     model = subject.spec.build()
     inputs, _ = subject.batch(2)
     with DevicesNamed():

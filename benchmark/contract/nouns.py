@@ -1,4 +1,4 @@
-"""Which noun a class or function from outside is of."""
+"""The noun to which a class or function from outside belongs."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ BASES: dict[str, type] = {
 
 
 def noun_of(path: str) -> str:
-    """The noun of `package.module:Name` or `file.py:Name`, which is imported for that.
+    """The noun of `package.module:Name` or `file.py:Name`, which is imported for this.
 
-    A class tells by its base class. A function makes a prior if it says so by its return type, is a label
-    rule if its one argument is an observation, and makes a model else.
+    The base class of a class decides. A function makes a prior if its return type says so; it is a label
+    rule if its only argument is an observation; otherwise it makes a model.
 
     Raises:
-        UserError: it cannot be imported, or is neither a class of ours nor a function.
+        UserError: it cannot be imported, or is neither a class of one of the nouns nor a function.
     """
     found = load(path if ":" in path else ":".join(path.rsplit(".", 1)))
     if isinstance(found, type):
@@ -58,6 +58,6 @@ def _noun_of_function(function: Any) -> str:
 
 
 def _named(annotation: Any) -> str:
-    """The last word of a type, which may be a text."""
+    """The last word of a type, which may be given as text."""
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
     return text.rpartition(".")[2]

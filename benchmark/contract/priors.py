@@ -1,4 +1,4 @@
-"""What every prior promises, one function each; a function's docstring says what it checks."""
+"""What every prior promises, one function for each promise; its docstring says what it checks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PriorSubject:
 
 
 def has_the_stages_that_it_names(subject: PriorSubject) -> None:
-    """`stages` names as many stages as `advance` goes through, and something is searched at each."""
+    """`advance` goes through as many stages as `stages` names, and something is searched at each."""
     prior = subject.make()
     for number, state in enumerate(_states(prior)):
         if state.stage != number:
@@ -42,7 +42,7 @@ def has_the_stages_that_it_names(subject: PriorSubject) -> None:
 
 
 def renders_images_in_range_and_of_its_size(subject: PriorSubject) -> None:
-    """Images (B, 3, image_size, image_size) of float32 in [0, 1] at every stage."""
+    """At every stage, images are (B, 3, image_size, image_size) float32 in [0, 1]."""
     prior = subject.make()
     expected = (2, 3, prior.image_size, prior.image_size)
     for state in _states(prior):
@@ -56,7 +56,7 @@ def renders_images_in_range_and_of_its_size(subject: PriorSubject) -> None:
 
 
 def reaches_another_size_by_area_pooling(subject: PriorSubject) -> None:
-    """At half the size each pixel is the mean of those that it covers."""
+    """At half the size, each pixel is the mean of the pixels that it covers."""
     prior = subject.make()
     half = prior.image_size // 2
     if prior.image_size % 2:
@@ -66,7 +66,7 @@ def reaches_another_size_by_area_pooling(subject: PriorSubject) -> None:
 
 
 def renders_on_without_a_jump(subject: PriorSubject) -> None:
-    """Rendering after `advance` gives the image of before, also where a stage was searched."""
+    """Rendering gives the same image before and after `advance`, even after a search at the stage."""
     prior = subject.make()
     for before, after in pairwise(_states(prior)):
         _same(f"after stage {prior.stages[before.stage]}", prior.render(before), prior.render(after))
@@ -83,7 +83,7 @@ def renders_on_without_a_jump(subject: PriorSubject) -> None:
 
 
 def draws_from_the_generator_alone(subject: PriorSubject) -> None:
-    """The same seed gives the same bytes whatever the global generator holds; another seed gives others."""
+    """The same seed gives the same bytes, whatever the global generator; another seed gives others."""
     prior = subject.make()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
@@ -99,7 +99,7 @@ def draws_from_the_generator_alone(subject: PriorSubject) -> None:
 
 
 def renders_a_batch_as_its_images_one_by_one(subject: PriorSubject) -> None:
-    """No image depends on the others of its batch."""
+    """No image depends on the other images of its batch."""
     prior = subject.make()
     for state in _states(prior):
         batch = prior.render(state)
@@ -163,8 +163,11 @@ def shares_no_storage(subject: PriorSubject) -> None:
 
 
 def takes_known_and_unknown_classes(subject: PriorSubject) -> None:
-    """The latent does not depend on the class. Where a class is unknown, a conditional prior searches more,
-    and the images of the known classes stay as they are."""
+    """The latent does not depend on the class.
+
+    If a class is unknown, a conditional prior searches more tensors, and the images of the known classes
+    stay the same.
+    """
     prior = subject.make()
     unknown = _start(prior, torch.full((2,), UNKNOWN_CLASS))
     if not bool(torch.isfinite(prior.render(unknown)).all()):
@@ -188,7 +191,7 @@ def takes_known_and_unknown_classes(subject: PriorSubject) -> None:
 
 
 def names_the_device_of_every_tensor_that_it_makes(subject: PriorSubject) -> None:
-    """Drawing, advancing and rendering a state makes no tensor without saying on which device."""
+    """Drawing, advancing and rendering make tensors only on an explicitly named device."""
     prior = subject.make()
     for classes in (_known(prior), torch.full((2,), UNKNOWN_CLASS)):
         with DevicesNamed():
@@ -215,7 +218,7 @@ CHECKS: tuple[Callable[[PriorSubject], None], ...] = (
 
 
 def _known(prior: Prior) -> Tensor:
-    """Classes of two images: known ones where the prior has any, and different ones where it has two."""
+    """The classes of two images: known ones if the prior has any, and different ones if it has two."""
     if not prior.class_names:
         return torch.full((2,), UNKNOWN_CLASS)
     return torch.tensor([0, min(1, len(prior.class_names) - 1)])
@@ -245,7 +248,7 @@ def _same(when: str, one: Tensor, other: Tensor) -> None:
 
 
 def _gradients(loss: Tensor | None, searched: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
-    """Of a loss with respect to each searched tensor; `None` where it does not depend on it."""
+    """The gradient of a loss in each searched tensor; `None` if the loss does not depend on it."""
     if loss is None or not loss.requires_grad:
         return dict.fromkeys(searched)
     found = torch.autograd.grad(loss, list(searched.values()), create_graph=True, allow_unused=True)

@@ -1,4 +1,4 @@
-"""An attack under test, and what it is tested on."""
+"""An attack under test, and what it is tested with."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from gifd_bench.tasks.task import Task
 
 
 class Broken(AssertionError):
-    """A promise is broken; the message says which and how."""
+    """A promise is broken; the message says which, and how."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An attack, set to a few iterations, with all that it needs.
+    """An attack that is set to a few iterations, with everything that it needs.
 
     Attributes:
         make: a new instance of it.
-        prior: for attacks that need one.
+        prior: the prior, for attacks that need one.
         folder: an empty folder for files.
     """
 
@@ -40,7 +40,7 @@ class Subject:
     folder: Path
 
     def with_restarts(self, restarts: int, at_once: int | None = None) -> Subject:
-        """The same with another number of restarts, so many of them at once."""
+        """The same attack with another number of restarts, and a number of them that run side by side."""
 
         def make() -> Attack:
             attack = self.make()
@@ -49,11 +49,11 @@ class Subject:
         return replace(self, make=make)
 
     def run(self, observation: Observation, seed: int = 0, **more: Any) -> Reconstruction:
-        """One whole attack, on the CPU."""
+        """Run the whole attack, on the CPU."""
         return invert(self.make(), observation, self.prior, seed, accelerator="cpu", **more)
 
     def interrupt(self, observation: Observation, path: Path, iterations: int) -> None:
-        """An attack that is stopped after so many iterations, with its checkpoint at `path`."""
+        """Run the attack, stop it after some iterations, and leave its checkpoint at `path`."""
         try:
             self.run(observation, checkpoint=Checkpoint(path, 1e9, _StopAfter(iterations)))
         except InversionInterrupted:
@@ -61,11 +61,11 @@ class Subject:
         raise Broken(f"it did not stop after {iterations} iterations")
 
     def resume(self, observation: Observation, path: Path) -> Reconstruction:
-        """Go on from a checkpoint to the end."""
+        """Continue from a checkpoint to the end."""
         return self.run(observation, checkpoint=Checkpoint(path, 1e9, lambda: False))
 
     def matching_loss(self, observation: Observation, result: Reconstruction | StageResult) -> float:
-        """The loss of what was returned, computed from nothing but the observation."""
+        """The loss of what was returned, computed only from the observation."""
         client = SimulatedClient(observation, torch.device("cpu"))
         loss = self.make().loss
         loss.prepare(client.observed)
@@ -74,7 +74,7 @@ class Subject:
 
 
 class _StopAfter:
-    """Asks to stop after so many iterations."""
+    """Asks to stop after a number of iterations."""
 
     def __init__(self, iterations: int) -> None:
         self.left = iterations

@@ -19,7 +19,7 @@ class Cell(Round):
     """One attack on one observation: task x defense x prior x attack x target x seed.
 
     Two cells that do the same are the same cell, whatever their parts are called and whatever file they
-    came from: labels are for display, and nothing that is computed depends on them.
+    came from. Labels are for display, and nothing that is computed depends on them.
     """
 
     prior: Component | None
@@ -51,17 +51,20 @@ class Cell(Round):
 
     @property
     def title(self) -> str:
-        """What a person calls it."""
+        """The name of the cell for a person."""
         return f"{self.task.label} {self.target}, {self.defense.label}, {self.attack.label}"
 
     @cached_property
     def id(self) -> str:
-        """Hash of what the cell does, its resolved options without labels: 16 hexadecimal digits."""
+        """A hash of what the cell does, its resolved options without labels: 16 hexadecimal digits."""
         prior = self.prior.canonical if self.prior else "null"
         return digest({**self.parts(), "attack": self.attack.canonical, "prior": prior})
 
     @property
     def attack_seed(self) -> int:
-        """Of all the randomness of the attack: common random numbers. Attacks, options, priors and defenses
-        are compared on the same draws."""
+        """The seed of all randomness of the attack.
+
+        It does not depend on the attack, its options, the prior or the defense, so these are compared on
+        the same draws (common random numbers).
+        """
         return stream(self.seed, "attack", self.target)

@@ -1,4 +1,4 @@
-"""The parts that a matrix is made of, and building one from its configuration."""
+"""The parts of a matrix, and building a part from its configuration."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _UNSAID: dict[str, dict[str, Any]] = {ATTACKS.noun: {"keep": "all"}}
 
 
 def registries_of(name: str) -> list[Registry[Any]]:
-    """The registries that have a name; of a path none need have it.
+    """The registries that contain a name; for a path, there may be none.
 
     Raises:
-        BenchmarkError: it is no path, and none has it; the message names the nearest.
+        BenchmarkError: it is not a path, and no registry has it; the message suggests the nearest name.
     """
     found = [registry for registry in REGISTRIES.values() if name in registry]
     if not found and not is_path(name):
@@ -57,14 +57,14 @@ def registries_of(name: str) -> list[Registry[Any]]:
 
 @dataclass(frozen=True)
 class Component:
-    """One dataset, model, defense, prior, attack or metric with all of its options resolved.
+    """One dataset, model, defense, prior, attack or metric, with all of its options resolved.
 
     Attributes:
         kind: a key of `NOUNS`.
         name: the registered name, import path or file.
-        label: what this configuration of it is called in tables.
+        label: the name of this configuration in tables.
         options: every option, as JSON values.
-        code: which code it is, where that comes from outside.
+        code: the code behind the name, if it comes from outside the package.
     """
 
     kind: str
@@ -75,7 +75,7 @@ class Component:
 
     @classmethod
     def of(cls, kind: str, name: str, label: str, options: Mapping[str, Any]) -> Component:
-        """The component of a name that somebody gave.
+        """The component behind a name that somebody gave.
 
         Raises:
             UserError: there is none of that name.
@@ -88,7 +88,7 @@ class Component:
         return cls(kind, noun.canonical(name), label, options, noun.code(name))
 
     def config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The component as plain JSON values."""
         code = {} if self.code is None else {"code": asdict(self.code)}
         return {"use": self.name, "label": self.label, "options": dict(self.options), **code}
 
@@ -99,8 +99,10 @@ class Component:
         return cls(kind, config["use"], config["label"], config["options"], code)
 
     def identity(self) -> dict[str, Any]:
-        """What it does, as plain JSON values: equal for components that do the same, whatever they are
-        called and wherever their code lies."""
+        """What the component does, as plain JSON values.
+
+        It is equal for components that do the same, whatever they are called and wherever their code is.
+        """
         use = self.name if self.code is None else asdict(self.code)
         unsaid = _UNSAID.get(self.kind, {}).items()
         options = {name: value for name, value in self.options.items() if (name, value) not in unsaid}
@@ -121,10 +123,10 @@ class Component:
         return copy.deepcopy(self._arguments)
 
     def build(self) -> Any:
-        """A new instance.
+        """Make a new instance.
 
         Raises:
-            UserError: it cannot be built, or its code is no longer the one that was resolved.
+            UserError: it cannot be made, or its code is no longer the one that was resolved.
         """
         if self.code is not None and NOUNS[self.kind].code(self.name) != self.code:
             raise BenchmarkError(
@@ -133,7 +135,7 @@ class Component:
         return NOUNS[self.kind].make(self.name, self.arguments())
 
     def with_options(self, changes: Mapping[str, Any]) -> Component:
-        """The same with some options changed, these resolved and checked.
+        """The same component with some options changed, which are resolved and checked.
 
         Raises:
             BenchmarkError: an unknown option or a wrong value.
@@ -143,14 +145,14 @@ class Component:
 
     @cached_property
     def _arguments(self) -> dict[str, Any]:
-        """Cells share their components, and making the values takes longer than building."""
+        """The arguments, cached: cells share components, and making the values takes long."""
         parser, parsed = self._parsed
         found = vars(parser.instantiate(parsed)).get("it")
         return vars(found) if found else {}
 
     @cached_property
     def _parsed(self) -> tuple[ArgumentParser, Namespace]:
-        """Its own options: cells share their components, and parsing takes longer than building."""
+        """The cached options: cells share their components, and parsing takes longer than building."""
         return self._parse(self.options)
 
     def _parse(self, options: Mapping[str, Any]) -> tuple[ArgumentParser, Namespace]:
@@ -182,10 +184,10 @@ def add_options(parser: ArgumentParser, kind: str, name: str, key: str) -> None:
 
 
 def with_types(signature: Callable[..., Any]) -> Callable[..., Any]:
-    """A function with the same parameters, whose annotations are types and no texts.
+    """A function with the same parameters, whose annotations are types and not texts.
 
-    The parser would make types of texts by itself, but on the way it executes all that a module imports for
-    type checkers alone, and that may be torch, which takes seconds.
+    The parser would convert texts to types by itself. For this it would execute everything that a module
+    imports only for type checkers, which may be torch, which takes seconds.
 
     Args:
         signature: a class or a function.
@@ -196,7 +198,7 @@ def with_types(signature: Callable[..., Any]) -> Callable[..., Any]:
     ]
 
     def options() -> None:
-        """Never called."""
+        """Do nothing; this function is never called."""
 
     meanings = [f"    {name}: {text}\n" for name, text in meanings_of(signature).items() if text]
     options.__doc__ = "Options.\n\nArgs:\n" + "".join(meanings)
@@ -206,10 +208,10 @@ def with_types(signature: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def type_of(signature: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """The type of a parameter of a class or function, also where its annotation is a text.
+    """The type of a parameter of a class or function, even if its annotation is a text.
 
     Raises:
-        BenchmarkError: the text names something that is not known there.
+        BenchmarkError: the text names something that is unknown there.
     """
     if not isinstance(parameter.annotation, str):
         return parameter.annotation
@@ -233,8 +235,10 @@ def type_of(signature: Callable[..., Any], parameter: inspect.Parameter) -> Any:
 
 
 def meanings_of(signature: Callable[..., Any]) -> dict[str, str]:
-    """What each option means, on one line, from the docstrings of a function or of a class and its
-    bases."""
+    """The meaning of each option, on one line.
+
+    It comes from the docstring of a function, or from those of a class and its bases.
+    """
     found: dict[str, str] = {}
     for documented in getattr(signature, "__mro__", (signature,)):
         for text in (documented.__doc__, getattr(vars(documented).get("__init__"), "__doc__", None)):
@@ -244,7 +248,7 @@ def meanings_of(signature: Callable[..., Any]) -> dict[str, str]:
 
 
 def said_better(error: Exception, parser: ArgumentParser) -> str:
-    """A parser's error on one line; for a key that is not known, with the keys that are most like it."""
+    """A parser's error on one line; for an unknown key, with the most similar keys."""
     text = one_line(error)
     if len(text) > MOST_SAID:
         text = f"{text[:MOST_SAID]}..."
@@ -258,7 +262,7 @@ def said_better(error: Exception, parser: ArgumentParser) -> str:
 
 
 def below(key: str, arguments: Sequence[str]) -> list[str]:
-    """Command-line arguments with every `--option` put below `key`, as `add_options` put it there."""
+    """Command-line arguments with every `--option` moved below `key`, where `add_options` put it."""
     return [f"--{key}.{a[2:]}" if a.startswith("--") else a for a in arguments]
 
 

@@ -1,4 +1,4 @@
-"""Reading and validating a matrix: a YAML file, then overrides from the command line."""
+"""Reading and validating a matrix: a YAML file, and then overrides from the command line."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ KEYS = (
 
 @dataclass(frozen=True)
 class Matrix:
-    """Axes, all resolved; their product is the cells, without those that are excluded.
+    """Resolved axes; their product, without the excluded cells, is the cells.
 
     Attributes:
-        with_prior: labels of the attacks that need a prior: known when the matrix is read back, without
+        with_prior: labels of the attacks that need a prior, so that a matrix can be read back without
             importing anybody's attack.
-        excludes: cells that there are not.
-        overrides: where attacks are set otherwise.
-        metrics: computed beside the bundled ones.
-        needs_gpu: whether nobody would want to wait for a CPU. No result depends on it, and it is no part
-            of `config`.
+        excludes: cells that are left out.
+        overrides: cells in which attacks have other options.
+        metrics: metrics that are computed in addition to the bundled ones.
+        needs_gpu: whether the matrix would take too long on a CPU. No result depends on it, and it is not a
+            part of `config`.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Matrix:
     needs_gpu: bool = field(default=False, compare=False)
 
     def cells(self) -> Iterator[Cell]:
-        """Every cell, attacks innermost; an attack without a prior is not multiplied by priors."""
+        """Every cell, attacks innermost; an attack without a prior has one cell for all priors."""
         attacks: dict[tuple[str, ...], Component] = {}
         for cell in self._product():
             if any(where.holds(cell) for where in self.excludes):
@@ -136,14 +136,14 @@ def load_matrix(name: str, overrides: Sequence[str] = ()) -> Matrix:
     """Read a matrix, apply `--key value` overrides to it, and resolve it.
 
     Args:
-        name: see `find_config`.
+        name: the path of a YAML file, or the name of a bundled matrix, as in `find_config`.
         overrides: command-line arguments such as `--attacks.gifd.iterations=300`, or
-            `--attacks+=my_package:MyAttack` for one more attack (likewise defenses, priors and metrics).
-            A list for an option that takes no list, `--defenses.noise.std=[0.01, 0.1]`, makes one entry a
-            value; see `without_sweeps`.
+            `--attacks+=my_package:MyAttack` for one more attack (and likewise for defenses, priors and
+            metrics). A list for an option that takes no list, as in `--defenses.noise.std=[0.01, 0.1]`,
+            makes one entry for each value; see `without_sweeps`.
 
     Raises:
-        BenchmarkError: anything wrong, with the file and the key.
+        BenchmarkError: something is wrong; the message names the file and the key.
     """
     path = find_config(name)
     content = read_yaml(path)
@@ -222,7 +222,7 @@ def _resolve(stem: str, content: Mapping[str, Any], overrides: Sequence[str]) ->
 
 
 def _numbers(axis: str, value: int | list[int]) -> tuple[int, ...]:
-    """Numbers of targets or seeds; a count stands for those below it."""
+    """The numbers of targets or seeds; a single number n stands for 0 to n - 1."""
     count = value if isinstance(value, int) else len(value)
     if count > MOST_NUMBERS:
         raise BenchmarkError(f"{axis}: {MOST_NUMBERS:,} at most, not {count:,}")
@@ -230,7 +230,7 @@ def _numbers(axis: str, value: int | list[int]) -> tuple[int, ...]:
 
 
 def _listed(where: Mapping[str, Any], swept: Swept) -> Where:
-    """With lists alone, as `Where.given` has them, so that it equals what is read back.
+    """The selection with lists only, as in `Where.given`, so that it equals what is read back.
 
     The label of a sweep stands for all of its entries.
     """
@@ -251,7 +251,7 @@ def _changed(attack: Component, changes: Iterable[Mapping[str, Any]]) -> Compone
 def _of_recipes(
     matrix: Matrix, uses: Sequence[Mapping[str, Any]], swept: Swept
 ) -> Iterator[Mapping[str, Any]]:
-    """The options that recipes set, as overrides, which those that the file itself sets come after."""
+    """The options of recipes as overrides, which come before those that the file itself sets."""
     for number, spec in enumerate(uses):
         key, when = f"recipes[{number}]", _listed(spec["when"], swept)
         when.check(f"{key}.when", _labels(matrix))
@@ -265,7 +265,7 @@ def _of_recipes(
 
 
 def _overrides(matrix: Matrix, specs: Sequence[Mapping[str, Any]], swept: Swept) -> tuple[Override, ...]:
-    """One override for each attack that one of the file's names, with its options resolved."""
+    """One override for each attack that an override of the file names, with its options resolved."""
     found = []
     attacks = {attack.label: attack for attack in matrix.attacks}
     for number, spec in enumerate(specs):

@@ -1,4 +1,4 @@
-"""The defense of a cell: one, or several that are applied in turn."""
+"""The defense of a cell: one, or several that are applied one after another."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class DefenseConfig:
     """Defenses by their parts.
 
     Attributes:
-        label: what they are called in tables.
-        parts: in the order in which they are applied; at least one.
+        label: their name in tables.
+        parts: the defenses in the order in which they are applied; at least one.
     """
 
     label: str
     parts: tuple[Component, ...]
 
     def config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The defenses as plain JSON values."""
         return {"label": self.label, "parts": [part.config() for part in self.parts]}
 
     @cached_property
     def canonical(self) -> str:
-        """What they do, as text: without labels, and without the parts that do nothing."""
+        """What they do, as text, without labels and without parts that do nothing."""
         return canonical([part.identity() for part in self.parts if part.name != NONE])
 
     @classmethod
@@ -45,7 +45,7 @@ class DefenseConfig:
         return cls(config["label"], tuple(parts))
 
     def build(self) -> Defense:
-        """The defense itself."""
+        """Make the defense."""
         from gifd_bench.tasks.defenses.composition import Composition
 
         built: tuple[Defense, ...] = tuple(part.build() for part in self.parts)

@@ -15,7 +15,9 @@ from gifd_bench.common.yaml_text import parse_yaml
 
 
 def find_config(name: str) -> Path:
-    """A YAML file, by path, or by the name of a bundled configuration (`demo`, `priors/cifar10`).
+    """The path of a YAML file, given by path or by the name of a bundled configuration.
+
+    Bundled names are for instance `demo` and `priors/cifar10`.
 
     Raises:
         BenchmarkError: neither exists.
@@ -31,17 +33,17 @@ def find_config(name: str) -> Path:
 
 
 def bundled_configs() -> list[str]:
-    """Names of the bundled matrices."""
+    """The names of the bundled matrices."""
     return sorted(
         Path(str(path)).stem for path in resources.files("gifd_bench.configs").iterdir() if _is_yaml(path)
     )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML mapping.
+    """Read a YAML mapping.
 
     Raises:
-        BenchmarkError: not YAML, or not a mapping.
+        BenchmarkError: it is not YAML, or not a mapping.
         FileError: it cannot be read.
     """
     text = read_bytes(path)

@@ -1,4 +1,4 @@
-"""What a matrix needs before its first cell can run: images, weights, a GPU. Nothing is fetched here."""
+"""What a matrix needs before its first cell can run: images, weights, a GPU. Nothing is downloaded here."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from gifd_bench.tasks.training.cache import victim_file
 
 @dataclass(frozen=True)
 class Need:
-    """Something that is not here.
+    """Something that is not on this machine.
 
     Attributes:
-        text: what it is and what to do about it, in one line.
-        fetched: whether it is downloaded when it is first used, as the matrix asks, and is not missing.
-        damaged: whether it is there but cannot be read: the cells that need it will fail, and no others.
+        text: what it is, and what to do about it, in one line.
+        fetched: whether it is downloaded when it is first used, as the matrix asks; it is then not missing.
+        damaged: whether it exists but cannot be read. The cells that need it will fail, and no others.
     """
 
     text: str
@@ -47,7 +47,7 @@ def missing(
     observed: Collection[str] = frozenset(),
     threads: int = 1,
 ) -> list[str]:
-    """What somebody has to provide before the first cell runs, a line each; see `needs`."""
+    """What somebody has to provide before the first cell runs, in lines; arguments as in `needs`."""
     found = needs(matrix, cells, observed, threads)
     return [need.text for need in found if not need.fetched and not need.damaged]
 
@@ -59,17 +59,18 @@ def needs(
     threads: int = 1,
     opened: bool = False,
 ) -> list[Need]:
-    """Everything that is not here and that some cell cannot do without, each once.
+    """Everything that is not on this machine and that some cell needs, each once.
 
-    Images are listed, but not read (CIFAR's archive is one file and is), unless they are to be opened.
+    Images are listed but not read, unless they are to be opened. (The archive of CIFAR is one file, and is
+    read.)
 
     Args:
-        matrix: see there.
-        cells: those that are still to run; `None` for all. Without any, nothing is needed.
-        observed: ids of the observations that exist already: their cells need no images and no victim.
-        threads: that victims are trained with.
-        opened: read every private image of these cells, and the victims' weights files, to find those that
-            are damaged. The images that a victim is trained on are listed only.
+        matrix: the matrix.
+        cells: the cells that are still to run; `None` for all. Without any, nothing is needed.
+        observed: ids of existing observations; their cells need no images and no victim.
+        threads: threads with which victims are trained.
+        opened: whether to read every private image of these cells, and the files of the victims' weights,
+            to find damaged ones. Images on which a victim is trained are only listed.
     """
     waiting = [cell for cell in (matrix.cells() if cells is None else cells) if unmet(cell) is None]
     rounds: dict[str, list[Cell]] = defaultdict(list)
@@ -92,7 +93,7 @@ def needs(
 
 
 def has_gpu() -> bool:
-    """Whether there is a GPU that torch could use, asked of the driver: torch takes seconds to import."""
+    """Whether there is a GPU for torch, asked of the driver, because importing torch takes seconds."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
         count = ctypes.c_int(0)
@@ -104,7 +105,7 @@ def has_gpu() -> bool:
 
 
 def offline(component: Component) -> Component:
-    """The same component, which fetches nothing when it is built."""
+    """The same component, which downloads nothing when it is built."""
     if "download" not in component.options:
         return component
     return replace(component, options={**component.options, "download": False})

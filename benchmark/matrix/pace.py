@@ -1,4 +1,4 @@
-"""What a gradient evaluation of an attack takes on this machine, found by starting it."""
+"""The time of a gradient evaluation of an attack on this machine, measured by starting the attack."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MOST_ITERATIONS = 50
 
 
 def seconds_of(attack: Attack, observation: Observation, prior: Prior | None, limit: float) -> float:
-    """Seconds of a gradient evaluation, on average over the first iterations of an attack.
+    """The seconds of a gradient evaluation, on average over the first iterations of an attack.
 
     Args:
-        attack: fresh from its options.
+        attack: an attack that was just made from its options.
         observation: what it attacks.
-        prior: for attacks that need one.
-        limit: seconds of wall time; the iteration in which they are over is ended, and there is at least
-            one.
+        prior: the prior, for attacks that need one.
+        limit: seconds of wall-clock time; the iteration that exceeds them is completed, and there is at
+            least one.
     """
     watch = _Stopwatch(attack, MOST_ITERATIONS, limit)
     with suppress(_Enough):
@@ -34,19 +34,19 @@ def seconds_of(attack: Attack, observation: Observation, prior: Prior | None, li
 
 
 class _Enough(Exception):
-    """So many iterations are done, or so much time is over."""
+    """Enough iterations are done, or enough time has passed."""
 
 
 class _Stopwatch(Callback):
     """Ends an inversion early.
 
     Args:
-        attack: of that inversion.
-        iterations: after so many.
-        seconds: or after so much time.
+        attack: the attack of the inversion.
+        iterations: end after this many iterations.
+        seconds: or after this time.
 
     Attributes:
-        marks: time, and gradient evaluations so far, at the start and after each iteration.
+        marks: the time, and the gradient evaluations so far, at the start and after each iteration.
     """
 
     def __init__(self, attack: Attack, iterations: int, seconds: float) -> None:
@@ -62,8 +62,10 @@ class _Stopwatch(Callback):
             raise _Enough
 
     def seconds(self) -> float:
-        """Of an evaluation, over all iterations but the first, which sets things up, where there are
-        others."""
+        """The seconds of an evaluation, over all iterations except the first, which sets things up.
+
+        If there is only one iteration, it counts.
+        """
         began, before = self.marks[1 if len(self.marks) > 2 else 0]
         ended, after = self.marks[-1]
         return (ended - began) / max(1, after - before)

@@ -1,4 +1,4 @@
-"""Recipes: options that attacks were tuned to, by budget, and how they were found."""
+"""Recipes: tuned options of attacks, by budget, with how they were found."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ KEYS = ("provenance", "budgets")
 
 @dataclass(frozen=True)
 class RecipeUse:
-    """Where in a matrix a recipe holds.
+    """The use of a recipe in a matrix.
 
     Attributes:
-        when: the cells; it names attacks.
-        recipe: a file, or the name of a bundled one, such as `tuned-resnet18-none`.
-        evaluations: which of the recipe's budgets; None where it has one only.
+        when: the cells for which it holds, which name attacks.
+        recipe: a file, or the name of a bundled recipe, such as `tuned-resnet18-none`.
+        evaluations: which of the recipe's budgets to use; `None` if it has only one.
     """
 
     when: Where
@@ -36,11 +36,11 @@ def options_of_recipe(use: RecipeUse, attack: str) -> dict[str, Any]:
     """The options that a recipe gives to an attack.
 
     Args:
-        use: which recipe, at which budget.
+        use: which recipe, with which budget.
         attack: registered name of the attack.
 
     Raises:
-        BenchmarkError: there is no such recipe, budget or attack in it.
+        BenchmarkError: there is no such recipe, or no such budget or attack in it.
     """
     known = _budgets(use.recipe)
     if use.evaluations is None and len(known) != 1:
@@ -55,18 +55,18 @@ def options_of_recipe(use: RecipeUse, attack: str) -> dict[str, Any]:
 
 
 def options_within(recipe: str, attack: str, evaluations: int) -> dict[str, Any] | None:
-    """The options that a recipe gives to an attack under its largest budget that is not above a number.
+    """The options that a recipe gives to an attack under its largest budget up to a limit.
 
     Args:
-        recipe: a file, or the name of a bundled one.
+        recipe: a file, or the name of a bundled recipe.
         attack: registered name of the attack.
-        evaluations: gradient evaluations that may be spent.
+        evaluations: the largest number of gradient evaluations.
 
     Returns:
-        The options; `None` where the recipe has none of the attack under such a budget.
+        The options; `None` if the recipe has none for the attack under such a budget.
 
     Raises:
-        BenchmarkError: there is no such recipe, or a budget in it is no number.
+        BenchmarkError: there is no such recipe, or a budget in it is not a number.
     """
     budgets = _budgets(recipe)
     odd = [budget for budget in budgets if not budget.isdecimal()]
@@ -89,7 +89,7 @@ def _budgets(recipe: str) -> dict[str, Any]:
 
 
 def find_recipe(name: str) -> Path:
-    """A recipe's file, by path or by the name of a bundled one.
+    """The file of a recipe, by path or by the name of a bundled one.
 
     Raises:
         BenchmarkError: there is neither.

@@ -1,7 +1,7 @@
-"""From what a file says to components with every option resolved and checked.
+"""From the content of a file to components, with every option resolved and checked.
 
-The file names components; a parser with one typed group a component is built from their signatures, so
-that a misspelled key, a wrong type or an unknown name is an error that says where.
+The file names components. A parser with one typed group for each component is built from their signatures,
+so a misspelled key, a wrong type or an unknown name is an error that says where.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ _NAME_OVERRIDE = re.compile(r"--([\w.]+)\.use=(.+)")
 
 
 class Resolver:
-    """Declares the components of a file to one parser, parses, and gives them back.
+    """Declares the components of a file to one parser, parses, and returns them.
 
-    First every `declare_...`, then `parse`, then the others. Keys are paths such as `attacks.gifd`.
+    Call every `declare_...` first, then `parse`, then the other methods. Keys are paths such as
+    `attacks.gifd`.
 
     Args:
         overrides: command-line arguments such as `--attacks.gifd.iterations=300`; `--attacks.gifd.use=ig`
@@ -51,7 +52,7 @@ class Resolver:
         self._resolved: dict[str, Any] = {}
 
     def set(self, key: str, value: Any) -> None:
-        """Give a declared key the value that the file sets."""
+        """Set a declared key to the value in the file."""
         *path, last = key.split(".")
         place = self._given
         for part in path:
@@ -62,11 +63,11 @@ class Resolver:
         """Declare a component.
 
         Args:
-            kind: see `Component`.
+            kind: as in `Component`.
             key: where its options are.
-            default: its registered name where the file gives none.
-            spec: what the file says: a name, or a mapping of `use` and options, or nothing. With `recipe`
-                the mapping goes on from another file, such as `attacks/gi`.
+            default: its registered name if the file gives none.
+            spec: the content of the file: a name, or a mapping of `use` and options, or nothing. With
+                `recipe`, the mapping continues that of another file, such as `attacks/gi`.
         """
         options = {"use": spec} if isinstance(spec, str) else dict(mapping(spec, key))
         if "recipe" in options:
@@ -84,7 +85,7 @@ class Resolver:
             self.set(key, options)
 
     def declare_defense(self, key: str, default: str, spec: Any) -> None:
-        """Declare a defense, or with a list several, which are applied in turn."""
+        """Declare a defense or, with a list, several that are applied one after another."""
         if not isinstance(spec, list):
             self._parts[key] = [key]
             self.declare("defense", key, default, spec)
@@ -94,7 +95,7 @@ class Resolver:
             self.declare("defense", part, default, one)
 
     def declare_task(self, key: str, default: str, spec: Any) -> None:
-        """Declare a task; its dataset is by default the one of the task's own name."""
+        """Declare a task, whose dataset is by default the one with the task's name."""
         settings = dict(mapping(spec, key))
         self.parser.add_class_arguments(TaskSettings, key, instantiate=False)
         for part, name in (("dataset", default), ("model", "convnet")):
@@ -119,7 +120,7 @@ class Resolver:
         _check_numbers(self._resolved, "")
 
     def value(self, key: str) -> Any:
-        """The resolved value of a key; `None` where there is none."""
+        """The resolved value of a key; `None` if there is none."""
         value: Any = self._resolved
         for part in key.split("."):
             value = (value or {}).get(part)
@@ -150,7 +151,7 @@ def labeled(specs: Any, axis: str) -> Mapping[str, Any]:
     """A mapping from labels to what they stand for.
 
     Raises:
-        BenchmarkError: it is none, or a label cannot be part of a key.
+        BenchmarkError: it is not a mapping, or a label cannot be part of a key.
     """
     by_label = mapping(specs, axis)
     for label in by_label:
@@ -173,7 +174,7 @@ def mapping(value: Any, key: str) -> Mapping[str, Any]:
 
 
 def _check_numbers(value: Any, key: str) -> None:
-    """Make sure that no number is out of all proportion, before anything is built with it."""
+    """Check that no number is far too large, before anything is built with it."""
     if isinstance(value, dict):
         for name, inner in value.items():
             _check_numbers(inner, f"{key}.{name}" if key else name)

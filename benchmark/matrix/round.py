@@ -1,4 +1,4 @@
-"""One round of federated learning that is attacked."""
+"""One round of federated learning, which is attacked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Round:
-    """What an observation depends on: task x defense x target x seed.
+    """Everything on which an observation depends: task x defense x target x seed.
 
     Rounds that do the same are the same round, whatever their parts are called.
     """
@@ -30,8 +30,10 @@ class Round:
 
     @cached_property
     def observation_id(self) -> str:
-        """Hash of what the round does: 16 hexadecimal digits. Cells that share it attack the same
-        update."""
+        """A hash of what the round does: 16 hexadecimal digits.
+
+        Cells that share it attack the same update.
+        """
         return digest(self.parts())
 
     def parts(self) -> dict[str, str]:
@@ -45,18 +47,20 @@ class Round:
 
     @property
     def model_seed(self) -> int:
-        """Of the victim's weights: rounds of one seed and one model share them."""
+        """The seed of the victim's weights, which rounds with the same seed and model share."""
         return stream(self.seed, "model")
 
     @property
     def defense_seed(self) -> int:
-        """Of the defense's randomness; each kind of defense draws from a stream of its own."""
+        """The seed of the defense's randomness; each kind of defense draws from a stream of its own."""
         return stream(self.seed, "defense", self.target)
 
     @property
     def imports(self) -> frozenset[str]:
-        """Names of models, losses and defenses from outside that the matrix's owner has given, and that
-        observations of this round may name too."""
+        """The names of models, losses and defenses from outside that observations of this round may use.
+
+        The owner of the matrix has given these names.
+        """
         parts = (self.task.model, *self.defense.parts)
         named = {part.name for part in parts if part.code is not None}
         return frozenset({*named, self.task.settings.client.loss.use})
@@ -65,7 +69,7 @@ class Round:
         """What the server sees of this round, and what it must not see.
 
         Args:
-            task: as `self.task` builds it; rounds may share it.
+            task: the task that `self.task` builds; rounds may share it.
         """
         truth = task.truth(self.target)
         return task.observe(truth, self.defense.build(), self.model_seed, self.defense_seed), truth

@@ -1,8 +1,8 @@
-"""Sweeps: an entry of a matrix with several values for an option stands for one entry a value.
+"""Sweeps: an entry of a matrix with several values for an option stands for one entry for each value.
 
-Which lists are sweeps is told by types alone: a list is a sweep where the option does not take that list,
-but takes each of its entries. `std: [0.01, 0.1]` is a sweep, `iterations: [20, 40]` of an attack that takes
-one number a stage is not, and `iterations: [[20, 40], [10, 50]]` is one.
+Types alone decide which lists are sweeps: a list is a sweep if the option does not take that list, but
+takes each of its entries. `std: [0.01, 0.1]` is a sweep. `iterations: [20, 40]` of an attack that takes one
+number for each stage is not, and `iterations: [[20, 40], [10, 50]]` is one.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Entry:
 
     Attributes:
         key: its name below the axis, made of letters, digits and _.
-        label: what it is called in tables; for an entry of a sweep the file's label with option and value.
-        default: the name of the component where the file gives none: its own label there.
-        spec: what the file says of it.
+        label: its name in tables; for an entry of a sweep, the file's label with option and value.
+        default: the name of the component if the file gives none: the entry's label in the file.
+        spec: the content of the file for this entry.
     """
 
     key: str
@@ -52,10 +52,10 @@ class Swept:
     """Axes without sweeps.
 
     Attributes:
-        entries: of every axis, in their order.
-        overrides: the command-line arguments that are left, those of a sweep's label repeated for each of
-            its entries.
-        labels: of the entries of every sweep, by axis and the file's label.
+        entries: the entries of every axis, in their order.
+        overrides: the remaining command-line arguments, where those for the label of a sweep are repeated
+            for each of its entries.
+        labels: the labels of the entries of every sweep, by axis and the file's label.
     """
 
     entries: Mapping[str, Sequence[Entry]]
@@ -69,10 +69,11 @@ def without_sweeps(
     """Replace every sweep by its entries.
 
     Args:
-        axes: what the file says, by axis and label.
-        kinds: of the components of each axis; `task` and `defense` for those that are more than one.
-        overrides: command-line arguments; a list given to an option by `--axis.label.option=[...]` may be
-            a sweep, too.
+        axes: the content of the file, by axis and label.
+        kinds: the kind of the components of each axis; `task` and `defense` for those with several
+            components.
+        overrides: command-line arguments; a list for an option in `--axis.label.option=[...]` may also be a
+            sweep.
 
     Raises:
         BenchmarkError: a sweep has the same value twice.
@@ -93,7 +94,7 @@ def without_sweeps(
 def _entries(
     axis: str, label: str, spec: Any, kind: str, overrides: Sequence[str]
 ) -> tuple[list[Entry], list[str]]:
-    """The entries of one label, and the overrides that are left."""
+    """The entries of one label, and the remaining overrides."""
     mine = {o: m for o in overrides if (m := _OVERRIDE.fullmatch(o)) and m.groups()[:2] == (axis, label)}
     whole = _spelled_out(spec, label, kind)
     taken = [override for override, match in mine.items() if match.group(3).split(".")[-1] == "use"]
@@ -130,7 +131,7 @@ def _entries(
 
 
 def _spelled_out(spec: Any, label: str, kind: str) -> Any:
-    """What the file says, with mappings where it gives only names."""
+    """The content of the file, with mappings in place of names."""
     if isinstance(spec, list):
         return [_spelled_out(one, label, kind) for one in spec]
     if kind == "task" and isinstance(spec, dict):
@@ -140,7 +141,7 @@ def _spelled_out(spec: Any, label: str, kind: str) -> Any:
 
 
 def _renamed(whole: Any, dotted: str, name: str) -> Any:
-    """With another component named at `dotted`, such as `part2.use`; the options given are not of it."""
+    """The content with another component at `dotted`, such as `part2.use`, without its old options."""
     first = dotted.split(".")[0]
     part = _PART.fullmatch(first)
     if isinstance(whole, list):
@@ -169,7 +170,7 @@ def _is_sweep(whole: Any, path: Path, kind: str, label: str) -> bool:
 
 
 def _holder(whole: Any, path: Path, kind: str, label: str) -> tuple[Any, Path, Takes]:
-    """The options that a path leads into, the path within them, and what tells whether they are taken."""
+    """The options into which a path leads, the path within them, and a test whether they are accepted."""
     if isinstance(path[0], int):
         part = whole[path[0]]
         return _options(part), path[1:], _component_takes("defense", part.get("use", label))
@@ -208,7 +209,7 @@ def _settings_take(settings: Any) -> bool:
 
 
 def _path(dotted: str, whole: Any) -> Path | None:
-    """Where an option given on the command line stands in what the file says; `None` for no option."""
+    """Where an option of the command line is in the content of the file; `None` if it is not an option."""
     first, *rest = dotted.split(".")
     part = _PART.fullmatch(first)
     if part and isinstance(whole, list):
@@ -217,7 +218,7 @@ def _path(dotted: str, whole: Any) -> Path | None:
 
 
 def _parsed(text: str) -> Any:
-    """A value of the command line, as YAML; numbers such as 1e-4 are numbers."""
+    """A value of the command line, read as YAML, where 1e-4 is a number too."""
     try:
         return json.loads(text)
     except ValueError:
@@ -229,7 +230,7 @@ def _parsed(text: str) -> Any:
 
 
 def _lists(value: Any, at: Path = ()) -> Iterator[Path]:
-    """Paths of all lists in a mapping; what lists hold is not looked into, but for composed defenses."""
+    """The paths of all lists in a mapping; lists in lists are not searched, but for composed defenses."""
     if isinstance(value, list) and at:
         yield at
     elif isinstance(value, (dict, list)):
@@ -245,7 +246,7 @@ def _get(value: Any, path: Path) -> Any:
 
 
 def _with(value: Any, path: Path, new: Any) -> Any:
-    """A copy with another value at a path, which is made where there is none."""
+    """A copy with another value at a path, which is created if it does not exist."""
     if not path:
         return new
     first, *rest = path

@@ -27,7 +27,7 @@ class TaskConfig:
     """A task by its parts.
 
     Attributes:
-        label: what the task is called in tables.
+        label: the name of the task in tables.
         dataset, model: its components.
         settings: batch, client, threat model, and where the victim's weights come from.
     """
@@ -38,7 +38,7 @@ class TaskConfig:
     settings: TaskSettings
 
     def config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The task as plain JSON values."""
         return {
             "label": self.label,
             "dataset": self.dataset.config(),
@@ -48,7 +48,7 @@ class TaskConfig:
 
     @cached_property
     def canonical(self) -> str:
-        """What it is, as text: without labels."""
+        """What the task is, as text, without labels."""
         return canonical(
             {
                 "dataset": self.dataset.identity(),
@@ -68,11 +68,11 @@ class TaskConfig:
         )
 
     def build(self, callbacks: Sequence[Callback] = (), threads: int = 1) -> Task:
-        """The task itself.
+        """Make the task.
 
         Args:
-            callbacks: for the Trainer, where the victim is trained here.
-            threads: that a victim is trained with.
+            callbacks: callbacks for the Trainer, if the victim is trained here.
+            threads: threads with which a victim is trained.
         """
         # Imported here, because `plan` and `status` read matrices without torch.
         from gifd_bench.tasks.task import Task
@@ -95,7 +95,7 @@ class TaskConfig:
 
 
 def training_split(dataset: Component) -> Component:
-    """The same dataset's images for training, where it has a split of them; all of its images else."""
+    """The training images of the same dataset, if it has a training split; otherwise all of its images."""
     if "split" not in dataset.options:
         return dataset
     return replace(dataset, options={**dataset.options, "split": "train"})

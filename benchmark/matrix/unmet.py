@@ -1,4 +1,4 @@
-"""Cells that make no sense, which is known before anything is run."""
+"""Cells that cannot run, which is known before anything runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gifd_bench.tasks.datasets.registry import DATASETS
 
 
 def unmet(cell: Cell) -> str | None:
-    """Why a cell makes no sense, in one line: it is to be skipped; `None` where it can run.
+    """Why a cell has to be skipped, in one line; `None` if it can run.
 
     Raises:
-        UserError: the attack's options do not go together.
+        UserError: options of the attack do not fit together.
     """
     settings, options = cell.task.settings, options_of(cell.attack)
     # The classes of a folder are only known when it is read.

@@ -1,4 +1,4 @@
-"""Some of the cells of a matrix, by labels: what is left out, and where an attack is set otherwise."""
+"""Some cells of a matrix, by labels: those that are left out, or have other options of attacks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from gifd_bench.common.registry import unknown
 
 @dataclass(frozen=True)
 class Where:
-    """The cells that have, on every axis given, the label given or one of them.
+    """The cells that have, on every given axis, the given label or one of the given labels.
 
-    A cell without a prior has no label on that axis, and is in no Where that gives one.
+    A cell without a prior has no label on that axis, and so does not belong to a selection that gives one.
 
     Attributes:
-        tasks, defenses, priors, attacks: labels; null for any.
-        targets, seeds: numbers; null for any.
+        tasks, defenses, priors, attacks: labels; `None` for any.
+        targets, seeds: numbers; `None` for any.
     """
 
     tasks: str | list[str] | None = None
@@ -32,23 +32,23 @@ class Where:
 
     @cached_property
     def given(self) -> Mapping[str, Sequence[str | int]]:
-        """Labels or numbers by axis, of the axes that are given."""
+        """Labels or numbers by axis, for the axes that are given."""
         pairs = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {axis: v if isinstance(v, list) else [v] for axis, v in pairs if v is not None}
 
     def holds(self, cell: Cell) -> bool:
-        """Whether a cell is one of them."""
+        """Whether a cell belongs to the selection."""
         return all(_LABEL[axis](cell) in wanted for axis, wanted in self.given.items())
 
     def check(self, key: str, labels: Mapping[str, Sequence[str | int]]) -> None:
-        """Make sure that it can hold a cell.
+        """Check that a cell can belong to the selection.
 
         Args:
-            key: where it stands in the file.
-            labels: all that there are, by axis.
+            key: where the selection is in the file.
+            labels: all existing labels, by axis.
 
         Raises:
-            BenchmarkError: no axis is given, or no label of one, or one that there is not.
+            BenchmarkError: no axis is given, an axis has no label, or a label does not exist.
         """
         if not self.given or not all(self.given.values()):
             raise BenchmarkError(f"{key}: at least one label is needed; the axes are: {', '.join(labels)}")
@@ -71,18 +71,18 @@ _LABEL: dict[str, Callable[[Cell], str | int | None]] = {
 
 @dataclass(frozen=True)
 class Override:
-    """Options of attacks that differ in some cells; of two that set the same one, the later holds.
+    """Options of attacks that differ in some cells; of two overrides of an option, the later one holds.
 
     Attributes:
-        when: the cells; it names attacks.
-        set: options, by name.
+        when: the cells, which name attacks.
+        set: options by name.
     """
 
     when: Where
     set: dict[str, Any]
 
     def config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The override as plain JSON values."""
         return {"when": dict(self.when.given), "set": self.set}
 
     @classmethod

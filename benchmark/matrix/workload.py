@@ -26,14 +26,14 @@ MEASURED_SECONDS = 1.5
 
 @dataclass(frozen=True)
 class Load:
-    """Cells that are alike in task, attack and prior.
+    """Cells with the same task, attack and prior.
 
     Attributes:
         cell: one of them.
-        cells: how many there are.
-        evaluations: gradient evaluations of each, about; `None` where that is not known, which depends on
-            the stages of a prior that is not here.
-        seconds: of an evaluation; `None` where none was timed.
+        cells: the number of cells.
+        evaluations: gradient evaluations of each, approximately; `None` if it is not known, because it
+            depends on the stages of a prior that is not on this machine.
+        seconds: the time of an evaluation; `None` if none was timed.
     """
 
     cell: Cell
@@ -43,26 +43,26 @@ class Load:
 
     @property
     def total_evaluations(self) -> int | None:
-        """Of all the cells."""
+        """The gradient evaluations of all the cells."""
         return None if self.evaluations is None else self.cells * self.evaluations
 
     @property
     def total_seconds(self) -> float | None:
-        """Of all the cells, one after the other."""
+        """The seconds of all the cells, one after another."""
         total = self.total_evaluations
         return None if total is None or self.seconds is None else total * self.seconds
 
 
 def workload(cells: Iterable[Cell], rates: Rates, measured: bool = False) -> list[Load]:
-    """What cells cost, in the order in which their kinds occur first. Nothing is written or fetched.
+    """The cost of cells, in the order in which their kinds first occur. Nothing is written or downloaded.
 
     Args:
-        cells: those that are still to run.
-        rates: what is known of their speed.
-        measured: run a few iterations of those of which nothing is known, on this machine.
+        cells: the cells that are still to run.
+        rates: what is known about their speed.
+        measured: whether to run a few iterations of those about which nothing is known, on this machine.
 
     Raises:
-        UserError: an attack's options do not go together, or do not fit its prior.
+        UserError: options of an attack do not fit together, or do not fit its prior.
     """
     kinds: dict[tuple[str, ...], list[Cell]] = {}
     for cell in cells:
@@ -83,7 +83,7 @@ def workload(cells: Iterable[Cell], rates: Rates, measured: bool = False) -> lis
 
 
 def evaluations_of(cell: Cell) -> int | None:
-    """Gradient evaluations of a cell, about; `None` where they depend on a prior that is not here.
+    """The approximate gradient evaluations of a cell; `None` if they depend on a prior that is not here.
 
     Raises:
         UserError: the attack's options do not fit the prior.
@@ -107,7 +107,7 @@ class _Stopwatch:
         self._observations: dict[str, Observation | None] = {}
 
     def seconds(self, cell: Cell) -> float | None:
-        """Of a gradient evaluation; `None` where the cell cannot be tried."""
+        """The seconds of a gradient evaluation; `None` if the cell cannot be tried."""
         from gifd_bench.benchmark.matrix.pace import seconds_of
 
         observation, prior = self._observation(cell), self._prior(cell.prior)
@@ -119,7 +119,7 @@ class _Stopwatch:
             return None
 
     def _prior(self, component: Component | None) -> Prior | None:
-        """The prior; `None` where its weights are not here."""
+        """The prior; `None` if its weights are not here."""
         if component is None:
             return None
         if component.canonical not in self._priors:
@@ -128,8 +128,10 @@ class _Stopwatch:
         return self._priors[component.canonical]
 
     def _observation(self, cell: Cell) -> Observation | None:
-        """One of the cell's task; `None` where its images are not here. The victim's weights are random:
-        its speed does not depend on them."""
+        """One observation of the cell's task; `None` if its images are not here.
+
+        The weights of the victim are random, because its speed does not depend on them.
+        """
         key = cell.task.canonical
         if key not in self._observations:
             settings = replace(cell.task.settings, weights="random", weights_file=None)
