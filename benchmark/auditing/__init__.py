@@ -1,1 +1,1 @@
-"""Auditing one update: a portfolio of attacks, a verdict in words, and one page that says it."""
+"""Auditing one update: several attacks, a verdict in words, and a page that presents it."""

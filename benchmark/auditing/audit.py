@@ -1,4 +1,4 @@
-"""Auditing one update, from what the server sees to the page that says what could be read from it."""
+"""Auditing one update: from what the server sees to the page that says what could be read from it."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ SECONDS = 600.0
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What an audit came to.
+    """The result of an audit.
 
     Attributes:
-        outcome: `recognized`, `partly`, `not_recognized`; `unjudged` where the truth is not given; or
-            `unexplained` where the update is described wrongly, or no attack explains it, which says
-            nothing of safety.
-        verdict: with its reasons.
+        outcome: `recognized`, `partly`, `not_recognized`; `unjudged` if the truth is not given; or
+            `unexplained` if the update is described wrongly, or no attack explains it, which says nothing
+            about safety.
+        verdict: the verdict, with its reasons.
         page: the HTML file.
     """
 
@@ -70,26 +70,29 @@ def audit(
     seed: int = 0,
     progress: bool = True,
 ) -> AuditReport:
-    """Attack an update with all that is at hand, and write a page that says what could be read from it.
+    """Attack an update with everything available, and write a page that says what could be read from it.
 
-    Run again with the same output folder, it goes on where it stopped; no attack is run twice.
+    A second call with the same output folder continues where the first one stopped; no attack runs twice.
 
     Args:
-        observation: all that the server sees; of a capture, `captured.observation(...)`.
-        output: folder of the audit, which holds nothing else.
+        observation: everything that the server sees; for a capture, `captured.observation(...)`.
+        output: the folder of the audit, which holds nothing else.
         images: the private batch, for a verdict: (B, C, H, W) in [0, 1], before any normalization; or the
             path of a file or folder of images. No attack sees it.
         labels: its labels, (B,) numbers or names of classes.
-        distractors: a folder of images, or the name of a dataset, of the private images' kind, which these
-            are to be told from; by default crops of the bundled photographs.
-        seconds: of wall time, for all attacks together.
-        attacks: names; by default all that the threat model allows.
-        priors: likewise; by default all bundled ones whose files are here.
-        seed: of all randomness.
-        progress: show a bar on standard error.
+        distractors: a folder of images, or the name of a dataset, of the same kind as the private images,
+            from which these are to be told apart; by default, crops of the bundled photographs.
+        seconds: wall-clock time for all attacks together.
+        attacks: names of attacks; by default, all that the threat model allows.
+        priors: names of priors; by default, all bundled ones whose files are on this machine.
+        seed: the seed of all randomness.
+        progress: whether to show a bar on standard error.
+
+    Returns:
+        The verdict, and the path of the page.
 
     Raises:
-        UserError: the folder holds something else, or one of the arguments makes no sense.
+        UserError: the folder holds something else, or one of the arguments is wrong.
     """
     owned = None
     shape = observation.model.image_shape
@@ -128,25 +131,25 @@ class Silent:
     """A display that shows nothing."""
 
     def begin(self, title: str, iterations: int) -> None:
-        """An inversion begins."""
+        """Ignore that an inversion begins."""
 
     def iterate(self, iteration: int) -> None:
-        """So many iterations are done."""
+        """Ignore the number of iterations."""
 
     def end(self, title: str, status: str) -> None:
-        """The inversion has ended."""
+        """Ignore that the inversion has ended."""
 
 
 class Audit:
     """The audit of one observation.
 
     Args:
-        observation: all that the server sees.
-        folder: of the output.
+        observation: everything that the server sees.
+        folder: the output folder.
         wanted: attacks and priors that may be used.
-        seconds: of wall time, for all attacks together.
-        seed: of all randomness.
-        title: of the page.
+        seconds: wall-clock time for all attacks together.
+        seed: the seed of all randomness.
+        title: the title of the page.
     """
 
     def __init__(
@@ -168,16 +171,16 @@ class Audit:
 
     @property
     def trials(self) -> int:
-        """How many attacks there are in the plan."""
+        """The number of attacks in the plan."""
         return len(self._plan.trials)
 
     @property
     def ended(self) -> int:
-        """How many of them have ended."""
+        """The number of attacks in the plan that have ended."""
         return sum(self.folder.trial(trial.label).ended for trial in self._plan.trials)
 
     def prepare(self) -> None:
-        """Open the folder and, where there is none yet, make the plan: which attacks, for how long.
+        """Open the folder and, if there is no plan yet, make it: which attacks, for how long.
 
         Raises:
             BenchmarkError: the folder holds something else, or no attack can be started.
@@ -201,11 +204,11 @@ class Audit:
         """Run the attacks of the plan that have not ended.
 
         Args:
-            display: see there.
-            stop: asked after every iteration.
+            display: shows the progress.
+            stop: is called after every iteration; if it returns true, the attack is interrupted.
 
         Raises:
-            InversionInterrupted: asked to stop; running again goes on.
+            InversionInterrupted: it was asked to stop; running it again continues.
         """
         run_trials(
             self._plan,
@@ -222,7 +225,7 @@ class Audit:
         """Judge what was found, and write the page.
 
         Args:
-            owned: the truth, where the owner gives it; no attack has seen it.
+            owned: the truth, if the owner gives it; no attack has seen it.
         """
         observation, plan = self.observation, self._plan
         judged = tuple(
@@ -260,7 +263,7 @@ class Audit:
 
 
 def identity_of(observation: Observation) -> str:
-    """A hash of all that an observation says."""
+    """A hash of everything that an observation holds."""
     hashed = hashlib.sha256()
     model = observation.model
     facts = {
@@ -287,7 +290,7 @@ def identity_of(observation: Observation) -> str:
 
 
 def _numbers(verdict: Verdict) -> dict[str, Any]:
-    """For programs that read the outcome."""
+    """The verdict for programs that read the outcome."""
     best = verdict.best
     return {
         "outcome": verdict.outcome,

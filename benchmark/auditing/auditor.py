@@ -1,4 +1,4 @@
-"""One attack on one observation, of whatever origin, with no truth anywhere."""
+"""One attack on one observation of any origin, without the truth."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Auditor:
 
     @classmethod
     def from_options(cls, attack: str, prior: str | None, overrides: Sequence[str]) -> Auditor:
-        """From names and from command-line arguments such as `--attack.restarts=4`.
+        """Make an auditor from names and from command-line arguments such as `--attack.restarts=4`.
 
         Raises:
             BenchmarkError: there is no such attack, prior or option, or the attack needs a prior.
@@ -65,21 +65,21 @@ class Auditor:
         stop: Callable[[], bool],
         callbacks: Sequence[Callback] = (),
     ) -> None:
-        """Attack an observation, or go on where that was interrupted; nothing where it has ended.
+        """Attack an observation, or continue an interrupted attack; do nothing if it has ended.
 
         Args:
-            identity: which observation it is: a hash of it.
-            observation: itself.
-            prior: see `build_prior`.
-            seed: of the attack's randomness.
-            folder: of the answer.
-            display: see there.
-            stop: asked after every iteration.
-            callbacks: further ones for the Trainer.
+            identity: a hash that identifies the observation.
+            observation: the observation.
+            prior: the prior, as `build_prior` makes it.
+            seed: the seed of the attack's randomness.
+            folder: the folder of the answer.
+            display: shows the progress.
+            stop: is called after every iteration; if it returns true, the attack is interrupted.
+            callbacks: further callbacks for the Trainer.
 
         Raises:
             BenchmarkError: the folder holds something else, or the attack needs what is not granted.
-            InversionInterrupted: asked to stop; running again goes on.
+            InversionInterrupted: it was asked to stop; running it again continues.
         """
         attack: Attack = self.attack.build()
         unmet = attack.options.unmet(observation.threat_model, observation.is_difference)
@@ -108,5 +108,5 @@ class Auditor:
 
 
 def hash_of(file: Path) -> str:
-    """The identity of an observation file: SHA-256 of its bytes."""
+    """The identity of an observation file: the SHA-256 of its bytes."""
     return hashlib.sha256(file.read_bytes()).hexdigest()

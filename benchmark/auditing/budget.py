@@ -1,4 +1,4 @@
-"""Sharing an audit's time among its attacks."""
+"""Dividing the time of an audit among its attacks."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """What an attack takes on this machine, in seconds.
+    """The time that an attack takes on this machine, in seconds.
 
     Attributes:
-        full: with the settings that it was published with, or that are recommended here.
-        least: below this there is no point in it.
+        full: with the settings of its paper, or those that are recommended here.
+        least: the time below which the attack is useless.
     """
 
     full: float
@@ -23,11 +23,11 @@ def shares(costs: Sequence[Cost], seconds: float) -> list[float | None]:
     """The time of each attack: equal shares, and what some do not need goes to the others.
 
     Args:
-        costs: of the attacks, the most promising one first.
-        seconds: for all of them together.
+        costs: the costs of the attacks, the most promising attack first.
+        seconds: the time for all of them together.
 
     Returns:
-        Seconds; `None` for those at the end for which the time does not suffice. The first one always has
+        Seconds; `None` for attacks at the end for which the time is not enough. The first attack always has
         a share.
     """
     count = len(costs)
@@ -41,7 +41,7 @@ def shares(costs: Sequence[Cost], seconds: float) -> list[float | None]:
 
 
 def _filled(needs: Sequence[float], seconds: float) -> list[float]:
-    """Equal shares, none above its need; what that leaves is shared again."""
+    """Equal shares, none above its need; what that leaves is divided again."""
     given = [0.0] * len(needs)
     left, waiting = seconds, sorted(range(len(needs)), key=lambda k: needs[k])
     for place, k in enumerate(waiting):

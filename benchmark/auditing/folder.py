@@ -21,7 +21,7 @@ class TrialFolder(AuditFolder):
 
     @property
     def failure(self) -> Path:
-        """Why the attack failed."""
+        """The file that says why the attack failed."""
         return self.path / "failed.json"
 
     @property
@@ -30,20 +30,20 @@ class TrialFolder(AuditFolder):
         return self.result.is_file() or self.failure.is_file()
 
     def write_failure(self, reason: str, seconds: float) -> None:
-        """The attack has failed."""
+        """Record that the attack has failed."""
         make_folder(self.path)
         write_json(self.failure, {"reason": reason, "seconds": round(seconds, 3)})
         self.checkpoint.unlink(missing_ok=True)
 
     def read_failure(self) -> str | None:
-        """Why the attack failed; `None` where it did not."""
+        """Why the attack failed; `None` if it did not."""
         return str(read_json(self.failure)["reason"]) if self.failure.is_file() else None
 
     def read_answer(self) -> tuple[Tensor, Tensor, Tensor]:
         """Images (B, C, H, W), labels (B,) and loss curve (iterations,) of the answer.
 
         Raises:
-            FileError: the file is not there, or damaged.
+            FileError: the file is missing or damaged.
         """
         content = read_tensors(self.reconstruction)
         try:
@@ -60,29 +60,29 @@ class PortfolioFolder:
     """The output folder of an audit.
 
     Attributes:
-        path: of the folder.
+        path: the path of the folder.
     """
 
     path: Path
 
     @property
     def config(self) -> Path:
-        """What was asked for."""
+        """The file of what was asked for."""
         return self.path / "audit.json"
 
     @property
     def plan(self) -> Path:
-        """What is done."""
+        """The file of the plan."""
         return self.path / "plan.json"
 
     @property
     def verdict(self) -> Path:
-        """What came out, in numbers."""
+        """The file of the result in numbers."""
         return self.path / "verdict.json"
 
     @property
     def page(self) -> Path:
-        """What came out, to be read."""
+        """The page with the result, for people."""
         return self.path / "audit.html"
 
     def trial(self, label: str) -> TrialFolder:
@@ -90,7 +90,7 @@ class PortfolioFolder:
         return TrialFolder(self.path / "attacks" / label)
 
     def open_for(self, config: dict[str, Any]) -> None:
-        """Make the folder, or make sure that it is of this very audit.
+        """Make the folder, or check that it belongs to this very audit.
 
         Raises:
             BenchmarkError: it holds something else; nothing is written.

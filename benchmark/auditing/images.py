@@ -1,4 +1,4 @@
-"""The owner's images from files, and the images that they are to be told from."""
+"""The owner's images from files, and the images from which they are to be told apart."""
 
 from __future__ import annotations
 
@@ -25,16 +25,19 @@ GRAY = (0.299, 0.587, 0.114)
 
 
 def read_images(paths: Sequence[Path], shape: tuple[int, int, int]) -> Tensor:
-    """The private images, in the order of the paths: (B, C, H, W) in [0, 1].
+    """Read the private images, in the order of the paths.
 
     Args:
         paths: image files, or one folder of them, in the order of their names; or one `.pt`, `.npy`, `.npz`
             or `.safetensors` file with a tensor of all of them, (B, C, H, W) in [0, 1] or of bytes.
         shape: (C, H, W) of the victim's images. Files of another size are cropped to their center squares
-            and scaled, as those of the dataset `folder`.
+            and scaled, as in the dataset `folder`.
+
+    Returns:
+        (B, C, H, W) in [0, 1].
 
     Raises:
-        UserError: they cannot be read, or are none of this shape.
+        UserError: they cannot be read, or do not have this shape.
     """
     if len(paths) == 1 and paths[0].is_file() and paths[0].suffix.lower() not in SUFFIXES:
         return _tensor(paths[0])
@@ -57,7 +60,7 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def read_labels(given: Sequence[str], class_names: Sequence[str]) -> Tensor:
-    """Labels, as numbers or names of classes: (B,) int64.
+    """Read labels, given as numbers or names of classes: (B,) int64.
 
     Raises:
         BenchmarkError: one of them is neither.
@@ -72,7 +75,7 @@ def read_labels(given: Sequence[str], class_names: Sequence[str]) -> Tensor:
 
 
 def bundled_distractors(shape: tuple[int, int, int]) -> Distractors:
-    """Crops of the bundled photographs, where nothing better is at hand."""
+    """Crops of the bundled photographs, for lack of better images."""
     return Distractors(bundled_others(DISTRACTORS, shape), "crops of bundled photographs")
 
 
@@ -80,7 +83,7 @@ def named_distractors(name: str, shape: tuple[int, int, int]) -> Distractors:
     """Images of a folder, or of a dataset by its name.
 
     Raises:
-        UserError: there is neither, or no image in it.
+        UserError: there is neither, or it has no images.
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -103,7 +106,7 @@ def dataset_distractors(dataset: Dataset, name: str, shape: tuple[int, int, int]
 
 
 def _filled_up(images: Tensor, source: str, shape: tuple[int, int, int]) -> Distractors:
-    """With crops of the bundled photographs where there are few."""
+    """Images, with additional crops of the bundled photographs if there are few."""
     lacking = DISTRACTORS - len(images)
     if lacking <= 0:
         return Distractors(images, source)
@@ -120,7 +123,7 @@ def _fitting(image: Tensor, shape: tuple[int, int, int]) -> Tensor:
 
 
 def _colors(image: Tensor, channels: int) -> Tensor:
-    """An image of three channels with as many as the victim's have."""
+    """An image of three channels, converted to the number of channels of the victim's images."""
     if len(image) == channels:
         return image
     gray = (image * torch.tensor(GRAY).view(3, 1, 1)).sum(dim=0, keepdim=True)

@@ -40,7 +40,7 @@ class Distractors:
     source: str
 
     def without(self, private: Tensor) -> Distractors:
-        """Those that are none of the private images (B, C, H, W)."""
+        """The distractors without images of the private batch (B, C, H, W)."""
         same = [any(torch.equal(other, image) for image in private) for other in self.images]
         return Distractors(self.images[~torch.tensor(same, dtype=torch.bool)], self.source)
 
@@ -51,9 +51,9 @@ class Owned:
 
     Attributes:
         images: (B, C, H, W) in [0, 1].
-        labels: (B,) int64, or (B, classes) where images have several; `None` where the owner does not give
+        labels: (B,) int64, or (B, classes) if images have several labels; `None` if the owner does not give
             them.
-        distractors: see there.
+        distractors: other images, from which the private ones are to be told apart.
     """
 
     images: Tensor
@@ -64,10 +64,10 @@ class Owned:
     def of(
         cls, observation: Observation, images: Tensor, labels: Tensor | None, distractors: Distractors
     ) -> Owned:
-        """The batch of an observation.
+        """The private batch of an observation.
 
         Raises:
-            BenchmarkError: images or labels are not as many, or not of the shape, that it is of.
+            BenchmarkError: number or shape of images or labels are not those of the observation.
         """
         expected = (observation.batch_size, *observation.model.image_shape)
         if tuple(images.shape) != expected:
@@ -94,11 +94,11 @@ class Owned:
 
     @property
     def noise_like(self) -> bool:
-        """Whether the images are nothing but noise, which no attack that knows of images looks for."""
+        """Whether the images are only noise, which no attack with knowledge about images looks for."""
         return all(_neighbors(image) < NOISE_LIKE for image in self.images)
 
     def check(self, observation: Observation) -> ObservationCheck | None:
-        """Whether the described client would have sent this update; `None` where labels are not given."""
+        """Whether the described client would have sent this update; `None` if labels are not given."""
         return None if self.labels is None else check_observation(observation, self.images, self.labels)
 
 
@@ -107,9 +107,10 @@ class ImageScore:
     """How near a reconstruction came to its private image.
 
     Attributes:
-        place: at which the reconstruction finds its own image among the others: 1 is the nearest.
+        place: the place of the private image among the others, by their distance from the reconstruction; 1
+            is the nearest.
         psnr: in dB.
-        ssim: at most 1; `None` where the images are too small for it.
+        ssim: at most 1; `None` if the images are too small for it.
     """
 
     place: int
@@ -128,7 +129,7 @@ class ImageScore:
 
     @property
     def recognized(self) -> bool:
-        """Whether both hold; where there is no SSIM, whether the first does."""
+        """Whether it is identified and similar; without SSIM, whether it is identified."""
         return self.identified and (self.similar or self.ssim is None)
 
 
@@ -137,8 +138,8 @@ class Score:
     """How near one attack came.
 
     Attributes:
-        order: index of the reconstruction that answers each private image.
-        images: in the order of the private images.
+        order: index of the reconstruction that belongs to each private image.
+        images: the scores in the order of the private images.
     """
 
     order: tuple[int, ...]
@@ -146,8 +147,11 @@ class Score:
 
     @property
     def rank(self) -> tuple[int, int, float]:
-        """What attacks are compared by, more is more: images recognized, images identified, SSIM or, where
-        there is none, PSNR, on average."""
+        """The key by which attacks are compared; more is better.
+
+        It is the number of recognized images, the number of identified images, and the mean SSIM or,
+        without SSIM, PSNR.
+        """
         likeness = sum(one.psnr if one.ssim is None else one.ssim for one in self.images)
         return (
             sum(one.recognized for one in self.images),
@@ -157,7 +161,7 @@ class Score:
 
 
 def score(found: Found, owned: Owned) -> Score | None:
-    """Compare what an attack found with the truth; `None` where it failed."""
+    """Compare what an attack found with the truth; `None` if it failed."""
     if found.failure is not None:
         return None
     truth = owned.images
@@ -177,7 +181,7 @@ def score(found: Found, owned: Owned) -> Score | None:
 
 
 def _neighbors(image: Tensor) -> float:
-    """Correlation of pixels with those beside and below them, on average over the channels."""
+    """The correlation of pixels with those beside and below them, as a mean over the channels."""
     pairs = ((image[:, :, 1:], image[:, :, :-1]), (image[:, 1:], image[:, :-1]))
     found = [
         torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1]

@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Line:
-    """One private image, or one of the answer where the truth is not given."""
+    """One private image or, if the truth is not given, one image of the answer."""
 
     heading: str
     recognized: str
@@ -44,16 +44,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page says.
+    """The content of the page.
 
     Attributes:
-        title: of the page.
-        verdict: see there.
-        judged: all attacks' answers, those that explain the update best first, failed ones last.
-        owned: the truth, where it is given.
-        check: whether the update is described rightly, where that is known.
-        labels: what leaked of them.
-        assumptions, advice: a sentence each.
+        title: the title of the page.
+        verdict: the verdict of the audit.
+        judged: the answers of all attacks, those that explain the update best first, and failed ones last.
+        owned: the truth, if it is given.
+        check: whether the update is described correctly, if that is known.
+        labels: which labels leaked.
+        assumptions, advice: one sentence for each.
         plan: what was tried and what was not.
         facts: what was audited, by name.
     """
@@ -70,7 +70,7 @@ class Page:
     facts: dict[str, str]
 
     def html(self) -> str:
-        """The whole page; it needs no other file and no network."""
+        """The whole page, which needs no other file and no network."""
         environment = Environment(
             loader=PackageLoader("gifd_bench.benchmark.auditing"),
             autoescape=True,
@@ -100,7 +100,7 @@ def _style() -> str:
 
 
 def _omissions(plan: Plan) -> list[tuple[str, str]]:
-    """What was not tried: those of one reason together."""
+    """What was not tried; those with the same reason together."""
     found: dict[str, list[str]] = {}
     for omission in plan.omissions:
         found.setdefault(omission.reason, []).append(omission.label)

@@ -1,4 +1,4 @@
-"""What an audit does: which attacks, for how long, and what it leaves out; decided once, and kept."""
+"""What an audit does: which attacks, for how long, and what it leaves out. It is decided once, and kept."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Trial:
     """An attack that is tried.
 
     Attributes:
-        label: of it, and name of its folder.
-        attack: as in the configuration of a component.
-        prior: likewise.
+        label: its label, and the name of its folder.
+        attack: the attack, as the configuration of a component.
+        prior: the prior, as the configuration of a component.
         seconds: its share of the time.
-        part: of the gradient evaluations of its full settings that it is given, at most 1.
+        part: the part of the gradient evaluations of its full settings that it gets, at most 1.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -51,7 +51,7 @@ class Trial:
     part: float
 
     def components(self) -> tuple[Component, Component | None]:
-        """Attack and prior."""
+        """The attack and the prior."""
         prior = None if self.prior is None else Component.from_config("prior", self.prior)
         return Component.from_config("attack", self.attack), prior
 
@@ -71,7 +71,7 @@ class Plan:
     """The content of `plan.json`.
 
     Attributes:
-        trials: the cheapest first, so that what they leave of their time goes to the others.
+        trials: the attacks, the cheapest first, so that the time that they do not use goes to the others.
         omissions: what is not tried.
     """
 
@@ -81,15 +81,15 @@ class Plan:
     omissions: tuple[Omission, ...]
 
     def write(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, completely or not at all."""
         write_record(self, path)
 
     @classmethod
     def read(cls, path: Path) -> Plan:
-        """Read it.
+        """Read the file.
 
         Raises:
-            FileError: it is damaged, or not there.
+            FileError: it is damaged or missing.
         """
         return read_record(cls, path)
 
@@ -101,14 +101,14 @@ def make_plan(
     priors: Mapping[str, Prior],
     seconds: float,
 ) -> Plan:
-    """Start each attack shortly, to see how long it takes here, and share the time among them.
+    """Start each attack for a short time to measure it, and divide the time among the attacks.
 
     Args:
         observation: what is attacked.
         candidates: what can be tried, the most promising first.
-        excluded: what cannot.
-        priors: by their canonical text.
-        seconds: of wall time, for all attacks together, with what is spent here.
+        excluded: what cannot be tried.
+        priors: the priors by their canonical text.
+        seconds: wall-clock time for all attacks together, including the time that is spent here.
 
     Raises:
         BenchmarkError: none of the attacks can be started.

@@ -1,4 +1,4 @@
-"""The portfolio of attacks: all that the threat model and the priors at hand allow."""
+"""The attacks of an audit: all that the threat model and the available priors allow."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Candidate:
     """An attack that can be tried.
 
     Attributes:
-        label: what it is called, with its prior.
-        attack: with all of its options.
-        prior: where it needs one.
+        label: its name, with its prior.
+        attack: the attack with all of its options.
+        prior: the prior, if it needs one.
     """
 
     label: str
@@ -66,9 +66,9 @@ class Wanted:
     """The attacks and priors that an audit may use.
 
     Attributes:
-        attacks: the most promising first.
-        priors: for those that need one.
-        absent: priors that are not at hand.
+        attacks: the attacks, the most promising first.
+        priors: priors for attacks that need one.
+        absent: priors that are not on this machine.
     """
 
     attacks: tuple[Component, ...]
@@ -79,11 +79,11 @@ class Wanted:
     def from_names(
         cls, attacks: Sequence[str], priors: Sequence[str], overrides: Sequence[str] = ()
     ) -> Wanted:
-        """From names, and arguments such as `--attacks.ig.restarts=4`.
+        """The attacks and priors from names, with arguments such as `--attacks.ig.restarts=4`.
 
         Args:
-            attacks: labels of `ATTACKS_IN_ORDER`, or paths; empty for all of the former.
-            priors: names or paths; empty for all bundled ones whose files are here.
+            attacks: labels of `ATTACKS_IN_ORDER`, or paths; empty for all of these labels.
+            priors: names or paths; empty for all bundled ones whose files are on this machine.
             overrides: options of these attacks and priors.
 
         Raises:
@@ -114,7 +114,7 @@ class Wanted:
         )
 
     def config(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """The attacks and priors as plain JSON values."""
         return {
             "attacks": [attack.config() for attack in self.attacks],
             "priors": [prior.config() for prior in self.priors],
@@ -124,10 +124,10 @@ class Wanted:
 def portfolio(observation: Observation, wanted: Wanted) -> tuple[list[Candidate], list[NotTried]]:
     """What can be tried on an observation, the most promising first, and what cannot.
 
-    Under noise that the attacker knows of, attacks stop by the principle of discrepancy.
+    Under noise that the attacker knows, attacks stop by the discrepancy principle.
 
     Args:
-        observation: all that the attacker sees.
+        observation: everything that the attacker sees.
         wanted: what may be used.
     """
     candidates: list[Candidate] = []

@@ -32,14 +32,14 @@ class Found:
     """What one attack found.
 
     Attributes:
-        trial: which one.
-        images: (B, C, H, W) in [0, 1]; none where the attack failed.
+        trial: the attack.
+        images: (B, C, H, W) in [0, 1]; none if the attack failed.
         labels: (B,) int64.
-        distance: 1 minus the cosine of the update of exactly these images and the one that was observed,
-            0 to 2: the same measure for all attacks, whatever each of them minimized.
-        gradient_evaluations: spent.
-        seconds: likewise.
-        doubt: why its answer says nothing of how safe the update is.
+        distance: 1 minus the cosine similarity of the update of exactly these images and the observed one,
+            from 0 to 2. It is the same measure for all attacks, whatever each of them minimized.
+        gradient_evaluations: the evaluations spent.
+        seconds: the time spent.
+        doubt: why its answer says nothing about how safe the update is.
         stopped: whether it was stopped before its last iteration.
         failure: why there is no answer.
     """
@@ -59,7 +59,7 @@ class Deadline(Callback):
     """Stops an inversion that has taken too long, after an iteration; it then answers with what it has.
 
     Args:
-        seconds: of wall time, from when the inversion begins or goes on.
+        seconds: wall-clock time, from when the inversion begins or continues.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -84,20 +84,20 @@ def run_trials(
     display: Display,
     stop: Callable[[], bool],
 ) -> None:
-    """Run the attacks of a plan that have not ended; a failure costs its attack alone.
+    """Run the attacks of a plan that have not ended; a failure affects only its attack.
 
     Args:
-        plan: see there.
-        identity: hash of the observation.
+        plan: the plan of the audit.
+        identity: a hash of the observation.
         observation: what is attacked.
-        priors: by their canonical text.
-        seed: of all randomness.
-        folder: of the audit.
-        display: see there.
-        stop: asked after every iteration.
+        priors: the priors by their canonical text.
+        seed: the seed of all randomness.
+        folder: the folder of the audit.
+        display: shows the progress.
+        stop: is called after every iteration; if it returns true, the attack is interrupted.
 
     Raises:
-        InversionInterrupted: asked to stop; running again goes on.
+        InversionInterrupted: it was asked to stop; running it again continues.
     """
     for trial in plan.trials:
         place = folder.trial(trial.label)
@@ -124,10 +124,10 @@ def run_trials(
 
 
 def read_trials(plan: Plan, observation: Observation, folder: PortfolioFolder) -> list[Found]:
-    """What the attacks of a plan found: those that explain the update best first, failed ones last.
+    """What the attacks of a plan found: those that explain the update best first, and failed ones last.
 
-    An attack that knows of noise has nothing to gain below the distance that the truth itself has: those
-    are as good as each other.
+    An attack that knows about noise has nothing to gain below the distance that the truth itself has.
+    Attacks below it count as equally good.
     """
     client = SimulatedClient(observation, torch.device("cpu"))
     loss = Cosine()
@@ -167,7 +167,7 @@ def _read(trial: Trial, folder: TrialFolder, client: SimulatedClient, loss: Cosi
 
 
 def doubts(found: Sequence[Found]) -> list[str]:
-    """Why none of the answers says anything of how safe the update is; none where one of them does."""
+    """Why none of the answers says anything about how safe the update is; empty if one of them does."""
     done = [one for one in found if one.failure is None]
     if not done or any(one.doubt is None for one in done):
         return []

@@ -1,4 +1,4 @@
-"""The verdict of an audit in words, with what it rests on."""
+"""The verdict of an audit in words, with its reasons."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Judged:
 
     Attributes:
         found: the answer.
-        score: `None` where the truth is not given, or the attack failed.
+        score: `None` if the truth is not given, or the attack failed.
     """
 
     found: Found
@@ -47,15 +47,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came out of an audit.
+    """The verdict of an audit.
 
     Attributes:
-        outcome: see there.
+        outcome: the outcome in one word, as in `AuditReport`.
         sentences: the reasons, in words.
-        images: how many private images there are.
-        recognized, identified: how many of them, by the best attack; `None` where the truth is not given.
-        chosen: the answer that an attacker would hold to be the best: it explains the update best.
-        best: the answer that came nearest to the truth; `None` where that is not given.
+        images: the number of private images.
+        recognized, identified: the number of images that the best attack recognized and identified; `None`
+            if the truth is not given.
+        chosen: the answer that an attacker would consider the best: it explains the update best.
+        best: the answer that came nearest to the truth; `None` if the truth is not given.
     """
 
     outcome: Outcome
@@ -72,8 +73,10 @@ class Verdict:
         return HEADLINES[self.outcome]
 
     def fails(self, condition: FailIf | None) -> bool:
-        """Whether a check that must not pass at a condition fails. An audit that can say nothing fails at
-        every condition: it is no sign of safety."""
+        """Whether a check fails that must not pass under a condition.
+
+        An audit that can say nothing fails under every condition, because it is not a sign of safety.
+        """
         return condition is not None and self.outcome in _FAILING[condition]
 
 
@@ -83,10 +86,10 @@ def judge(
     """The verdict.
 
     Args:
-        judged: what the attacks found, those that explain the update best first, failed ones last.
-        images: how many private images there are.
-        owned: the truth, where the owner gives it.
-        check: whether the update is described rightly, where the owner gives labels too.
+        judged: what the attacks found, those that explain the update best first, and failed ones last.
+        images: the number of private images.
+        owned: the truth, if the owner gives it.
+        check: whether the update is described correctly, if the owner gives labels too.
     """
     done = [one for one in judged if one.found.failure is None]
     if not done:

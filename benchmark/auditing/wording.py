@@ -1,4 +1,4 @@
-"""What an audit assumed, what labels it found and what comes next, in plain words."""
+"""What an audit assumed, which labels it found, and what to do next, in plain words."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class LabelRow:
     """One class in the batch.
 
     Attributes:
-        name: of the class.
+        name: the name of the class.
         inferred: how many images of it the attacker believes there to be.
-        true: how many there are; `None` where the owner does not say.
+        true: how many there are; `None` if the owner does not say.
     """
 
     name: str
@@ -29,11 +29,11 @@ class LabelRow:
 
 @dataclass(frozen=True)
 class Labels:
-    """What the update says of the labels.
+    """What the update says about the labels.
 
     Attributes:
-        rows: those classes that there are, or are believed to be.
-        sentence: what that comes to.
+        rows: the classes that occur, or are believed to occur.
+        sentence: the conclusion.
     """
 
     rows: tuple[LabelRow, ...]
@@ -68,7 +68,7 @@ def labels_of(observation: Observation, owned: Owned | None) -> Labels:
 
 
 def assumptions_of(observation: Observation) -> list[str]:
-    """What the attacker was taken to know and to do, one sentence each."""
+    """What the attacker was assumed to know and to do, one sentence for each."""
     threat, client = observation.threat_model, observation.client
     total = sum(1 for _ in observation.victim().parameters())
     sent = len(observation.update)
@@ -111,7 +111,7 @@ def assumptions_of(observation: Observation) -> list[str]:
 
 
 def advice_for(outcome: Outcome, observation: Observation, seconds: float) -> list[str]:
-    """What to do next, one sentence each."""
+    """What to do next, one sentence for each."""
     defended = bool(observation.defenses)
     trade = (
         "Find the cheapest defense that hides the images: gifd-bench tradeoff compares defenses and their "
@@ -152,7 +152,7 @@ def advice_for(outcome: Outcome, observation: Observation, seconds: float) -> li
 
 
 def _named(defense: KnownDefense) -> str:
-    """A defense and its parameters, where they are known."""
+    """A defense and its parameters, if they are known."""
     if defense.parameters is None:
         return f"{defense.name} (of unknown strength)"
     given = ", ".join(

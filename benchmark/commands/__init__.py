@@ -1,1 +1,1 @@
-"""The command line: one file a command, each with `run(arguments) -> exit status`."""
+"""The command line: one file for each command, with `run(arguments) -> exit status`."""

@@ -1,4 +1,4 @@
-"""`gifd-bench audit`: attack one update with all that is at hand, and say what could be read from it."""
+"""`gifd-bench audit`: attack one update with everything available, and say what could be read from it."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ def parser() -> argparse.ArgumentParser:
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is audited, and the truth where it is given."""
+    """What is audited, and the truth if it is given."""
 
     observation: Observation
     owned: Owned | None
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 at what `--fail-if` names, 130 after an interruption."""
+    """Run the command; the exit status is 1 for what `--fail-if` names, and 130 after an interruption."""
     options, overrides = parser().parse_known_args(arguments)
     about_task = [one for one in overrides if one.startswith(_TASK)]
     rest = [one for one in overrides if not one.startswith(_TASK)]
@@ -177,7 +177,7 @@ def _subject(options: argparse.Namespace, about_task: list[str]) -> _Subject:
 
 
 def _observed(options: argparse.Namespace, about_task: list[str]) -> _Subject:
-    """A round that is made here, with the truth at hand."""
+    """A round that is made here, so that the truth is known."""
     if options.images is not None or options.labels is not None:
         raise BenchmarkError("--images and --labels are for an observation file: a task has its own")
     resolver = Resolver(about_task)

@@ -1,4 +1,4 @@
-"""`gifd-bench check`: what every attack, prior, defense, ... promises, checked on one of your own."""
+"""`gifd-bench check`: check what every attack, prior, defense, ... promises, on one of your own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where a promise is broken."""
+    """Run the command; the exit status is 1 if a promise is broken."""
     options, rest = parser().parse_known_args(arguments)
     noun = options.noun or _noun_of(options.name)
     # Only now: contracts import torch.
@@ -76,7 +76,7 @@ def _noun_of(name: str) -> str:
 
 
 def _component(noun: str, name: str, arguments: list[str]) -> Component:
-    """The component of that name, with the options given."""
+    """The component of that name, with the given options."""
     odd = [argument for argument in arguments if not argument.startswith("--")]
     if odd:
         raise BenchmarkError(f"'{odd[0]}' is not an option; options are written --name=value")

@@ -1,4 +1,4 @@
-"""`gifd-bench completion`: what a shell needs to complete this command."""
+"""`gifd-bench completion`: what a shell needs to complete this command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands say of results that are damaged, or that nobody can check."""
+"""What commands report about results that are damaged, or that cannot be checked."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from gifd_bench.common.terminal import say
 
 
 def tell_damage(folder: RunFolder, rows: Sequence[Row]) -> ExitStatus:
-    """Say, a line each, which cells are damaged; and once, where an older version kept no checksums.
+    """Report each damaged cell in one line and, once, that an older version kept no checksums.
 
     Returns:
-        The exit status: `FAILED` where a cell is damaged.
+        The exit status: `FAILED` if a cell is damaged.
     """
     lines = [damage_line(row.id, row.reason or "") for row in rows if row.status == DAMAGED]
     return tell_lines(folder, lines)
 
 
 def tell_lines(folder: RunFolder, lines: Sequence[str]) -> ExitStatus:
-    """The same, where the lines are known."""
+    """As `tell_damage`, if the lines are known."""
     if not folder.sealed:
         say(f"gifd-bench: {folder.path}: an older version began it, without checksums: not verified")
     for line in lines:

@@ -8,7 +8,7 @@ UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def duration(seconds: float) -> str:
-    """Two units at most, such as `3 h 5 min`; a second at least."""
+    """At most two units, such as `3 h 5 min`; at least a second."""
     left = max(1, round(seconds))
     for (name, size), (smaller, small) in pairwise(UNITS):
         if left >= size:

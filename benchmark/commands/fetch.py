@@ -1,4 +1,4 @@
-"""`gifd-bench fetch`: download what a metric needs and what no package may bring."""
+"""`gifd-bench fetch`: download what a metric needs and no package may contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`gifd-bench list`: what there is, and the options of any of it."""
+"""`gifd-bench list`: everything that has a name, and its options."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _show(nouns: list[str]) -> None:
 
 
 def _show_options(name: str) -> None:
-    """The options of everything of that name."""
+    """Show the options of everything with this name."""
     console = Terminal()
     for registry in registries_of(name) or [_from_outside(name)]:
         console.print(f"{registry.noun} {name}: {registry.describe(name)}", markup=False, soft_wrap=True)
@@ -76,7 +76,7 @@ def _show_options(name: str) -> None:
 
 
 def _options(registry: Registry[Any], name: str) -> Table | str:
-    """The options of one: name, type, default and meaning."""
+    """The options of one of them: name, type, default and meaning."""
     signature = registry.signature(name)
     meanings = meanings_of(signature)
     table = Table("option", "type", "default", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -105,7 +105,7 @@ def _default_text(parameter: inspect.Parameter) -> str:
 
 
 def _from_outside(path: str) -> Registry[Any]:
-    """The registry of the noun that a class or function from outside is of."""
+    """The registry of the noun to which a class or function from outside belongs."""
     # Only now: base classes import torch.
     from gifd_bench.benchmark.contract.nouns import noun_of
 

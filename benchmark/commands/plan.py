@@ -1,4 +1,4 @@
-"""`gifd-bench plan`: what a matrix is, what is left of it, and what that takes; nothing is written."""
+"""`gifd-bench plan`: what a matrix is, what is left of it, and what that costs; nothing is written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WIDTH = 120
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell, where it stands, and why where it is skipped or has failed."""
+    """A cell, its status, and why it is skipped or has failed."""
 
     cell: Cell
     status: str
@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where something is missing or damaged."""
+    """Run the command; the exit status is 1 if something is missing or damaged."""
     options, overrides = parser().parse_known_args(arguments)
     matrix = load_matrix(options.config, overrides)
     folder = _existing(options.output, matrix) if options.output else None
@@ -80,7 +80,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _existing(path: Path, matrix: Matrix) -> RunFolder:
-    """The folder of a run of this matrix; anything else is an error, as `gifd-bench run` would find it."""
+    """The folder of a run of this matrix; anything else is the error that `gifd-bench run` would report."""
     folder = RunFolder(path)
     folder.load_matrix()
     folder.open_for(matrix)
@@ -100,7 +100,7 @@ def _planned(cell: Cell, folder: RunFolder | None) -> Planned:
 
 
 def _observed(cells: Sequence[Cell], folder: RunFolder | None) -> frozenset[str]:
-    """Ids of the observations that the run has made already."""
+    """The ids of the observations that the run has already made."""
     if folder is None:
         return frozenset()
     rounds = {cell.observation_id: cell for cell in cells}
@@ -195,7 +195,7 @@ def _print_totals(console: Console, loads: Sequence[Load], measured: bool) -> No
 
 
 def _print_needs(console: Console, wanted: Sequence[Need]) -> int:
-    """Print what is not here; the exit status."""
+    """Print what is not on this machine, and return the exit status."""
     missing = [need.text for need in wanted if not need.fetched and not need.damaged]
     damaged = [need.text for need in wanted if need.damaged]
     fetched = [need.text for need in wanted if need.fetched]

@@ -1,4 +1,4 @@
-"""`gifd-bench priors`: the priors and how they come apart."""
+"""`gifd-bench priors`: the priors and their stages."""
 
 from __future__ import annotations
 

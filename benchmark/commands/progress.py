@@ -19,7 +19,7 @@ from rich.text import Text
 
 
 class RateColumn(ProgressColumn):
-    """Iterations a second."""
+    """Iterations per second."""
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.0f} it/s" if task.speed else "", style="progress.data.speed")
@@ -55,15 +55,15 @@ class ProgressDisplay:
         self._bars.stop()
 
     def begin(self, title: str, iterations: int) -> None:
-        """An inversion of so many iterations begins, or goes on."""
+        """Show that an inversion of this many iterations begins, or continues."""
         self._bars.reset(self._iterations, total=iterations, description=title, visible=True, start=True)
 
     def iterate(self, iteration: int) -> None:
-        """So many iterations are done."""
+        """Show that this many iterations are done."""
         self._bars.update(self._iterations, completed=iteration)
 
     def end(self, title: str, status: str) -> None:
-        """The cell has ended."""
+        """Show that the cell has ended."""
         self._bars.advance(self._cells)
         if self._plain or status != "done":
             self._bars.console.print(f"{title}: {status}", markup=False, highlight=False)

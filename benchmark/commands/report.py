@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where a cell is damaged."""
+    """Run the command; the exit status is 1 if a cell is damaged."""
     options = parser().parse_args(arguments)
     folder = RunFolder(options.folder)
     rows = rows_of(folder)

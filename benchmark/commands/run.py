@@ -1,4 +1,4 @@
-"""`gifd-bench run`: run a matrix, or what is missing of it."""
+"""`gifd-bench run`: run a matrix, or its missing cells."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ an attack of your own: --attacks+=my_package.my_attack.MyAttack, or --attacks+=m
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where a cell failed or is damaged, 130 if interrupted."""
+    """Run the command; the exit status is 1 if a cell failed or is damaged, and 130 if interrupted."""
     options, overrides = parser().parse_known_args(arguments)
     matrix = load_matrix(options.config, overrides)
     folder = RunFolder(options.output or Path("runs") / matrix.name)
@@ -119,7 +119,7 @@ def parser() -> argparse.ArgumentParser:
 def _run(
     options: argparse.Namespace, matrix: Matrix, folder: RunFolder, console: Console, pending: int
 ) -> bool:
-    """Run what is missing, so many cells; false after an interruption."""
+    """Run the missing cells; return false after an interruption."""
     settings = WorkerSettings(
         tracker=options.tracker,
         cell_seconds=options.cell_time,
@@ -141,7 +141,7 @@ def _run(
 
 
 def _tell_unpacked(matrix: Matrix, console: Console) -> None:
-    """Which attacks take one target at a time."""
+    """Report which attacks take one target at a time."""
     alone = [a.label for a in matrix.attacks if not ATTACKS.attack_class(a.name).may_pack()]
     if alone:
         console.print(f"one by one, since they cannot be packed: {', '.join(alone)}", markup=False)
@@ -157,7 +157,7 @@ def _retry(status: str, folder: RunFolder, console: Console) -> None:
 
 
 def _check_needs(matrix: Matrix, pending: Sequence[Cell], folder: RunFolder) -> None:
-    """Name all that the cells need and that is not here, before the first one runs."""
+    """Name everything that the cells need and that is missing, before the first one runs."""
     observed = {cell.observation_id for cell in pending if folder.observation(cell).is_file()}
     lacking = missing(matrix, pending, observed, folder.threads)
     if lacking:
@@ -166,7 +166,7 @@ def _check_needs(matrix: Matrix, pending: Sequence[Cell], folder: RunFolder) -> 
 
 
 def _report(folder: RunFolder, console: Console, write: bool) -> int:
-    """Write the page, where it is to be written, and print the means."""
+    """Write the report, if it is to be written, and print the means."""
     rows = rows_of(folder)
     # A page that is there shows numbers that may be damaged by now.
     if write or not folder.report.is_file() or any(row.status == DAMAGED for row in rows):

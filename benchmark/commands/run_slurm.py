@@ -1,4 +1,4 @@
-"""The part of `gifd-bench run` that is about Slurm."""
+"""The part of `gifd-bench run` for Slurm."""
 
 from __future__ import annotations
 
@@ -40,9 +40,12 @@ def add_slurm_options(group: argparse._ArgumentGroup) -> None:
 def run_on_slurm(
     options: argparse.Namespace, settings: WorkerSettings, folder: RunFolder, console: Console
 ) -> bool:
-    """Submit what is missing and show how far it is; true when all cells have ended, or without waiting.
+    """Submit the missing cells and show the progress.
 
-    Ctrl-C ends the display alone: the jobs go on.
+    Ctrl-C ends only the display: the jobs go on.
+
+    Returns:
+        True when all cells have ended, or without waiting.
     """
     slurm = SlurmSettings(
         partition=options.partition,

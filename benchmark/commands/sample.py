@@ -1,4 +1,4 @@
-"""`gifd-bench sample`: look at what a prior makes."""
+"""`gifd-bench sample`: look at samples of a prior."""
 
 from __future__ import annotations
 

@@ -32,8 +32,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; with `--watch` it ends when all cells have, or with Ctrl-C. The exit status is 1
-    where a cell is damaged."""
+    """Run the command; the exit status is 1 if a cell is damaged.
+
+    With `--watch`, it ends when all cells have ended, or with Ctrl-C.
+    """
     options = parser().parse_args(arguments)
     folder = RunFolder(options.folder)
     reader = StatusReader(folder)

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where runs are left that could not be uploaded."""
+    """Run the command; the exit status is 1 if some runs could not be uploaded."""
     options = parser().parse_args(arguments)
     if not options.folder.is_dir():
         raise BenchmarkError(f"{options.folder}: not a folder")
@@ -75,6 +75,6 @@ def run(arguments: list[str]) -> int:
 
 
 def _bring_summary_up_to_date(folder: RunFolder) -> None:
-    """Cells that ended after the last process that wrote the summary are in it too."""
+    """Write the summary again, for cells that ended after the last process that wrote it."""
     if folder.matrix.is_file():
         Guarded(WandbTracker(offline=True)).summarize(folder)

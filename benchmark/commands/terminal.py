@@ -11,9 +11,9 @@ from gifd_bench.common.terminal import printable
 
 
 class Terminal(Console):
-    """rich's console, to which no text that is printed can give commands.
+    """rich's console, whose printed texts cannot control the terminal.
 
-    Labels, names and reasons come from files and from other people's code. rich's own colors pass.
+    Labels, names and reasons come from files and from other people's code. The colors of rich are kept.
     """
 
     def render(

@@ -35,14 +35,14 @@ SHARES = ("identified", "ssim", "psnr", "accuracy")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command is asked for besides the matrix.
+    """What the command is asked for, besides the matrix.
 
     Attributes:
-        seeds: trainings of each setting.
-        held_out: images that a victim is judged by; `None` for all.
-        training_seconds: of processor time, of one training; `None` for no limit.
-        distractors: images among which a private one is to be found.
-        most: share of the images that may be identified.
+        seeds: the number of trainings of each setting.
+        held_out: the number of images with which a victim is evaluated; `None` for all.
+        training_seconds: limit of the processor time of one training; `None` for no limit.
+        distractors: the number of images among which a private one is to be found.
+        most: the share of the images that may be identified.
     """
 
     seeds: int
@@ -103,8 +103,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where a cell or a training failed, 130 after an
-    interruption."""
+    """Run the command.
+
+    Returns:
+        The exit status: 1 if a cell or a training failed, 130 after an interruption.
+    """
     options, overrides = parser().parse_known_args(arguments)
     settings = Settings(
         options.training_seeds,
@@ -148,7 +151,7 @@ def _train(
     first: int,
     console: Console,
 ) -> dict[str, list[Training]]:
-    """Every training, seed by seed; a setting that failed once is not tried with further seeds."""
+    """Run every training, seed by seed; a setting that failed once is not tried with further seeds."""
     done: dict[str, list[Training]] = {defense.label: [] for defense in matrix.defenses}
     for seed in range(first, first + settings.seeds):
         for defense in matrix.defenses:

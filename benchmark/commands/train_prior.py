@@ -1,4 +1,4 @@
-"""`gifd-bench train-prior`: train a generative prior on one's own images."""
+"""`gifd-bench train-prior`: train a generative prior on your own images."""
 
 from __future__ import annotations
 

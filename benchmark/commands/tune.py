@@ -36,13 +36,13 @@ the same time in several processes that share the output folder: each takes the 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command is asked for besides the matrix.
+    """What the command is asked for, besides the matrix.
 
     Attributes:
-        trials: of each attack under each defense.
-        evaluations: budgets of gradient evaluations; the first one is tuned under.
-        seed: of the sampler.
-        output: folder of the studies and recipes.
+        trials: the number of trials of each attack under each defense.
+        evaluations: budgets of gradient evaluations; options are tuned under the first one.
+        seed: the seed of the sampler.
+        output: the folder of the studies and recipes.
     """
 
     trials: int
@@ -104,7 +104,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: Console) -> None:
-    """Tune every attack against one defense, and write the recipe where no other process is at it."""
+    """Tune every attack against one defense, and write the recipe unless another process is doing so."""
     # Here, because Optuna and torch take seconds to import.
     from gifd_bench.benchmark.tuning.study import TrialDraw, tune
     from gifd_bench.benchmark.tuning.trials import Subject

@@ -44,8 +44,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 where a defense could not be trained under, 130 after an
-    interruption."""
+    """Run the command.
+
+    Returns:
+        The exit status: 1 if no victim could be trained under a defense, 130 after an interruption.
+    """
     options, overrides = parser().parse_known_args(arguments)
     output: Path | None = options.output
     if output is not None and (output.suffix not in WRITERS or not output.parent.is_dir()):

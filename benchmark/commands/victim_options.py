@@ -1,4 +1,4 @@
-"""What `train-victim` and `utility` have in common: options of training, and images held out from it."""
+"""What `train-victim` and `utility` share: options of the training, and held-out images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HELD_BACK = 0.1
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Options for the fields of `VictimTraining` that one wants to set; those not given are absent."""
+    """Add options for fields of `VictimTraining`; those that are not given are absent."""
     group = parser.add_argument_group("training", argument_default=argparse.SUPPRESS)
     group.add_argument("--epochs", type=int)
     group.add_argument("--batch-size", type=int)
@@ -34,7 +34,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def training_from(options: argparse.Namespace, base: VictimTraining) -> VictimTraining:
-    """Settings, with what the command line sets."""
+    """The settings of a training, changed by the command line."""
     given = vars(options)
     return replace(base, **{f.name: given[f.name] for f in fields(base) if f.name in given})
 
@@ -44,8 +44,8 @@ class VictimData:
     """A dataset in two parts.
 
     Attributes:
-        train: what a victim is trained on.
-        held_out: what it is judged by.
+        train: the images for the training.
+        held_out: the images for the evaluation.
         facts: what identifies `train`.
     """
 
@@ -55,11 +55,11 @@ class VictimData:
 
 
 def victim_data(dataset: Component, seed: int) -> VictimData:
-    """A dataset's training and test splits; where it has none, a tenth of its images is held back.
+    """A dataset's training and test splits; if it has none, a tenth of its images is held back.
 
     Args:
         dataset: the component.
-        seed: of the draw of what is held back.
+        seed: the seed of the draw of what is held back.
     """
     train = training_split(dataset)
     if "split" in dataset.options:

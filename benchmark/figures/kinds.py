@@ -24,7 +24,7 @@ SHOWN = ("psnr", "ssim")
 
 
 def bars(subject: Subject) -> Figure:
-    """PSNR and SSIM of every attack by defense, or against the strength where that was swept."""
+    """PSNR and SSIM of every attack by defense, or against the strength if that was swept."""
     axes_of_defenses = parameter_axes(
         {s.group.defense: s.group.rows[0].cell.defense.parts for s in subject.summaries}
     )
@@ -42,8 +42,10 @@ def bars(subject: Subject) -> Figure:
 
 
 def curves(subject: Subject) -> Figure:
-    """PSNR, and where it is known identification, against gradient evaluations, without a defense or under
-    the first one."""
+    """PSNR and, if it is known, identification against gradient evaluations.
+
+    They are those without a defense, or else those under the first defense.
+    """
     opened = subject.finding.opened
     courses = [course for s in opened.summaries for course in courses_of(s.group)]
     seen = any(point.identified is not None for course in courses for point in course.points)

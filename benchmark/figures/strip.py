@@ -17,8 +17,10 @@ HEADING, CAPTION = 0.45, 0.26
 
 
 def strip(subject: Subject) -> Figure:
-    """The images that the best attack has read best, worst and in between: the truth, then every attack,
-    under the settings that the report opens with."""
+    """The images that the best attack read best, worst and in between.
+
+    The truth comes first, then every attack, under the settings with which the report opens.
+    """
     finding = subject.finding
     attacks = shown_attacks(finding.opened)
     images = telling_images(finding.opened.best)

@@ -1,4 +1,4 @@
-"""Sizes and fonts of figures in a paper of two columns."""
+"""Sizes and fonts of figures in a two-column paper."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def save(figure: Figure, path: Path, form: str) -> None:
     """Write a figure.
 
     Args:
-        figure: drawn within `matplotlib.rc_context(SETTINGS)`.
-        path: of the file.
+        figure: a figure that was drawn within `matplotlib.rc_context(SETTINGS)`.
+        path: the path of the file.
         form: one of `FORMATS`.
 
     Raises:
@@ -72,12 +72,12 @@ def line(axes: Axes, number: int, name: str, x: Sequence[float], intervals: Sequ
 
 
 def color(number: int) -> str:
-    """Of the attack at a place."""
+    """The color of the attack at a position."""
     return COLORS[number % len(COLORS)]
 
 
 def reaches(intervals: Sequence[Interval]) -> list[list[float]]:
-    """How far intervals reach below and above their means, as matplotlib takes it."""
+    """How far intervals reach below and above their means, in the form of matplotlib."""
     below = [0.0 if i.low is None else i.mean - i.low for i in intervals]
     above = [0.0 if i.high is None else i.high - i.mean for i in intervals]
     return [below, above]

@@ -1,4 +1,4 @@
-"""What a figure is about: one task of a run."""
+"""The subject of a figure: one task of a run."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from gifd_bench.benchmark.results.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Subject:
-    """One task of a run, with what was found on it.
+    """One task of a run, with its results.
 
     Attributes:
-        run: the folder.
-        names: of its defenses and attacks.
-        summaries: of the task, those with scores.
-        finding: of the task.
+        run: the run folder.
+        names: the names of its defenses and attacks.
+        summaries: the summaries of the task that have scores.
+        finding: the finding of the task.
     """
 
     run: RunFolder
@@ -34,12 +34,12 @@ def subject_of(run: RunFolder, rows: Sequence[Row], task: str | None) -> Subject
     """The subject of a figure.
 
     Args:
-        run: the folder.
-        rows: of the run.
-        task: its label; `None` for the only one.
+        run: the run folder.
+        rows: the rows of the run.
+        task: the label of the task; `None` for the only one.
 
     Raises:
-        BenchmarkError: no such task, several to choose from, or no scores of it.
+        BenchmarkError: there is no such task, there are several to choose from, or it has no scores.
     """
     tasks = list(dict.fromkeys(row.task for row in rows))
     if task is None and len(tasks) > 1:

@@ -1,7 +1,7 @@
 """What a Slurm job does before and around Python, in the shell.
 
-Python needs seconds before it can answer a signal, and until then one would end it: Slurm would see a job
-that has failed, and would not queue it again.
+Python needs seconds before it can handle a signal, and until then a signal would end it: Slurm would see a
+job that has failed, and would not queue it again.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def python_command() -> str:
 
 
 def preparation(logs: Path) -> list[str]:
-    """Lines of the batch script that queue the job again where it dies before it has come to its cells.
+    """Lines of the batch script that queue the job again if it dies before it has reached its cells.
 
     Args:
-        logs: folder of the jobs' files.
+        logs: the folder of the jobs' files.
     """
     folder = shlex.quote(str(logs.resolve()))
     again = (

@@ -28,11 +28,12 @@ TAIL = 4096
 class Worker:
     """A process that runs cells.
 
-    Its standard error goes to a file: a pipe that nobody reads until the end blocks whoever fills it.
+    Its standard error goes to a file, because a pipe that nobody reads until the end blocks the process
+    that fills it.
 
     Args:
-        command: see `WorkerSettings.command`.
-        threads: of its numerical libraries.
+        command: the command line, from `WorkerSettings.command`.
+        threads: threads of its numerical libraries.
     """
 
     def __init__(self, command: list[str], threads: int) -> None:
@@ -47,13 +48,13 @@ class Worker:
         )
 
     def end(self) -> str:
-        """Look at one that has ended, once.
+        """Check a worker that has ended, once.
 
         Returns:
-            The last line that it wrote on standard error; empty where it wrote nothing.
+            The last line that it wrote on standard error; empty if it wrote nothing.
 
         Raises:
-            BenchmarkError: it says that the user's input is at fault.
+            BenchmarkError: it says that the input of the user is wrong.
         """
         with self._errors as errors:
             errors.seek(max(0, errors.seek(0, os.SEEK_END) - TAIL))
@@ -64,11 +65,11 @@ class Worker:
 
 
 class LocalLauncher:
-    """Starts so many workers, and new ones for those that die, until every cell has ended.
+    """Starts a number of workers, and new ones for those that die, until every cell has ended.
 
     Args:
-        jobs: workers at a time.
-        settings: of each.
+        jobs: the number of workers at a time.
+        settings: the settings of each.
     """
 
     def __init__(self, jobs: int, settings: WorkerSettings) -> None:
@@ -80,15 +81,15 @@ class LocalLauncher:
         """Run every cell.
 
         Args:
-            run: opened for its matrix.
-            show: called with the status, twice a second, or more seldom where there are very many cells.
-            stop: asked twice a second; true lets the workers write their checkpoints and end.
+            run: the run folder, opened for its matrix.
+            show: is called with the status twice a second, or less often if there are very many cells.
+            stop: is called twice a second; if it returns true, the workers write their checkpoints and end.
 
         Returns:
             Whether all cells have ended; false after an interruption.
 
         Raises:
-            BenchmarkError: a worker says that the user's input is at fault, or none can be started.
+            BenchmarkError: a worker says that the input of the user is wrong, or no worker can be started.
         """
         reader = StatusReader(run)
         workers: list[Worker] = []
@@ -134,12 +135,12 @@ class LocalLauncher:
 
 
 def _got_further(status: Status, furthest: dict[str, int]) -> bool:
-    """Whether a cell has ended, or was seen at an iteration that no process before had come to.
+    """Whether a cell has ended, or has reached an iteration that no process reached before.
 
     Args:
-        status: as it is now.
-        furthest: the highest number seen so far of each running cell, by title, and of ended cells; it is
-            brought up to date.
+        status: the present status.
+        furthest: the highest number so far of each running cell, by title, and of ended cells; it is
+            updated.
     """
     seen = {running.title: running.iteration for running in status.running} | {"": status.ended}
     further = {title: n for title, n in seen.items() if n > furthest.get(title, 0)}
@@ -148,7 +149,7 @@ def _got_further(status: Status, furthest: dict[str, int]) -> bool:
 
 
 def _sleep(seconds: float, workers: list[Worker], stop: Callable[[], bool]) -> None:
-    """Sleep, but no longer than until a worker has ended or somebody asks to stop."""
+    """Sleep, but not after a worker has ended or somebody asks to stop."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(POLL, left))
@@ -157,7 +158,7 @@ def _sleep(seconds: float, workers: list[Worker], stop: Callable[[], bool]) -> N
 
 
 def processors() -> int:
-    """Those that this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 

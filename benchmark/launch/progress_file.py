@@ -1,4 +1,4 @@
-"""A display for other processes: what a worker tells goes to the folder of the cell that it runs."""
+"""A display for other processes: a worker writes its progress to the folder of the cell that it runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ProgressFile:
     """Writes iteration and rate to a file, at most once a second.
 
     Args:
-        paths: tells the files of the cells that are run now.
+        paths: returns the files of the cells that run now.
     """
 
     def __init__(self, paths: Callable[[], Sequence[Path]]) -> None:
@@ -27,11 +27,11 @@ class ProgressFile:
         self._written = 0.0
 
     def begin(self, title: str, iterations: int) -> None:
-        """An inversion begins, or goes on."""
+        """Write that an inversion begins, or continues."""
         self._iterations, self._first, self._written = iterations, None, 0.0
 
     def iterate(self, iteration: int) -> None:
-        """So many iterations are done."""
+        """Write that this many iterations are done."""
         now = time.monotonic()
         self._first = self._first or (now, iteration)
         if now - self._written < SECONDS:
@@ -46,4 +46,4 @@ class ProgressFile:
                 write_record(progress, path)
 
     def end(self, title: str, status: str) -> None:
-        """The cell has ended."""
+        """Note that the cell has ended."""

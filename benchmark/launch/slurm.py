@@ -33,18 +33,18 @@ DEFAULT_ARRAY = 1001
 
 @dataclass(frozen=True)
 class SlurmSettings:
-    """What is asked of the cluster.
+    """What is requested from the cluster.
 
     Attributes:
-        partition, account, qos, constraint: as sbatch's; `None` for the cluster's default.
+        partition, account, qos, constraint: as in sbatch; `None` for the cluster's default.
         minutes: time limit of a job; when it is near, the job writes its checkpoint and is queued again.
-        cpus: of a job; `None` for the threads of the run.
-        gpus: of a job.
-        memory_gib: of a job; `None` for the cluster's default.
-        parallel: jobs that run at a time, at most.
-        chunk: cells that a job runs before it ends, so that small cells share a job; `None` for as many as
-            take about ten minutes, by the cells of the run that are done, but no more than an equal share
-            of the jobs that run at a time; that share where none is done.
+        cpus: processors of a job; `None` for the threads of the run.
+        gpus: GPUs of a job.
+        memory_gib: memory of a job; `None` for the cluster's default.
+        parallel: the largest number of jobs that run at the same time.
+        chunk: cells that a job runs before it ends, so that small cells share a job. `None` for as many as
+            take about ten minutes, judged by the cells of the run that are done, but no more than an equal
+            share among the jobs that run at the same time; this share if no cell is done.
         notice: seconds before the time limit at which a job is told.
     """
 
@@ -70,7 +70,7 @@ class SlurmSettings:
 
 @dataclass(frozen=True)
 class SlurmJob:
-    """What a job of the array does. Queued again, it does the same: cells go on from their own files."""
+    """What a job of the array does; queued again, it does the same, and cells continue."""
 
     folder: Path
     settings: WorkerSettings
@@ -98,15 +98,15 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
     """Submit an array of jobs that runs every cell that has not ended.
 
     Args:
-        run: opened for its matrix, on a file system that the nodes share.
-        slurm: see there.
-        settings: of the workers.
+        run: the run folder, opened for its matrix, on a file system that the nodes share.
+        slurm: what is requested from the cluster.
+        settings: the settings of the workers.
 
     Returns:
-        The jobs' ids.
+        The ids of the jobs.
 
     Raises:
-        BenchmarkError: there is no Slurm here, or it takes no such job.
+        BenchmarkError: there is no Slurm here, or it does not accept such a job.
     """
     waiting = waiting_positions(run, settings.pack)
     if not waiting:
@@ -146,17 +146,17 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
 
 
 def chunk_of(run: RunFolder, waiting: int, parallel: int) -> int:
-    """How many cells a job is given: what takes about ten minutes, by the cells that are done, so that the
-    seconds that a job takes to start are few beside it.
+    """The number of cells for a job: as many as take about ten minutes, judged by the cells that are done.
 
-    While none is done nothing is known of their pace, and each of the jobs that run at a time gets an equal
-    share, so that no job starts more often than it must. Nor is it ever more than that share, which would
-    leave others with nothing to do.
+    The seconds that a job takes to start are then few in comparison. While no cell is done, nothing is
+    known about their pace, and each of the jobs that run at the same time gets an equal share, so that no
+    job starts more often than it must. The number is never above this share, which would leave other jobs
+    with nothing to do.
 
     Args:
-        run: opened for its matrix.
+        run: the run folder, opened for its matrix.
         waiting: cells that have not ended.
-        parallel: jobs that run at a time.
+        parallel: jobs that run at the same time.
     """
     share = -(-waiting // parallel)
     outcomes = (folder.outcome() for _, folder in run.cells())
@@ -166,7 +166,7 @@ def chunk_of(run: RunFolder, waiting: int, parallel: int) -> int:
 
 
 def largest_array() -> int:
-    """How many jobs an array may have here; what Slurm takes by default where it does not say."""
+    """The largest number of jobs in an array here; Slurm's default if it does not say."""
     command = ["scontrol", "show", "config"]
     try:
         said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
@@ -177,7 +177,7 @@ def largest_array() -> int:
 
 
 def waiting_positions(run: RunFolder, pack: int) -> list[int]:
-    """Positions of the cells that have not ended, as `Runner.run_all` counts them."""
+    """The positions of the cells that have not ended, as `Runner.run_all` counts them."""
     cells = [cell for cell, _ in run.cells()]
     if pack > 1:
         cells = by_kind(cells)
@@ -186,7 +186,7 @@ def waiting_positions(run: RunFolder, pack: int) -> list[int]:
 
 
 def run_job(job: SlurmJob) -> int:
-    """What is pickled by reference for the nodes."""
+    """Run a job; this function is pickled by reference for the nodes."""
     return job()
 
 

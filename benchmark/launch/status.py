@@ -1,4 +1,4 @@
-"""How far a run is, read from its files alone: it does not matter who runs it, or where."""
+"""How far a run is, read only from its files, whoever runs it and wherever."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LONGEST_PAUSE = 60.0
 
 @dataclass(frozen=True)
 class Running:
-    """A cell that is being run.
+    """A cell that is running.
 
     Attributes:
-        title: of the cell.
+        title: the title of the cell.
         claim: who runs it.
-        iteration, iterations: where its inversion is; 0 before it begins.
-        rate: iterations a second.
-        silent: seconds since it was last heard of.
+        iteration, iterations: how far its inversion is, and its length; 0 before it begins.
+        rate: iterations per second.
+        silent: seconds since its last sign of life.
     """
 
     title: str
@@ -42,12 +42,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Status:
-    """Of all cells of a run.
+    """The status of all cells of a run.
 
     Attributes:
-        counts: by `queued`, `running`, `silent`, `done`, `failed`, `skipped` and `damaged`.
-        running: cells with a claim, those long silent included.
-        damaged: a line for each cell that has ended, and of which a file is not what it was.
+        counts: the number of cells by `queued`, `running`, `silent`, `done`, `failed`, `skipped` and
+            `damaged`.
+        running: cells with a claim, including those that have long been silent.
+        damaged: one line for each cell that has ended and has a file that was changed.
     """
 
     counts: Counter[str]
@@ -56,17 +57,17 @@ class Status:
 
     @property
     def cells(self) -> int:
-        """All of them."""
+        """The number of all cells."""
         return self.counts.total()
 
     @property
     def ended(self) -> int:
-        """Those with a result."""
+        """The number of cells with a result."""
         return sum(self.counts[status] for status in ("done", "failed", "skipped", DAMAGED))
 
 
 class StatusReader:
-    """Reads the status of a run again and again; results that were read once are not read again."""
+    """Reads the status of a run repeatedly; results that were read once are not read again."""
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
@@ -76,18 +77,19 @@ class StatusReader:
         self._took = 0.0
 
     def read(self) -> Status:
-        """The status now."""
+        """Read the present status."""
         began = time.monotonic()
         status = self._read()
         self._took = time.monotonic() - began
         return status
 
     def pause(self, least: float) -> float:
-        """Seconds to wait before the next look: in proportion to what the last one took, since a look at
-        very many cells takes a while.
+        """The seconds to wait before the next look, in proportion to the duration of the last one.
+
+        A look at very many cells takes a while.
 
         Args:
-            least: seconds, where looking takes next to nothing.
+            least: the smallest number of seconds.
         """
         return max(least, min(LONGEST_PAUSE, self._took / SHARE))
 
@@ -121,7 +123,7 @@ class StatusReader:
 
 
 def damage_line(cell: str, reason: str) -> str:
-    """What is said of a damaged cell."""
+    """The message about a damaged cell."""
     return f"damaged: {cell}: {reason}"
 
 

@@ -1,6 +1,6 @@
 """A worker: a process that runs cells of a folder until none is left for it.
 
-`python -m gifd_bench.benchmark.launch.worker FOLDER` is what launchers start. It needs nothing but the
+Launchers start `python -m gifd_bench.benchmark.launch.worker FOLDER`, which needs nothing except the
 folder.
 """
 
@@ -31,16 +31,16 @@ from gifd_bench.common.terminal import say
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What every worker of a run is told.
+    """The settings of every worker of a run.
 
     Attributes:
         tracker: a registered name.
-        cell_seconds: time limit of a cell; null for none.
-        memory_gib: data that a worker may hold; null for no limit.
-        checkpoint_seconds: between two checkpoints of an inversion.
-        most: cells that one worker runs before it ends; `None` for all that are left.
-        start: position of the cell that it begins with, see `Runner.run_all`; those before it come last.
-        pack: how many cells that differ in their target alone may share an inversion.
+        cell_seconds: time limit of a cell; `None` for no limit.
+        memory_gib: the largest amount of data that a worker may hold; `None` for no limit.
+        checkpoint_seconds: the time between two checkpoints of an inversion.
+        most: cells that a worker runs before it ends; `None` for all that are left.
+        start: position of the cell with which it begins, as in `Runner.run_all`; those before it come last.
+        pack: the largest number of cells, which differ only in their target, that share an inversion.
     """
 
     tracker: str = "none"
@@ -64,13 +64,13 @@ def run_cells(
     with_file: Callable[[Display], Display] = lambda file: file,
     ends_process: bool = True,
 ) -> bool:
-    """Run cells in this process until none is left for it; false where it was asked to stop.
+    """Run cells in this process until none is left for it; return false if it was asked to stop.
 
     Args:
-        run: opened for the matrix.
-        matrix: see there.
-        settings: see there; memory is not limited here.
-        with_file: gives the display, of one that writes to the cells' folders.
+        run: the run folder, opened for the matrix.
+        matrix: the matrix.
+        settings: the settings of the worker; memory is not limited here.
+        with_file: makes the display, from one that writes to the cells' folders.
         ends_process: whether a cell that hangs beyond its limit ends this process.
     """
     torch.set_num_threads(run.threads)
@@ -90,7 +90,7 @@ def work(folder: Path, settings: WorkerSettings) -> int:
     """Run cells until none is left.
 
     Returns:
-        The exit status: `DONE`, or `INTERRUPTED` where it was asked to stop.
+        The exit status: `DONE`, or `INTERRUPTED` if it was asked to stop.
     """
     if settings.memory_gib is not None:
         limit = int(settings.memory_gib * 2**30)

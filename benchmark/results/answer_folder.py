@@ -1,4 +1,4 @@
-"""The files that every inversion leaves, whatever it was for."""
+"""The files of an inversion, whatever it was for."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AnswerFolder:
-    """The answer of an inversion, and where it goes on while there is none.
+    """The answer of an inversion and, before there is one, the state from which it continues.
 
     Attributes:
-        path: of the folder.
+        path: the path of the folder.
     """
 
     path: Path
 
     @property
     def result(self) -> Path:
-        """The answer in numbers; written last: with it the inversion has ended."""
+        """The answer in numbers. It is written last, and marks the end of the inversion."""
         return self.path / "result.json"
 
     @property
     def reconstruction(self) -> Path:
-        """The reconstruction without loss; written before the result."""
+        """The exact reconstruction, which is written before the result."""
         return self.path / "reconstruction.safetensors"
 
     @property
     def picture(self) -> Path:
-        """The reconstruction, to look at."""
+        """The reconstruction as a picture."""
         return self.path / "reconstruction.png"
 
     @property
     def checkpoint(self) -> Path:
-        """Where an interrupted inversion goes on; gone when it has ended."""
+        """The state from which an interrupted inversion continues; it is removed at the end."""
         return self.path / "checkpoint.ckpt"
 
     def write_reconstruction(self, reconstruction: Reconstruction) -> None:
-        """Write images, labels, loss curve and the stages' images without loss, and the images to look at.
+        """Write images, labels, loss curve and the stages' images exactly, and a picture of the images.
 
         Raises:
             StorageError: a file cannot be written.

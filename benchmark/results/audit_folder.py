@@ -1,4 +1,4 @@
-"""The output folder of an attack on one observation of unknown origin, with no truth anywhere."""
+"""The output folder of an attack on one observation of unknown origin, without the truth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gifd_bench.common.files import make_folder, read_json, write_json
 
 @dataclass(frozen=True)
 class AuditFolder(AnswerFolder):
-    """What was asked (`config.json`), where it goes on, and, once it has ended, the answer."""
+    """What was asked (`config.json`), the state to continue from, and the answer once it has ended."""
 
     @property
     def config(self) -> Path:
@@ -23,7 +23,7 @@ class AuditFolder(AnswerFolder):
         return self.path / "config.json"
 
     def open_for(self, config: dict[str, Any]) -> None:
-        """Make the folder, or make sure that it holds this very attack.
+        """Make the folder, or check that it holds this very attack.
 
         Raises:
             BenchmarkError: it holds something else; nothing is written.
@@ -38,7 +38,7 @@ class AuditFolder(AnswerFolder):
         write_json(self.config, config)
 
     def write(self, reconstruction: Reconstruction, class_names: tuple[str, ...], seconds: float) -> None:
-        """The attack has ended."""
+        """Record that the attack has ended."""
         self.write_reconstruction(reconstruction)
         labels = tuple(reconstruction.labels.tolist())
         record = AuditRecord(

@@ -1,4 +1,4 @@
-"""One folder a cell, and the only place that knows its file names."""
+"""The folder of a cell; no other module knows its file names."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellFolder(AnswerFolder):
-    """Everything about one cell. `result.json` is written last: with it the cell has ended.
+    """Everything about one cell. `result.json` is written last, and marks the end of the cell.
 
     Attributes:
-        round: the files of what it attacks; `None` where they are not at hand.
-        sealed: whether its result has to have a checksum; those of older versions have none.
+        round: the files of what it attacks; `None` if they are not available.
+        sealed: whether its result must have a checksum; results of older versions have none.
     """
 
     round: RoundFiles | None = None
@@ -55,38 +55,38 @@ class CellFolder(AnswerFolder):
 
     @property
     def lock(self) -> Path:
-        """Locked by the process that runs the cell."""
+        """The file that the process locks that runs the cell."""
         return self.path / "claim.lock"
 
     @property
     def claim(self) -> Path:
-        """Who runs the cell, or died while running it."""
+        """The file that says who runs the cell, or died while running it."""
         return self.path / "claim.json"
 
     @property
     def progress(self) -> Path:
-        """How far its inversion is, rewritten every second or so while it runs."""
+        """The file that says how far the inversion is; it is rewritten about every second."""
         return self.path / "progress.json"
 
     @property
     def log(self) -> Path:
-        """When it began, went on and ended, and where."""
+        """The file that says when and where it began, continued and ended."""
         return self.path / "log.txt"
 
     @property
     def tracking(self) -> Path:
-        """What a tracker writes."""
+        """The folder in which a tracker writes."""
         return self.path / "tracking"
 
     def ended(self) -> bool:
-        """Whether there is a result, of whatever kind."""
+        """Whether there is a result of any kind."""
         return self.result.is_file()
 
     def status(self) -> Ended | Literal["damaged"] | None:
         """`done`, `failed`, `skipped` or `damaged`; `None` while the cell has not ended.
 
         Raises:
-            AccessError: this user must not read it.
+            AccessError: this user may not read it.
         """
         found = self.outcome()
         if isinstance(found, str):
@@ -94,11 +94,12 @@ class CellFolder(AnswerFolder):
         return found.status if found is not None else None
 
     def outcome(self) -> CellRecord | str | None:
-        """How the cell has ended; where that or what belongs to it is damaged, the reason on one line;
-        `None` while the cell has not ended.
+        """How the cell has ended; `None` while it has not ended.
+
+        If the result or a file that belongs to it is damaged, it is the reason, on one line.
 
         Raises:
-            AccessError: this user must not read it.
+            AccessError: this user may not read it.
         """
         if not self.ended():
             return None
@@ -110,10 +111,10 @@ class CellFolder(AnswerFolder):
             return one_line(error)
 
     def read(self) -> CellRecord:
-        """How the cell has ended, with every file that it names looked at.
+        """How the cell has ended, after checking every file that the result names.
 
         Raises:
-            AccessError: this user must not read it.
+            AccessError: this user may not read it.
             FileError: it has not ended; or its result, a file that belongs to it, or what it was scored
                 with is damaged.
         """
@@ -127,12 +128,12 @@ class CellFolder(AnswerFolder):
         return record
 
     def begin(self, cell: Cell) -> None:
-        """Make the folder and write the configuration."""
+        """Make the folder, and write the configuration."""
         make_folder(self.path)
         write_json(self.config, cell.config())
 
     def note(self, event: str) -> None:
-        """Add a line to the log: when, where and what."""
+        """Add a line to the log, with time and place."""
         line = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {platform.node()} {os.getpid()} {event}\n"
         with suppress(OSError), self.log.open("a", encoding="utf-8") as log:
             log.write(line)
@@ -147,13 +148,13 @@ class CellFolder(AnswerFolder):
     def write_done(
         self, reconstruction: Reconstruction, scores: Scores, seconds: float, pack: Sequence[str] = ()
     ) -> None:
-        """The cell has ended well.
+        """Record that the cell has ended with an answer.
 
         Args:
-            reconstruction: the attack's answer, which is written already.
+            reconstruction: the answer of the attack, which has already been written.
             scores: its metrics.
-            seconds: wall time of the inversion, interruptions left out.
-            pack: see `CellRecord`.
+            seconds: wall-clock time of the inversion, without interruptions.
+            pack: the ids of the cells that ran with it, as in `CellRecord`.
         """
         stages = zip(reconstruction.stages, scores.stage_psnr, strict=True)
         others = scores.distractors
@@ -188,19 +189,19 @@ class CellFolder(AnswerFolder):
         self._write_end(record)
 
     def write_skipped(self, reason: str) -> None:
-        """The cell makes no sense: what the attack needs is not granted."""
+        """Record that the cell cannot run, because the attack needs what is not granted."""
         self._write_end(CellRecord("skipped", Circumstances.now(commit(), None), reason))
 
     def write_failed(self, reason: str, trace: str, seconds: float) -> None:
-        """The cell has ended with an exception."""
+        """Record that the cell has ended with an exception."""
         circumstances = Circumstances.now(commit(), machine())
         self._write_end(CellRecord("failed", circumstances, reason, round(seconds, 3), trace))
 
     def images(self) -> Tensor:
-        """The reconstruction's images: (B, 3, H, W) in [0, 1].
+        """The images of the reconstruction: (B, 3, H, W) in [0, 1].
 
         Raises:
-            FileError: the file is not there, or is damaged.
+            FileError: the file is missing or damaged.
         """
         return read_tensors(self.reconstruction)["images"]
 

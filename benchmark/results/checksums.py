@@ -1,6 +1,6 @@
-"""How a run folder knows its own bytes: SHA-256 of files, and JSON files that say their own.
+"""Checksums of a run folder: the SHA-256 of files, and JSON files that hold their own.
 
-This finds damage of every kind, and edits by hand. Whoever wants to lie can make a new checksum.
+They detect damage of every kind, and manual edits. Somebody who wants to lie can make a new checksum.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _LATELY = 2_000_000_000
 
 @dataclass(frozen=True)
 class FileSum:
-    """What a file was when it was written.
+    """A file at the time when it was written.
 
     Attributes:
-        sha256: of its bytes, in hexadecimal digits.
+        sha256: the SHA-256 of its bytes, in hexadecimal digits.
         size: in bytes.
         mtime_ns: time of its last change, in nanoseconds since the epoch.
     """
@@ -45,15 +45,15 @@ class FileSum:
 
     @classmethod
     def of(cls, path: Path) -> FileSum:
-        """Of a file as it is now."""
+        """The checksum of a file as it is now."""
         size, mtime_ns = _stamp(path)
         return cls(checksum(path), size, mtime_ns)
 
     def check(self, path: Path) -> None:
-        """Make sure that a file is still what it was; one of the same size and time is not read.
+        """Check that a file has not changed; a file of the same size and time is not read.
 
         Raises:
-            AccessError: this user must not read it.
+            AccessError: this user may not read it.
             FileError: it is missing or damaged.
         """
         if _stamp(path) != (self.size, self.mtime_ns):
@@ -61,11 +61,11 @@ class FileSum:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal digits; one that has not changed since is not read again.
+    """The SHA-256 of a file, in hexadecimal digits; an unchanged file is not read again.
 
     Raises:
-        AccessError: this user must not read it.
-        FileError: it is not there, or the disk does not give it back.
+        AccessError: this user may not read it.
+        FileError: it does not exist, or the disk cannot read it.
     """
     stamp = _stamp(path)
     known = _KNOWN.get(path)
@@ -87,14 +87,14 @@ _KNOWN: dict[Path, tuple[tuple[int, int], str]] = {}
 
 
 def check_file(path: Path, expected: str) -> None:
-    """Make sure that a file is the one that a record names.
+    """Check that a file is the one that a record names.
 
     Args:
-        path: of the file.
+        path: the path of the file.
         expected: its SHA-256.
 
     Raises:
-        AccessError: this user must not read it.
+        AccessError: this user may not read it.
         FileError: it is missing or damaged.
     """
     if checksum(path) != expected:
@@ -102,25 +102,25 @@ def check_file(path: Path, expected: str) -> None:
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON object with the checksum of the file as its last entry, whole or not at all."""
+    """Write a JSON object whose last entry is the checksum of the file, completely or not at all."""
     text = json.dumps({**content, SEAL: _BLANK}, indent=1, allow_nan=False) + "\n"
     before, _, after = text.rpartition(_BLANK)
     write_text(path, before + sha256(text.encode()).hexdigest() + after)
 
 
 def read_sealed(path: Path, required: bool) -> dict[str, Any]:
-    """Read a JSON object and check every byte of it.
+    """Read a JSON object, and check every byte of it.
 
     Args:
-        path: of the file.
-        required: whether it has to have a checksum; those of older versions have none.
+        path: the path of the file.
+        required: whether it must have a checksum; files of older versions have none.
 
     Returns:
         The object without its checksum.
 
     Raises:
-        AccessError: this user must not read it.
-        FileError: it is not there, or is damaged.
+        AccessError: this user may not read it.
+        FileError: it is missing or damaged.
     """
     data = read_bytes(path)
     content = parse_json(path, data)
@@ -138,7 +138,7 @@ def read_sealed(path: Path, required: bool) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    """Size and time of the last change."""
+    """The size, and the time of the last change."""
     try:
         found = path.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Where a result was made, and by which code."""
+"""Where a result was made, and with which code."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from gifd_bench.benchmark.results.record import Machine
 
 @lru_cache(maxsize=1)
 def commit() -> str | None:
-    """The commit of the checkout that runs, with a plus if files differ from it; `None` for an installed
-    package."""
+    """The commit of the checkout that runs, with a plus if files differ from it.
+
+    It is `None` for an installed package.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

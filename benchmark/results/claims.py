@@ -1,4 +1,4 @@
-"""Each cell is run by one process at a time, on however many machines."""
+"""Claims, by which each cell is run by one process at a time, on any number of machines."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DEATHS = 5
 
 @dataclass(frozen=True)
 class Claim:
-    """Who runs a cell, as its file says.
+    """Who runs a cell, according to its file.
 
     Attributes:
-        host, pid: of the process.
-        job: of the cluster, where there is one.
+        host, pid: the host and the id of the process.
+        job: the job of the cluster, if there is one.
         since: seconds since the epoch.
-        deaths: how many processes have died over the cell in a row without getting further.
-        furthest: iteration that the furthest of them had come to.
+        deaths: how many processes in a row have died while they ran the cell, without getting further.
+        furthest: the furthest iteration that they reached.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -47,10 +47,10 @@ class Claim:
 
 @contextmanager
 def claimed(folder: CellFolder) -> Iterator[Claim | None]:
-    """Claim a cell; `None` where another process has it.
+    """Claim a cell; `None` if another process has it.
 
-    The claim is a lock on a file, which the system takes away from a process that dies, on a shared file
-    system too. Whoever gets it must look again whether the cell has ended meanwhile.
+    The claim is a lock on a file, which the system releases when a process dies, on a shared file system
+    too. After getting it, check again whether the cell has ended in the meantime.
     """
     make_folder(folder.path)
     lock = FileLock(folder.lock, blocking=False)
@@ -72,7 +72,7 @@ def claimed(folder: CellFolder) -> Iterator[Claim | None]:
 
 
 def _succeed(folder: CellFolder) -> Claim:
-    """A claim of this process, that counts the death of the one before where it left its claim behind."""
+    """A claim of this process, which counts the death of one that left its claim behind."""
     job = os.environ.get("SLURM_JOB_ID")
     mine = Claim(socket.gethostname(), os.getpid(), job, time.time())
     before = read_claim(folder)
@@ -91,7 +91,7 @@ def _succeed(folder: CellFolder) -> Claim:
 
 
 def read_claim(folder: CellFolder) -> Claim | None:
-    """The claim on a cell, held or left behind; `None` where there is none."""
+    """The claim on a cell, held or left behind; `None` if there is none."""
     try:
         return read_record(Claim, folder.claim)
     except FileError:
@@ -99,7 +99,7 @@ def read_claim(folder: CellFolder) -> Claim | None:
 
 
 def read_progress(folder: CellFolder) -> Progress:
-    """What the process that runs a cell last wrote of its inversion; all zeros where there is nothing."""
+    """What the process that runs a cell last wrote about its inversion; zeros if there is nothing."""
     try:
         return read_record(Progress, folder.progress)
     except FileError:

@@ -1,4 +1,4 @@
-"""Rows that a mean is over: one attack on one task under one defense."""
+"""Groups of rows for means: one attack on one task under one defense."""
 
 from __future__ import annotations
 
@@ -27,22 +27,26 @@ class Group:
 
     @property
     def images(self) -> int:
-        """How many scored images the rows that are done have."""
+        """The number of scored images in the rows that are done."""
         return sum(row.images for row in self.done)
 
     @property
     def distractors(self) -> int | None:
-        """Among how many others images were to be found, the least over the rows; `None` where nobody
-        looked."""
+        """The number of other images among which the private ones were to be found.
+
+        It is the least over the rows, and `None` if identification was not computed.
+        """
         return min((row.distractors for row in self.done if row.distractors is not None), default=None)
 
     def count(self, status: str) -> int:
-        """How many rows have a status."""
+        """The number of rows with a status."""
         return sum(row.status == status for row in self.rows)
 
     def mean(self, column: str) -> float | None:
-        """The mean of a column over the rows that are done, or null where any of them lacks it: no
-        average leaves one out silently."""
+        """The mean of a column over the rows that are done; `None` if one of them lacks it.
+
+        No average leaves a row out silently.
+        """
         values: list[Any] = [getattr(row, column) for row in self.done]
         return fmean(values) if values and None not in values else None
 

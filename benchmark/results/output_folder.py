@@ -1,4 +1,4 @@
-"""Output folders: each holds one thing, for good."""
+"""Output folders, each of which holds one thing forever."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from gifd_bench.benchmark.errors import BenchmarkError
 
 
 def is_new(folder: Path, record: Path, read: Callable[[], Any], wanted: Any, kind: str, other: str) -> bool:
-    """Whether an output folder has still to be made; it has not where it holds just what is wanted.
+    """Whether an output folder still has to be made; false if it already holds what is wanted.
 
     Args:
-        folder: may not be there yet.
+        folder: the folder, which may not exist yet.
         record: the file in it that says what it holds.
-        read: gives what the record says, as JSON values.
-        wanted: the same of what it is to hold.
-        kind, other: what such a folder holds, and what holds something else, for the errors.
+        read: returns what the record says, as JSON values.
+        wanted: what the folder is to hold, as JSON values.
+        kind: what such a folder holds, for error messages.
+        other: a name for what holds something else, for error messages.
 
     Raises:
         BenchmarkError: it holds something else; nothing is written.
@@ -31,15 +32,15 @@ def is_new(folder: Path, record: Path, read: Callable[[], Any], wanted: Any, kin
 
 
 def has_record(folder: Path, record: Path, kind: str) -> bool:
-    """Whether an output folder says what it holds; else it is absent or empty.
+    """Whether an output folder says what it holds; false if it is missing or empty.
 
     Args:
-        folder: may not be there yet.
+        folder: the folder, which may not exist yet.
         record: the file in it that says what it holds.
-        kind: what such a folder holds, for the errors.
+        kind: what such a folder holds, for error messages.
 
     Raises:
-        BenchmarkError: it is no folder, or holds something and does not say what.
+        BenchmarkError: it is not a folder, or holds something and does not say what.
     """
     if folder.exists() and not folder.is_dir():
         raise BenchmarkError(f"{folder}: not a folder; choose another --output")
@@ -51,7 +52,7 @@ def has_record(folder: Path, record: Path, kind: str) -> bool:
 
 
 def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:
-    """Where two JSON values first differ, as `key: found, not wanted`; null where they do not."""
+    """Where two JSON values first differ, as `key: found, not wanted`; `None` if they are equal."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         pairs = [(name, found.get(name), wanted.get(name)) for name in sorted({*found, *wanted})]
     elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):

@@ -1,4 +1,4 @@
-"""What several cells of a run have in common while they are one inversion."""
+"""What several cells of a run share while they are one inversion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gifd_bench.common.hashing import digest
 
 @dataclass(frozen=True)
 class Members:
-    """Who is in a pack.
+    """The cells of a pack.
 
     Attributes:
         cells: their ids, in the order of their lanes.
@@ -31,34 +31,34 @@ class Members:
 
 @dataclass(frozen=True)
 class PackFolder:
-    """The checkpoint of a pack that has begun, and whose it is; gone when all of its cells have ended."""
+    """Checkpoint and members of a pack that has begun; it is removed when all of its cells have ended."""
 
     path: Path
 
     @classmethod
     def of(cls, packs: Path, cells: Sequence[str]) -> PackFolder:
-        """That of these cells, among the packs of a run."""
+        """The folder of these cells, among the packs of a run."""
         return cls(packs / digest({str(lane): cell for lane, cell in enumerate(cells)}))
 
     @property
     def checkpoint(self) -> Path:
-        """Of the inversion."""
+        """The checkpoint of the inversion."""
         return self.path / "checkpoint.ckpt"
 
     def begin(self, cells: Sequence[str]) -> None:
-        """Make the folder and put down whose it is."""
+        """Make the folder, and record its members."""
         make_folder(self.path)
         write_record(Members(tuple(cells)), self._members)
 
     def members(self) -> tuple[str, ...]:
-        """The ids of the cells; none where that cannot be read."""
+        """The ids of the cells; none if they cannot be read."""
         try:
             return read_record(Members, self._members).cells
         except FileError:
             return ()
 
     def remove(self) -> None:
-        """Nothing of it is needed any more."""
+        """Remove the folder, which is not needed any more."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     @property
@@ -67,5 +67,5 @@ class PackFolder:
 
 
 def packs_in(packs: Path) -> list[PackFolder]:
-    """All that have begun, in a fixed order."""
+    """All packs that have begun, in a fixed order."""
     return [PackFolder(path) for path in sorted(packs.iterdir())] if packs.is_dir() else []

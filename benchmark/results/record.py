@@ -1,4 +1,4 @@
-"""What is written down of cells and processes: each kind of JSON file is read and written by one class."""
+"""Records of cells and processes: each kind of JSON file is read and written by one class."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ R = TypeVar("R")
 
 
 def read_record(kind: type[R], path: Path) -> R:
-    """Read a record and check each of its fields.
+    """Read a record, and check each of its fields.
 
     Args:
         kind: its class, a dataclass.
-        path: of its JSON file.
+        path: the path of its JSON file.
 
     Raises:
-        FileError: not there, no JSON, or not of this kind; one line says which field.
+        FileError: the file is missing, is not JSON, or is not of this kind; one line says which field.
     """
     return checked(kind, read_json(path), path)
 
 
 def checked(kind: type[R], content: Any, path: Path) -> R:
-    """A record, of what was read from its file, with each of its fields checked.
+    """A record from the content of its file, with each of its fields checked.
 
     Raises:
-        FileError: not of this kind; one line says which field.
+        FileError: it is not of this kind; one line says which field.
     """
     try:
         return _adapter(kind).validate_python(content)
@@ -54,7 +54,7 @@ def checked(kind: type[R], content: Any, path: Path) -> R:
 
 
 def _adapter(kind: type[R]) -> TypeAdapter[R]:
-    """Building one takes longer than reading a file with it."""
+    """The cached adapter of a class; making one takes longer than reading a file with it."""
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     return _ADAPTERS[kind]
@@ -65,11 +65,11 @@ _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 @dataclass(frozen=True)
 class Machine:
-    """Where something was computed.
+    """A machine on which something was computed.
 
     Attributes:
-        host, processor, device: names.
-        threads: of one operation on the CPU.
+        host, processor, device: their names.
+        threads: threads of one operation on the CPU.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -82,13 +82,13 @@ class Machine:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a result was made with.
+    """Where, and with which code, a result was made.
 
     Attributes:
-        versions: of Python and of packages, by name.
-        commit: of the checkout that ran, with a plus if files differed from it; `None` for an installed
-            package.
-        machine: where it ran; `None` for a cell that was skipped and ran nowhere.
+        versions: versions of Python and of packages, by name.
+        commit: the commit of the checkout that ran, with a plus if files differed from it; `None` for an
+            installed package.
+        machine: the machine; `None` for a cell that was skipped and did not run.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -99,13 +99,13 @@ class Circumstances:
 
     @classmethod
     def now(cls, commit: str | None, machine: Machine | None) -> Circumstances:
-        """Those of this process."""
+        """The circumstances of this process."""
         return cls(_versions(), commit, machine)
 
 
 @lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
-    """Versions of Python and of the packages, looked up once a process."""
+    """Versions of Python and of the packages, looked up once in a process."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
@@ -114,10 +114,10 @@ class StageRecord:
     """What the answer was worth at the end of a stage.
 
     Attributes:
-        name: of the stage.
-        matching_loss: of the best iterate of the stage.
-        gradient_evaluations: spent by then, over all restarts so far.
-        psnr: of that iterate in dB, mean over the images.
+        name: the name of the stage.
+        matching_loss: the matching loss of the best iterate of the stage.
+        gradient_evaluations: the evaluations spent by then, over all restarts so far.
+        psnr: PSNR of that iterate in dB, mean over the images.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -133,10 +133,11 @@ class MomentRecord:
     """What the answer would have been worth if the attack had been stopped earlier.
 
     Attributes:
-        gradient_evaluations, seconds: spent until then.
-        matching_loss: of that answer.
+        gradient_evaluations, seconds: what was spent until then.
+        matching_loss: the matching loss of that answer.
         psnr: in dB, mean over the images.
-        identified: share of the images that it identifies, 0 to 1; `None` where nobody looked.
+        identified: the share of the images that it identifies, 0 to 1; `None` if identification was not
+            computed.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -150,11 +151,12 @@ class MomentRecord:
 
 @dataclass(frozen=True)
 class DistractorRecord:
-    """Among how many others the private images were to be found.
+    """The other images among which the private images were to be found.
 
     Attributes:
-        count: in all.
-        of_dataset: images of the private ones' dataset; the others are crops of the bundled photographs.
+        count: the number of them.
+        of_dataset: how many are images of the private ones' dataset; the others are crops of the bundled
+            photographs.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -165,10 +167,10 @@ class DistractorRecord:
 
 @dataclass(frozen=True)
 class RoundSums:
-    """Which files a cell was run and scored with.
+    """The files with which a cell was run and scored.
 
     Attributes:
-        observation, truth: SHA-256 of each.
+        observation, truth: the SHA-256 of each.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -183,23 +185,25 @@ class CellRecord:
 
     Attributes:
         status: `done`, `failed` or `skipped`.
-        circumstances: what it was made with.
+        circumstances: where, and with which code, it was made.
         reason: why it failed or was skipped, or why metrics are missing.
-        seconds: of wall time, interruptions left out.
-        traceback: of what failed.
-        matching_loss: of the reconstruction.
-        gradient_evaluations: spent, over all restarts.
-        per_image: metric name to one value a private image; `None` where it could not be had.
-        assignment: index of the reconstruction that answers each private image.
-        stages: those of the restart that was returned.
-        path: how updates were matched: `factored`, `general` or `mixed`; `None` where it is not known.
-        distractors: of the identification; `None` where nobody looked.
-        cell: its id; `None` in those of older versions.
-        files: SHA-256 of the files beside it, by name; empty in those of older versions.
-        round: what it was scored with; `None` where it was not, and in those of older versions.
+        seconds: wall-clock time, without interruptions.
+        traceback: the traceback of a failure.
+        matching_loss: the matching loss of the reconstruction.
+        gradient_evaluations: the evaluations spent, over all restarts.
+        per_image: one value for each private image, by the name of the metric; `None` if the metric was not
+            available.
+        assignment: index of the reconstruction that belongs to each private image.
+        stages: the stages of the restart that was returned.
+        path: how updates were compared: `factored`, `general` or `mixed`; `None` if it is not known.
+        distractors: the distractors of the identification; `None` if identification was not computed.
+        cell: its id; `None` in files of older versions.
+        files: SHA-256 of the files beside it, by name; empty in files of older versions.
+        round: the files with which it was scored; `None` if it was not scored, and in files of older
+            versions.
         moments: what earlier answers were worth, after 1, 2, 5, 10, ... gradient evaluations.
-        pack: ids of the cells, its own among them, that were lanes of one inversion, in their order; the
-            time is its share. Empty where it ran alone.
+        pack: ids of the cells, including its own, that were lanes of one inversion, in their order;
+            `seconds` is then its share. Empty if it ran alone.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -229,11 +233,11 @@ class CellRecord:
 
     @property
     def images(self) -> int:
-        """How many images the metrics are over."""
+        """The number of images that the metrics cover."""
         return max((len(values) for values in self.per_image.values() if values), default=0)
 
     def write(self, path: Path) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, completely or not at all."""
         write_sealed(path, asdict(self))
 
     @classmethod
@@ -241,12 +245,12 @@ class CellRecord:
         """Read a file that `write` wrote.
 
         Args:
-            path: of the file.
-            sealed: whether it has to have a checksum; those of older versions have none.
+            path: the path of the file.
+            sealed: whether it must have a checksum; files of older versions have none.
 
         Raises:
-            AccessError: this user must not read it.
-            FileError: not there, damaged, or of another version.
+            AccessError: this user may not read it.
+            FileError: it is missing, damaged, or of another version.
         """
         record = checked(cls, read_sealed(path, sealed), path)
         if record.status == "done" and None in (
@@ -263,11 +267,11 @@ class AuditRecord:
     """The answer of an attack on one observation file, in numbers.
 
     Attributes:
-        labels: as inferred or granted, in the order of the images.
-        class_names: of these labels.
-        matching_loss: of the reconstruction.
-        gradient_evaluations: spent, over all restarts.
-        seconds: of wall time, interruptions left out.
+        labels: the labels, inferred or granted, in the order of the images.
+        class_names: the names of these labels.
+        matching_loss: the matching loss of the reconstruction.
+        gradient_evaluations: the evaluations spent, over all restarts.
+        seconds: wall-clock time, without interruptions.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -284,8 +288,8 @@ class Progress:
     """How far the inversion of a cell is.
 
     Attributes:
-        iteration, iterations: where it stands, and how many there are.
-        rate: iterations a second.
+        iteration, iterations: the present iteration, and the number of iterations.
+        rate: iterations per second.
         time: when this was written, in seconds since the epoch.
     """
 
@@ -298,10 +302,10 @@ class Progress:
 
 
 def write_record(record: Any, path: Path) -> None:
-    """Write a record, whole or not at all.
+    """Write a record, completely or not at all.
 
     Args:
         record: an instance of one of the dataclasses above.
-        path: of its JSON file.
+        path: the path of its JSON file.
     """
     write_json(path, asdict(record))

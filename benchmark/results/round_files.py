@@ -1,4 +1,4 @@
-"""The files of one round of the client: what the server sees of it, and what it must not see."""
+"""The files of one round of the clients: what the server sees of it, and what it must not see."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """What the files of a round were when they were written.
+    """The files of a round at the time when they were written.
 
     Attributes:
-        round: the round's id.
+        round: the id of the round.
         observation, truth: the files.
     """
 
@@ -46,14 +46,14 @@ class RoundRecord:
 
 @dataclass(frozen=True)
 class RoundFiles:
-    """Where observation and truth of a round are, and whether they still are what they were.
+    """The files of observation and truth of a round, and whether they have changed.
 
-    Truths are kept apart from observations: an attack that runs elsewhere needs the one and must not be
-    given the other.
+    Truths are kept apart from observations: an attack that runs elsewhere needs the observation, and must
+    not be given the truth.
 
     Attributes:
         run: the run folder.
-        round: see there.
+        round: the round.
     """
 
     run: Path
@@ -61,25 +61,25 @@ class RoundFiles:
 
     @property
     def observation(self) -> Path:
-        """What the server sees."""
+        """The file of what the server sees."""
         return self.run / "observations" / f"{self.round.observation_id}.safetensors"
 
     @property
     def truth(self) -> Path:
-        """What it must not see."""
+        """The file of what the server must not see."""
         return self.run / "truths" / f"{self.round.observation_id}.safetensors"
 
     @property
     def record(self) -> Path:
-        """What both were when they were written."""
+        """The file that records both files as they were written."""
         return self.run / "rounds" / f"{self.round.observation_id}.json"
 
     def read_record(self) -> RoundRecord:
-        """What the files were when they were written.
+        """The files as they were when they were written.
 
         Raises:
-            AccessError: this user must not read the record.
-            FileError: it is not there, or is damaged.
+            AccessError: this user may not read the record.
+            FileError: it is missing or damaged.
         """
         record = checked(RoundRecord, read_sealed(self.record, required=True), self.record)
         if record.round != self.round.observation_id:
@@ -92,13 +92,13 @@ class RoundFiles:
         return RoundSums(record.observation.sha256, record.truth.sha256)
 
     def check(self, sums: RoundSums) -> None:
-        """Make sure that the files are those that a cell was run and scored with.
+        """Check that the files are those with which a cell was run and scored.
 
-        An observation of the size and the time that it was written with is not read: it may be large.
+        An observation whose size and time have not changed is not read, because it may be large.
 
         Raises:
-            AccessError: this user must not read one.
-            FileError: one is missing or damaged.
+            AccessError: this user may not read one of them.
+            FileError: one of them is missing or damaged.
         """
         record = self.read_record()
         if sums != RoundSums(record.observation.sha256, record.truth.sha256):
@@ -107,13 +107,13 @@ class RoundFiles:
         check_file(self.truth, record.truth.sha256)
 
     def wanting(self, recorded: bool) -> list[Path]:
-        """Those of the two files that are missing or damaged; both where it is not known what they were.
+        """Which of the two files are missing or damaged; both if it is not known what they were.
 
         Args:
-            recorded: whether rounds have records here; folders of older versions have none.
+            recorded: whether rounds have records here; in folders of older versions, they have none.
 
         Raises:
-            AccessError: this user must not read one.
+            AccessError: this user may not read one of them.
         """
         both = [self.truth, self.observation]
         try:
@@ -128,15 +128,16 @@ class RoundFiles:
         return [file for file in both if not file.is_file() or checksum(file) != sums[file]]
 
     def write(self, observation: Observation, truth: Truth, files: Collection[Path] | None = None) -> None:
-        """Keep the round: the truth first, so that no observation lacks one.
+        """Store the round: the truth first, so that no observation lacks one.
 
         Args:
-            observation, truth: of the round.
-            files: which of the two are written; `None` for both.
+            observation: the observation of the round.
+            truth: the truth of the round.
+            files: which of the two files are written; `None` for both.
 
         Raises:
-            StorageError: one cannot be written.
-            BenchmarkError: it is made again, and is not what it was.
+            StorageError: one of them cannot be written.
+            BenchmarkError: it was made again, and differs from the first one.
         """
         if files is None or self.truth in files:
             write_tensors(self.truth, {"images": truth.images, "labels": truth.labels})

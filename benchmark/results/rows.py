@@ -1,4 +1,4 @@
-"""One row a cell: what tables, exports and reports are made of."""
+"""One row for each cell, from which tables, exports and reports are made."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ STATUSES = ("done", "failed", "skipped", DAMAGED, PENDING)
 
 @dataclass(frozen=True)
 class Row:
-    """A cell in numbers; metrics are means over its images, `None` where there are none.
+    """A cell in numbers; metrics are means over its images, and `None` if there are none.
 
     Attributes:
-        status: `done`, `failed`, `skipped`, `damaged` where a file is not what it was, or `pending` while
-            the cell has not ended.
-        images: how many images the metrics are over.
-        identified, identified_top5: shares of the images whose reconstruction finds them at the first
-            place, or among the first five, among so many `distractors`.
-        path: how updates were matched: `factored`, `general` or `mixed`; `None` where it is not known.
-        reason: why the cell failed or was skipped, what is damaged, or why a metric could not be had.
-        extra: means of the metrics that the matrix names beside the bundled ones, by name; each is a
-            column.
-        cell: what was run; no column.
-        record: how it ended, `None` while it has not or where that is damaged; no column.
+        status: `done`, `failed`, `skipped`, `damaged` if a file has changed, or `pending` while the cell
+            has not ended.
+        images: the number of images that the metrics cover.
+        identified, identified_top5: shares of the images to which their reconstruction is nearest, or among
+            the nearest five, among this many `distractors`.
+        path: how updates were compared: `factored`, `general` or `mixed`; `None` if it is not known.
+        reason: why the cell failed or was skipped, what is damaged, or why a metric is missing.
+        extra: means of the further metrics that the matrix names, by name; each is a column.
+        cell: the cell; not a column.
+        record: how it ended; `None` while it has not, or if that is damaged; not a column.
     """
 
     id: str
@@ -68,17 +67,17 @@ class Row:
 
     @property
     def attack_name(self) -> str:
-        """The attack, with its prior where it has one."""
+        """The attack, with its prior if it has one."""
         return self.attack if self.prior is None else f"{self.attack} ({self.prior})"
 
     @property
     def per_image(self) -> Mapping[str, Sequence[float] | None]:
-        """Metric name to one value a private image, or `None`; empty where the cell has no numbers."""
+        """One value for each private image by the name of the metric, or `None`; empty without numbers."""
         return self.record.per_image if self.record else {}
 
     @property
     def assignment(self) -> Sequence[int]:
-        """Index of the reconstruction that answers each private image."""
+        """The index of the reconstruction that belongs to each private image."""
         return self.record.assignment if self.record else ()
 
     @property
@@ -88,7 +87,7 @@ class Row:
 
     @property
     def circumstances(self) -> dict[str, str | int]:
-        """Versions, commit and machine that the result was made with, where they are known."""
+        """Versions, commit and machine of the result, as far as they are known."""
         if self.record is None:
             return {}
         made = self.record.circumstances
@@ -100,7 +99,7 @@ class Row:
         return found
 
     def as_dict(self) -> dict[str, Any]:
-        """Column name to value."""
+        """The values by column name."""
         return {name: getattr(self, name) for name in COLUMNS} | dict(self.extra)
 
 
@@ -108,7 +107,7 @@ COLUMNS = tuple(f.name for f in fields(Row) if f.name not in ("extra", "cell", "
 
 
 def columns_of(rows: Sequence[Row]) -> tuple[str, ...]:
-    """All columns of some rows: those that every row has, then further metrics."""
+    """All columns of some rows: the columns of every row, then those of further metrics."""
     return (*COLUMNS, *dict.fromkeys(name for row in rows for name in row.extra))
 
 
@@ -116,7 +115,7 @@ def rows_of(run: RunFolder) -> list[Row]:
     """A row for every cell of the matrix, in the matrix's order; each result is read once.
 
     Raises:
-        AccessError: this user must not read a result.
+        AccessError: this user may not read a result.
     """
     matrix = run.load_matrix()
     extra = [metric.label for metric in matrix.metrics]
@@ -127,12 +126,12 @@ def row_of(cell: Cell, folder: CellFolder, extra: Sequence[str] = ()) -> Row:
     """The row of one cell.
 
     Args:
-        cell: of the matrix.
-        folder: of that cell.
+        cell: a cell of the matrix.
+        folder: the folder of that cell.
         extra: names of the matrix's further metrics.
 
     Raises:
-        AccessError: this user must not read its result.
+        AccessError: this user may not read its result.
     """
     found = folder.outcome()
     damage, record = (found, None) if isinstance(found, str) else (None, found)

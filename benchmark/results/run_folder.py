@@ -30,7 +30,7 @@ FORMAT = "gifd-bench/run/2"
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Cells of one matrix, the observations that they attack, and the truth that they are scored by.
+    """The cells of a matrix, the observations that they attack, and the truth with which they are scored.
 
     Cells that attack the same update share its observation.
     """
@@ -39,7 +39,7 @@ class RunFolder:
 
     @property
     def matrix(self) -> Path:
-        """The resolved matrix."""
+        """The file of the resolved matrix."""
         return self.path / "matrix.json"
 
     @property
@@ -49,7 +49,7 @@ class RunFolder:
 
     @property
     def packs(self) -> Path:
-        """Inversions of several cells at once that have begun."""
+        """The folder of inversions of several cells at once that have begun."""
         return self.path / "packs"
 
     def cell(self, cell: Cell) -> CellFolder:
@@ -62,7 +62,7 @@ class RunFolder:
 
     @cached_property
     def sealed(self) -> bool:
-        """Whether everything in it has a checksum: folders that older versions began have none.
+        """Whether everything in it has a checksum; folders of older versions have none.
 
         Raises:
             FileError: the record of the matrix is damaged.
@@ -70,16 +70,16 @@ class RunFolder:
         return not self.matrix.exists() or SEAL in self._content()
 
     def open_for(self, matrix: Matrix, threads: int | None = None) -> int:
-        """Make the folder, or make sure that it holds a run of these very cells.
+        """Make the folder, or check that it holds a run of these very cells.
 
-        Labels may be others than when the run was begun: they are for display, and become the new ones. The
-        code of components from outside may have changed, too: cells of the new code are other cells, which
-        have not run yet.
+        Labels may differ from those with which the run was begun: they are only for display, and become the
+        new ones. The code of components from outside may also have changed: cells with the new code are
+        other cells, which have not run yet.
 
         Args:
-            matrix: what is to be run.
-            threads: of one operation on the CPU, on which the last bits of every result depend; `None` for
-                those that the folder was begun with, or else one.
+            matrix: the matrix to run.
+            threads: threads of one operation on the CPU, on which the last bits of every result depend;
+                `None` for those with which the folder was begun, or else one.
 
         Returns:
             The threads of the folder.
@@ -108,7 +108,7 @@ class RunFolder:
         return begun_with
 
     def load_matrix(self) -> Matrix:
-        """The matrix that this folder holds a run of.
+        """The matrix whose run this folder holds.
 
         Raises:
             UserError: it holds none.
@@ -117,7 +117,7 @@ class RunFolder:
 
     @property
     def threads(self) -> int:
-        """Of one operation on the CPU: every process that runs cells of this folder has as many."""
+        """The threads of one operation on the CPU, in every process that runs cells of this folder."""
         return self._read()[1]
 
     def cells(self) -> Iterator[tuple[Cell, CellFolder]]:
@@ -126,7 +126,7 @@ class RunFolder:
             yield cell, self.cell(cell)
 
     def begun(self) -> frozenset[str]:
-        """Ids of the cells that have a folder: one look, where a look for each cell costs more."""
+        """The ids of the cells that have a folder, all read at once, which is faster."""
         try:
             return frozenset(os.listdir(self.path / "cells"))  # noqa: PTH208, names are what is wanted
         except FileNotFoundError:
@@ -148,7 +148,7 @@ class RunFolder:
         return self.round(cell).observation
 
     def write_round(self, cell: Round, observation: Observation, truth: Truth) -> None:
-        """Keep a round of the client.
+        """Store a round of the clients.
 
         Raises:
             StorageError: it cannot be written.

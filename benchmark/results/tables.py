@@ -41,7 +41,7 @@ HEADINGS = {
 
 
 def as_json(rows: Sequence[Row]) -> str:
-    """A JSON array, one object a cell."""
+    """A JSON array with one object for each cell."""
     return json.dumps([row.as_dict() for row in rows], indent=1)
 
 
@@ -55,7 +55,7 @@ def as_csv(rows: Sequence[Row]) -> str:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """A table a cell, then the means."""
+    """A table of the cells, then the means."""
     shown = _shown(rows)
     cells = markdown([HEADINGS.get(name, name) for name in shown], [_texts(row, shown) for row in rows])
     means = markdown(MEAN_HEADINGS, mean_texts(rows))
@@ -63,7 +63,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def cell_lines(rows: Sequence[Row]) -> str:
-    """Every cell, for a terminal: a line each, words at the left of their columns, numbers at the right."""
+    """Every cell for a terminal, one on each line, with words aligned left and numbers aligned right."""
     shown = _shown(rows)
     lines = [[HEADINGS.get(name, name) for name in shown], *(_texts(row, shown) for row in rows)]
     columns = [
@@ -74,7 +74,7 @@ def cell_lines(rows: Sequence[Row]) -> str:
 
 
 def _aligned(texts: Sequence[str], right: bool) -> list[str]:
-    """Texts of a column, of one width on a terminal. Rich would take milliseconds a row to lay them out."""
+    """The texts of a column, padded to one width. Rich would take milliseconds for each row."""
     widths = [cell_len(text) for text in texts]
     widest = max(widths)
     spaces = [" " * (widest - width) for width in widths]
@@ -82,7 +82,7 @@ def _aligned(texts: Sequence[str], right: bool) -> list[str]:
 
 
 def _on_one_line(text: str) -> str:
-    """Without what would move a terminal's cursor, which a name may hold."""
+    """A text without characters that would move a terminal's cursor, which a name may hold."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
@@ -105,7 +105,7 @@ MEAN_HEADINGS = ["task", "defense", "attack", "PSNR", "SSIM", "LPIPS", "evals", 
 
 
 def mean_texts(rows: Sequence[Row]) -> list[list[str]]:
-    """One line a task, defense and attack: means, over how many images, and how many cells are missing."""
+    """One line for each task, defense and attack: means, the number of images, and the missing cells."""
     return [[g.task, g.defense, g.attack, *_mean_numbers(g)] for g in groups_of(rows)]
 
 
@@ -116,7 +116,7 @@ def _mean_numbers(group: Group) -> list[str]:
 
 
 def _shown(rows: Sequence[Row]) -> dict[str, str]:
-    """Columns of the table and the form of their numbers, with the further metrics of the rows."""
+    """Columns of the table with the format of their numbers, including the further metrics of the rows."""
     return SHOWN | {name: ".4g" for row in rows for name in row.extra}
 
 

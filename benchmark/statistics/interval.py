@@ -1,4 +1,4 @@
-"""Means with confidence intervals that cover what they say, from six images on."""
+"""Means with confidence intervals that have their stated coverage, from six images on."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ANY: Range = (-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and how far it can be trusted.
+    """A mean, and how certain it is.
 
     Attributes:
-        low, high: ends of the confidence interval; `None` where there are fewer than `FEWEST_UNITS` units.
-        n: how many units the mean is over.
+        low, high: ends of the confidence interval; `None` for fewer than `FEWEST_UNITS` units.
+        n: the number of units that the mean covers.
     """
 
     mean: float
@@ -38,23 +38,23 @@ class Interval:
 def mean_interval(
     values: Sequence[float], units: Sequence[Hashable] | None = None, within: Range = ANY
 ) -> Interval:
-    """The mean of values and its confidence interval at `LEVEL`.
+    """The mean of values, and its confidence interval at `LEVEL`.
 
     The interval is that of Student's t and of the bootstrap-t together (see `Studentized`). In simulation
     it covers the true mean in at least 93 % of samples of 6, 12 and 48 values of normal, exponential,
-    chi-square and log-normal distributions. Shares of units that are each wholly 0 or 1, such as labels
-    that are right, get Wilson's interval, for equal values do not make a share certain.
+    chi-square and log-normal distributions. Shares of units that are each wholly 0 or 1, such as correct
+    labels, get Wilson's interval, because equal values do not make a share certain.
 
-    What is drawn again is the unit, with all of its values: the scores of one image under several seeds
-    are no independent sample of images. The same values always give the same interval.
+    Units are resampled with all of their values, because the scores of one image under several seeds are
+    not independent samples of images. The same values always give the same interval.
 
     Args:
         values: at least one finite number.
-        units: what each value belongs to; by default each is its own unit.
-        within: the least and the largest mean that there can be; the interval ends there.
+        units: the unit to which each value belongs; by default, each value is its own unit.
+        within: the least and the largest possible mean; the interval ends there.
 
     Raises:
-        ValueError: no values, one that is not finite, or not one unit a value.
+        ValueError: there are no values, one is not finite, or the number of units is not that of values.
     """
     if not len(values) or not np.isfinite(values).all():
         raise ValueError("finite numbers are needed, at least one")
@@ -69,20 +69,20 @@ def mean_interval(
 
 
 def bounded(mean: float, ends: tuple[float, float], n: int, within: Range) -> Interval:
-    """An interval that holds its mean and lies within a range."""
+    """An interval that contains its mean and lies within a range."""
     low, high = ends
     return Interval(mean, min(max(low, within[0]), mean), max(min(high, within[1]), mean), n)
 
 
 def _by_unit(values: Sequence[float], units: Sequence[Hashable]) -> tuple[Any, Any]:
-    """Sum and number of the values of every unit."""
+    """The sum and the number of the values of every unit."""
     position = {unit: k for k, unit in enumerate(dict.fromkeys(units))}
     indices = np.fromiter((position[unit] for unit in units), dtype=np.intp, count=len(units))
     return np.bincount(indices, weights=np.asarray(values, dtype=float)), np.bincount(indices)
 
 
 def _share(sums: Any, counts: Any) -> tuple[float, float] | None:
-    """Wilson's interval where every unit is wholly 0 or 1 and all have the same number of values."""
+    """Wilson's interval if every unit is wholly 0 or 1, and all have the same number of values."""
     if len(set(counts)) > 1 or not np.isin(sums / counts, (0.0, 1.0)).all():
         return None
     return share_ends(round(float((sums / counts).sum())), len(sums), LEVEL)

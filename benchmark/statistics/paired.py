@@ -1,4 +1,4 @@
-"""Tests on paired differences: who is best, who cannot be told from it, and who shares which rank."""
+"""Tests on paired differences: which method is best, which cannot be told from it, and shared ranks."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Scores = Mapping[tuple[Hashable, Hashable], float]
 
 @dataclass(frozen=True)
 class Difference:
-    """The scores of two methods on the same images: those of the first less those of the second.
+    """The scores of two methods on the same images: those of the first minus those of the second.
 
     Attributes:
-        interval: of the mean difference; `None` where no score has its partner.
-        p: of the two-sided test that belongs to the interval, and is below one minus its level only where
-            the interval leaves zero out; `None` where none was made, and the note says why.
-        adjusted: `p` after Holm's correction over the family of tests that it belongs to.
+        interval: the interval of the mean difference; `None` if no score has a partner.
+        p: the p value of the two-sided test that belongs to the interval. It is below one minus the level
+            only if the interval excludes zero. `None` if no test was made; the note says why.
+        adjusted: `p` after Holm's correction over the family of tests to which it belongs.
     """
 
     interval: Interval | None
@@ -49,11 +49,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Against:
-    """A family of methods held against the best of them.
+    """A family of methods, compared with the best of them.
 
     Attributes:
         best: position of the method with the best mean.
-        differences: position of every other method to the scores of the best less its own.
+        differences: by the position of every other method, the scores of the best minus its own.
     """
 
     best: int
@@ -61,12 +61,12 @@ class Against:
 
     @property
     def shared(self) -> frozenset[int]:
-        """The positions of the best, and of all that the test cannot tell from it."""
+        """The positions of the best, and of all methods that the test cannot tell from it."""
         return frozenset({self.best, *(k for k, d in self.differences.items() if not d.separates)})
 
 
 def mean_of(scores: Scores, within: Range = ANY) -> Interval:
-    """The mean of scores and its interval over the images; see `mean_interval`."""
+    """The mean of scores and its interval over the images, as in `mean_interval`."""
     return mean_interval(list(scores.values()), [unit for unit, _ in scores], within)
 
 
@@ -76,19 +76,19 @@ def against_best(
     eligible: Sequence[bool] | None = None,
     within: Range = ANY,
 ) -> Against:
-    """Hold the methods against the best one, image by image.
+    """Compare the methods with the best one, image by image.
 
     Args:
-        methods: the scores of each, not empty.
-        sign: 1 where more is better, -1 where less is.
-        eligible: which of them may be the best; by default, and where none may, all.
-        within: the least and the largest score that there can be.
+        methods: the scores of each method, not empty.
+        sign: 1 if more is better, -1 if less is.
+        eligible: which of them may be the best; by default all, and also if none may.
+        within: the least and the largest possible score.
 
     Returns:
         The differences, with Holm's correction over all the tests that were made.
 
     Raises:
-        ValueError: no methods, or one without scores.
+        ValueError: there are no methods, or one has no scores.
     """
     if eligible is None or not any(eligible):
         eligible = [True] * len(methods)
@@ -99,15 +99,15 @@ def against_best(
 
 
 def shared_ranks(methods: Sequence[Scores], sign: int) -> list[int]:
-    """A rank for each method; those that cannot be told apart from the best of them share it.
+    """A rank for each method; methods that cannot be told from the best of them share it.
 
-    The best mean has rank 1, and shares it with every method that the paired test, corrected by Holm over
-    the comparisons with the best, cannot tell from it. The best of the remaining ones has the next rank,
-    1 + the number of methods before it, and shares it likewise, and so on.
+    The best mean has rank 1. It shares this rank with every method that the paired test, corrected by Holm
+    over the comparisons with the best, cannot tell from it. The best of the remaining methods has the next
+    rank, 1 + the number of methods before it, and shares it in the same way, and so on.
 
     Args:
-        methods: the scores of each, not empty.
-        sign: 1 where more is better, -1 where less is.
+        methods: the scores of each method, not empty.
+        sign: 1 if more is better, -1 if less is.
     """
     ranks = [0] * len(methods)
     left = list(range(len(methods)))
@@ -121,15 +121,16 @@ def shared_ranks(methods: Sequence[Scores], sign: int) -> list[int]:
 
 
 def difference(first: Scores, second: Scores, within: Range = ANY) -> Difference:
-    """The first's scores less the second's; several differences of one image are averaged, because they are
-    no images more.
+    """The scores of the first method minus those of the second.
 
-    Interval and test are those of the mean of the differences (see `Studentized`), or, where every score
-    is 0 or 1, those of the difference of two shares of the same images (see `difference_ends`).
+    Several differences of one image are averaged, because they are not further images. Interval and test
+    are those of the mean of the differences (see `Studentized`) or, if every score is 0 or 1, those of the
+    difference of two shares of the same images (see `difference_ends`).
 
     Args:
-        first, second: the scores of two methods; those without a partner are left out.
-        within: the least and the largest score that there can be.
+        first: the scores of a method; those without a partner are left out.
+        second: the scores of another method, likewise.
+        within: the least and the largest possible score.
     """
     by_unit: dict[Hashable, list[float]] = {}
     for key in first:
@@ -156,14 +157,14 @@ def difference(first: Scores, second: Scores, within: Range = ANY) -> Difference
 
 
 def adjusted(differences: Sequence[Difference]) -> list[Difference]:
-    """The same with Holm's correction over all of their tests."""
+    """The same differences with Holm's correction over all of their tests."""
     tested = [k for k, found in enumerate(differences) if found.p is not None]
     corrected = dict(zip(tested, holm([differences[k].p or 0.0 for k in tested]), strict=True))
     return [replace(found, adjusted=corrected.get(k)) for k, found in enumerate(differences)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P values of a family of tests, in their order, adjusted to its family-wise error (Holm, 1979)."""
+    """The p values of a family of tests, in their order, adjusted to its family-wise error (Holm, 1979)."""
     corrected = [0.0] * len(p_values)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):

@@ -18,8 +18,10 @@ def share_ends(ones: int, n: int, level: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=1024)
 def difference_p(gained: int, lost: int) -> float:
-    """Of the two-sided test that two shares of the same units are equal: the larger of McNemar's (1947) and
-    of the exact test of signs, of which the first is somewhat too small for few units.
+    """The p value of the two-sided test that two shares of the same units are equal.
+
+    It is the larger of McNemar's (1947) and of that of the exact sign test; McNemar's is somewhat too small
+    for few units.
 
     Args:
         gained: units that are 1 in the first share and 0 in the second.
@@ -36,14 +38,14 @@ def difference_p(gained: int, lost: int) -> float:
 def difference_ends(gained: int, lost: int, n: int, level: float) -> tuple[float, float]:
     """The interval of the difference of two shares of the same units, in [-1, 1].
 
-    It reaches from the lower to the upper of the ends of two: Tango's score interval (1998), which
-    McNemar's test is made of, and, for the units that differ, that of Clopper and Pearson (1934), which the
-    exact test is made of. It leaves zero out where `difference_p` is below one minus the level, and nowhere
-    else.
+    It is the union of two intervals: Tango's score interval (1998), which belongs to McNemar's test, and,
+    for the units that differ, that of Clopper and Pearson (1934), which belongs to the exact test. It
+    excludes zero exactly if `difference_p` is below one minus the level.
 
     Args:
-        gained, lost: see `difference_p`.
-        n: all units.
+        gained: units that are 1 in the first share and 0 in the second.
+        lost: units that are 0 in the first and 1 in the second.
+        n: the number of all units.
         level: such as 0.95.
     """
     low, high = -_tango_high(lost, gained, n, level), _tango_high(gained, lost, n, level)

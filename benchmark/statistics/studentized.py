@@ -1,9 +1,8 @@
-"""A mean measured by its own standard error: how far it can be trusted, and whether it is zero.
+"""A mean in units of its own standard error: how certain it is, and whether it is zero.
 
-The interval reaches from the lower to the upper of the ends of two: Student's t interval, which is right
-for values that are spread normally, and the bootstrap-t interval (Efron, 1981; Hall, 1988), which follows
-skewed ones. The test is the same two turned around: zero is rejected at a level where the interval at that
-level leaves it out, and nowhere else.
+The interval is the union of two: Student's t interval, which is right for normal values, and the
+bootstrap-t interval (Efron, 1981; Hall, 1988), which follows skewed values. The test is the same, turned
+around: zero is rejected at a level exactly if the interval at that level excludes it.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Studentized:
-    """Values by unit, of which the mean is wanted.
+    """Values by unit, whose mean is wanted.
 
     Attributes:
-        sums: (n,), of every unit's values.
-        counts: (n,), how many values each unit has.
+        sums: (n,), the sums of the values of every unit.
+        counts: (n,), the number of values of each unit.
     """
 
     sums: Any
@@ -44,17 +43,17 @@ class Studentized:
 
     @property
     def n(self) -> int:
-        """How many units; at least two."""
+        """The number of units, at least two."""
         return len(self.sums)
 
     @cached_property
     def mean(self) -> float:
-        """Over all values."""
+        """The mean over all values."""
         return float(self.sums.sum() / self.counts.sum())
 
     @cached_property
     def error(self) -> float:
-        """The standard error of the mean; 0 where the units differ by rounding alone."""
+        """The standard error of the mean; 0 if the units differ only by rounding."""
         residuals = self._residuals
         error = math.sqrt(float(residuals @ residuals) / (self.n - 1) / self.n)
         return error if error > ROUNDING * max(1.0, abs(self.mean)) else 0.0
@@ -74,10 +73,10 @@ class Studentized:
         return self.mean - below * self.error, self.mean + above * self.error
 
     def p(self) -> float:
-        """Of the two-sided test that the true mean is zero: one minus the level at which the interval just
-        reaches zero.
+        """The p value of the two-sided test that the true mean is zero.
 
-        Where all units have the same value, which is not zero, it is that of the exact test of their signs.
+        It is one minus the level at which the interval just reaches zero. If all units have the same value,
+        which is not zero, it is that of the exact sign test.
         """
         if self.mean == 0:
             return 1.0
@@ -98,11 +97,11 @@ class Studentized:
 
     @property
     def _per_level(self) -> float:
-        """How many resamples lie beyond one end of the interval, as a part of one minus its level."""
+        """The number of resamples beyond one end of the interval, as a part of one minus its level."""
         return (RESAMPLES + 1) / 2 * min(1.0, math.sqrt(self.n / CALIBRATED_UNITS))
 
     def _reach(self, index: int) -> float:
-        """A quantile; none lies further out than the furthest resample."""
+        """A quantile; none is further out than the furthest resample."""
         return float(self._deviations[min(max(index, -RESAMPLES), RESAMPLES - 1)])
 
     @cached_property
@@ -112,7 +111,7 @@ class Studentized:
 
     @cached_property
     def _deviations(self) -> Any:
-        """By how many of its own standard errors each resample's mean is off, in ascending order."""
+        """The error of each resample's mean, in its own standard errors, in ascending order."""
         residuals, sizes = self._residuals, self.counts / self.counts.mean()
         weights = _weights(self.n)
         total = weights @ sizes

@@ -1,1 +1,1 @@
-"""Trackers: where a run's curves and scores go besides its own folder."""
+"""Trackers, to which the curves and scores of a run also go."""

@@ -1,4 +1,4 @@
-"""What a tracker is to a run."""
+"""The interface of trackers."""
 
 from __future__ import annotations
 
@@ -14,41 +14,44 @@ from gifd_bench.tasks.truth import Truth
 
 
 class Tracker:
-    """Tracks nothing. Others are told of one cell after the other, and of the whole run when it ends.
+    """A tracker that records nothing. Others record one cell after another, and the whole run when it ends.
 
-    A tracker need not catch its own errors: `Guarded` does, and the cell goes on.
+    A tracker need not catch its own errors: `Guarded` does, and the cell continues.
 
     Attributes:
-        wants_curves: whether `log` is to be called; reading a loss waits for the device.
+        wants_curves: whether `log` is called; reading a loss waits for the device.
     """
 
     wants_curves: ClassVar[bool] = False
 
     def begin(self, matrix: str, cell: Cell, folder: CellFolder) -> None:
-        """A cell begins, or goes on after an interruption.
+        """Begin a cell, or continue it after an interruption.
 
         Args:
-            matrix: name of the matrix.
-            cell: what is run.
+            matrix: the name of the matrix.
+            cell: the cell that runs.
             folder: its folder, which exists.
         """
 
     def log(self, numbers: Mapping[str, float], iteration: int) -> None:
-        """What the attack has seen by an iteration. After an interruption it is told all from the start
-        again: what was logged of a process that was killed may be incomplete."""
+        """Record what the attack has seen at an iteration.
+
+        After an interruption, everything is logged again from the start, because what a killed process
+        logged may be incomplete.
+        """
 
     def finish(self, reconstruction: Reconstruction, scores: Scores, truth: Truth) -> None:
-        """The cell is done: the first time that a tracker learns anything of the truth."""
+        """Record the result of the cell; only now does a tracker learn anything about the truth."""
 
     def close(self) -> None:
-        """Nothing more comes of this cell, whatever became of it. It may not have begun."""
+        """End the recording of this cell, however the cell ended. It may not have begun."""
 
     def summarize(self, run: RunFolder) -> None:
-        """A process that ran cells ends; others may still run some."""
+        """Record that a process that ran cells ends; others may still run some."""
 
 
 def axes_of(cell: Cell) -> dict[str, Any]:
-    """Where a cell is in the matrix, one flat key an axis, as trackers group by."""
+    """Where a cell is in the matrix, with one flat key for each axis, by which trackers group."""
     return {
         "task": cell.task.label,
         "defense": cell.defense.label,
@@ -61,13 +64,16 @@ def axes_of(cell: Cell) -> dict[str, Any]:
 
 
 def run_name(cell: Cell) -> str:
-    """What a cell's run is called: its axes."""
+    """The name of a cell's run: its axes."""
     labels = [cell.task.label, cell.defense.label, *([cell.prior.label] if cell.prior else [])]
     return "-".join([*labels, cell.attack.label, f"target{cell.target}", f"seed{cell.seed}"])
 
 
 def final_numbers(reconstruction: Reconstruction, scores: Scores) -> dict[str, float]:
-    """The scores, means over the images (those that could not be had are left out), and what was spent."""
+    """The scores, as means over the images, and what was spent.
+
+    Metrics that are not available are left out.
+    """
     means = {metric: scores.mean(metric) for metric in scores.per_image}
     numbers = {name: value for name, value in means.items() if value is not None}
     numbers["final_matching_loss"] = reconstruction.matching_loss

@@ -10,7 +10,7 @@ from gifd_bench.benchmark.tracking.loggers import LoggerTracker
 
 
 class CsvTracker(LoggerTracker[CSVLogger]):
-    """A `metrics.csv` in every cell's folder."""
+    """Writes `metrics.csv` in every cell's folder."""
 
     def start(self, cell: Cell, folder: CellFolder) -> CSVLogger:
         logger = CSVLogger(folder.tracking, name="", version="")

@@ -1,4 +1,4 @@
-"""What is logged of an attack while it runs."""
+"""What is logged about an attack while it runs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ POINTS = 200
 
 
 class Curves(Callback):
-    """Logs about `POINTS` iterations: each reading waits for the device. It sees no truth.
+    """Logs about `POINTS` iterations, because each reading waits for the device. It sees no truth.
 
-    The points are part of a checkpoint. An inversion that goes on from one logs them all again, so that
-    what is logged last is complete: W&B replaces an offline run by the next one of the same id, and a CSV
-    file begins anew.
+    The points are part of a checkpoint. An inversion that continues from one logs them all again, so that
+    the last log is complete: W&B replaces an offline run by the next one with the same id, and a CSV file
+    begins anew.
 
     Args:
-        log: is given numbers and the iteration, from 0, that they belong to; `None` to keep them alone.
+        log: is called with numbers and the iteration, from 0, to which they belong; `None` only keeps them.
     """
 
     def __init__(self, log: Callable[[Mapping[str, float], int], None] | None = None) -> None:
@@ -40,7 +40,7 @@ class Curves(Callback):
                 self._log(numbers, iteration)
 
     def points(self, target: int = 0) -> Iterator[tuple[Mapping[str, float], int]]:
-        """All that was kept so far of a target."""
+        """All points of a target so far."""
         for point in self._points:
             loss = point["matching_losses"][target]
             yield {"matching_loss": loss, **point["numbers"]}, point["iteration"]

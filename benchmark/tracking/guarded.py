@@ -19,12 +19,13 @@ from gifd_bench.tasks.truth import Truth
 
 
 class Guarded:
-    """The one place where a run calls its tracker: whatever that raises is told once, in one line, and the
-    cell goes on. Its own files are the truth, and a tracker only a copy.
+    """Calls a tracker for a run: whatever the tracker raises is reported once, and the cell continues.
+
+    The report is one line. The cell's own files are the results, and a tracker only holds a copy.
 
     Args:
-        tracker: may raise anything.
-        warn: is given the line.
+        tracker: a tracker that may raise anything.
+        warn: is called with the line.
     """
 
     def __init__(self, tracker: Tracker, warn: Callable[[str], object] | None = None) -> None:
@@ -34,15 +35,15 @@ class Guarded:
         self._open = False
 
     def begin(self, matrix: str, cell: Cell, folder: CellFolder) -> None:
-        """See `Tracker`. A cell that a tracker could not begin is not tracked."""
+        """Begin a cell, as in `Tracker`. A cell that a tracker could not begin is not tracked."""
         self._open = self._call(lambda: self._tracker.begin(matrix, cell, folder))
 
     def callbacks(self) -> Sequence[Callback]:
-        """What the Trainer is to call while the attack of the cell runs."""
+        """The callbacks for the Trainer while the attack of the cell runs."""
         return (Curves(self._log),) if self._open and self._tracker.wants_curves else ()
 
     def curves(self) -> Curves | None:
-        """What keeps the curves of a pack while it runs; `None` where nobody wants them."""
+        """The callback that keeps the curves of a pack; `None` if nobody wants them."""
         return Curves() if self._tracker.wants_curves else None
 
     def replay(self, curves: Curves, target: int) -> None:
@@ -52,17 +53,17 @@ class Guarded:
                 self._log(numbers, iteration)
 
     def finish(self, reconstruction: Reconstruction, scores: Scores, truth: Truth) -> None:
-        """See `Tracker`."""
+        """Record the result of the cell, as in `Tracker`."""
         if self._open:
             self._call(lambda: self._tracker.finish(reconstruction, scores, truth))
 
     def close(self) -> None:
-        """See `Tracker`."""
+        """End the recording of the cell, as in `Tracker`."""
         self._open = False
         self._call(self._tracker.close)
 
     def summarize(self, run: RunFolder) -> None:
-        """See `Tracker`."""
+        """Record that a process ends, as in `Tracker`."""
         self._call(lambda: self._tracker.summarize(run))
 
     def _log(self, numbers: Mapping[str, float], iteration: int) -> None:

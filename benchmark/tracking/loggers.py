@@ -1,4 +1,4 @@
-"""Tracking through one Lightning logger a cell."""
+"""Tracking through one Lightning logger for each cell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AnyLogger = TypeVar("AnyLogger", bound=Logger)
 
 
 class LoggerTracker(Tracker, Generic[AnyLogger]):
-    """Tracks through one Lightning logger a cell: the curves, then the scores."""
+    """Tracks through one Lightning logger for each cell: the curves, then the scores."""
 
     wants_curves: ClassVar[bool] = True
 
@@ -33,7 +33,7 @@ class LoggerTracker(Tracker, Generic[AnyLogger]):
 
     @property
     def logger(self) -> AnyLogger:
-        """That of the cell that has begun."""
+        """The logger of the cell that has begun."""
         assert self._logger is not None
         return self._logger
 

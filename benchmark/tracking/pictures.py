@@ -1,4 +1,4 @@
-"""Pictures of a result for trackers: big enough to be seen."""
+"""Pictures of a result for trackers, large enough to be seen."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Picture:
 
 
 def pairs(reconstruction: Reconstruction, scores: Scores, truth: Truth) -> list[Picture]:
-    """Every private image with the reconstruction that answers it."""
+    """Every private image with the reconstruction that belongs to it."""
     answers = reconstruction.images[scores.assignment]
     psnr = scores.per_image["psnr"] or []
     return [
@@ -41,7 +41,7 @@ def pairs(reconstruction: Reconstruction, scores: Scores, truth: Truth) -> list[
 
 
 def strips(reconstruction: Reconstruction, scores: Scores, truth: Truth) -> list[Picture]:
-    """Every private image after what each stage made of it; none where there was only one stage."""
+    """Every private image after what each stage made of it; none if there was only one stage."""
     stages = reconstruction.stages
     if len(stages) < 2:
         return []
@@ -57,8 +57,10 @@ def strips(reconstruction: Reconstruction, scores: Scores, truth: Truth) -> list
 
 
 def side_by_side(images: Sequence[Tensor]) -> NDArray[np.uint8]:
-    """Images (3, H, W) in [0, 1] as one of (H', W', 3), of at least `MIN_SIDE` pixels in height: pixels are
-    repeated, not smoothed over."""
+    """Images (3, H, W) in [0, 1], joined to one (H, W, 3) of at least `MIN_SIDE` pixels in height.
+
+    Pixels are repeated, and not smoothed.
+    """
     row = torch.cat(list(images), dim=-1)
     factor = max(1, -(-MIN_SIDE // row.shape[-2]))
     bigger = row.repeat_interleave(factor, dim=-2).repeat_interleave(factor, dim=-1)

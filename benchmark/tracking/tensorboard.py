@@ -19,7 +19,7 @@ from gifd_bench.tasks.truth import Truth
 
 
 class TensorBoardTracker(LoggerTracker[TensorBoardLogger]):
-    """An events file in every cell's folder: `tensorboard --logdir FOLDER/cells` shows them together.
+    """Writes an events file in every cell's folder; `tensorboard --logdir FOLDER/cells` shows all of them.
 
     Raises:
         BenchmarkError: TensorBoard is not installed.

@@ -31,13 +31,13 @@ CONNECT_SECONDS, UPLOAD_SECONDS = 30.0, 60.0
 
 
 class WandbTracker(Tracker):
-    """One W&B run a cell, its id the cell's, grouped by matrix; and one run with tables of them all.
+    """One W&B run for each cell, with the cell's id, grouped by matrix; and one with tables of all cells.
 
-    Runs are kept as files where there is no key, and from the first failure to connect; `gifd-bench sync`
+    Runs are kept as files if there is no key, and from the first failure to connect on; `gifd-bench sync`
     uploads them. Nothing is written to the home directory.
 
     Args:
-        offline: never connect; null where there is no key, or WANDB_MODE says so.
+        offline: whether never to connect; `None` decides by whether there is a key, and by WANDB_MODE.
     """
 
     wants_curves: ClassVar[bool] = True
@@ -124,7 +124,7 @@ class WandbTracker(Tracker):
 
     @property
     def logger(self) -> WandbLogger:
-        """That of the run that has begun."""
+        """The logger of the run that has begun."""
         assert self._logger is not None
         return self._logger
 

@@ -42,12 +42,13 @@ LONGEST_TITLE = 128
 
 
 def build_report(run: RunFolder, rows: Sequence[Row], entity: str, project: str) -> Any:
-    """The report of the runs that `WandbTracker` made of a matrix; nothing is asked of a server.
+    """The report of the runs that `WandbTracker` made of a matrix; no server is asked.
 
     Args:
-        run: the folder.
-        rows: of all of its cells.
-        entity, project: whose runs, and where the report goes.
+        run: the run folder.
+        rows: the rows of all of its cells.
+        entity: the owner of the runs and of the report.
+        project: the project of the runs and of the report.
     """
     matrix = run.load_matrix()
     done = sum(row.status == "done" for row in rows)
@@ -83,7 +84,7 @@ def build_report(run: RunFolder, rows: Sequence[Row], entity: str, project: str)
 
 
 def found(rows: Sequence[Row]) -> list[str]:
-    """What the page of the run says first, task by task."""
+    """What the report of the run says first, task by task."""
     names = Names.of(rows)
     by_task: dict[str, list[Summary]] = {}
     for summary in summaries_of(rows):
@@ -105,7 +106,7 @@ def spec_of(report: Any) -> dict[str, Any]:
 
 
 def reproduction(matrix: dict[str, Any], rows: Sequence[Row]) -> str:
-    """How to make the same results again, in Markdown: versions, commit, machine, and every setting."""
+    """How to make the same results again, in Markdown: versions, commit, machine and every setting."""
     seen = [row.circumstances for row in rows if row.circumstances.get("gifd-bench")]
     names = sorted({name for circumstances in seen for name in circumstances})
     lines = [f"- {name}: {', '.join(sorted({str(c[name]) for c in seen if name in c}))}" for name in names]

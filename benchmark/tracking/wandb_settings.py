@@ -1,4 +1,4 @@
-"""Where W&B runs go, and whether they can go there now."""
+"""Where W&B runs go, and whether they can be sent now."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ HOMES = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR")
 
 
 def project() -> str:
-    """The project that runs belong to: WANDB_PROJECT, or `PROJECT`."""
+    """The project of the runs: WANDB_PROJECT, or `PROJECT`."""
     return os.environ.get("WANDB_PROJECT") or PROJECT
 
 
 def has_login() -> bool:
-    """Whether there is a key: WANDB_API_KEY, or what `wandb login` wrote to the netrc file."""
+    """Whether there is a key, in WANDB_API_KEY or in the netrc file that `wandb login` writes."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     server = urlsplit(os.environ.get("WANDB_BASE_URL") or CLOUD).netloc
@@ -31,14 +31,16 @@ def has_login() -> bool:
 
 
 def online() -> bool:
-    """Whether runs are to be sent while they run."""
+    """Whether runs are sent while they run."""
     return has_login() and os.environ.get("WANDB_MODE") not in OFFLINE_MODES
 
 
 @contextmanager
 def away_from_home(folder: Path) -> Iterator[None]:
-    """Have wandb write what it would write to the home directory below `folder`; what the user has set
-    stays."""
+    """Let wandb write below `folder` what it would write to the home directory.
+
+    Settings of the user stay.
+    """
     ours = {name: str(folder / "wandb-files") for name in HOMES if name not in os.environ}
     os.environ.update(ours)
     try:

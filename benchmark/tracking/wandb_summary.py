@@ -1,4 +1,4 @@
-"""What the summary run of a matrix holds: tables of every cell, of means, and of images."""
+"""The content of the summary run of a matrix: tables of every cell, of means, and of images."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ MEANS = (*METRICS, *IDENTIFICATION, "matching_loss", "gradient_evaluations", "se
 
 @dataclass(frozen=True)
 class Table:
-    """Columns, and one list a row."""
+    """Columns, and one list for each row."""
 
     columns: list[str]
     data: list[list[Any]]
 
 
 class Summary:
-    """The results of a run as they are now.
+    """The present results of a run.
 
     Args:
-        run: its folder.
+        run: the run folder.
     """
 
     def __init__(self, run: RunFolder) -> None:
@@ -49,12 +49,12 @@ class Summary:
 
     @property
     def folder(self) -> Path:
-        """Where the summary run is kept."""
+        """The folder of the summary run."""
         return self.run.path / "tracking"
 
     @property
     def id(self) -> str:
-        """One for every matrix, however often its summary is written."""
+        """One id for every matrix, however often its summary is written."""
         return f"summary-{_digest(self.matrix.config())}"
 
     @cached_property
@@ -72,18 +72,18 @@ class Summary:
         write_json(self._kept, {"rows": self._state})
 
     def counts(self) -> dict[str, int]:
-        """How many cells there are, and of every status."""
+        """The number of cells, and of cells with every status."""
         statuses = Counter(row.status for row in self.rows)
         return {"cells_in_all": len(self.rows)} | {
             f"cells_{name}": count for name, count in statuses.items()
         }
 
     def tables(self) -> dict[str, Table]:
-        """Tables, by the key that they are logged under."""
+        """Tables, by the key under which they are logged."""
         return {"cells": cell_table(self.rows), "means": mean_table(self.rows), "images": self._images()}
 
     def _images(self) -> Table:
-        """First images of the cells that are done, `MOST_PICTURES` at most, the tasks taking turns."""
+        """The first images of the cells that are done, at most `MOST_PICTURES`, taking tasks in turn."""
         import wandb
 
         by_task: dict[str, list[tuple[Cell, CellFolder]]] = {}
@@ -117,8 +117,10 @@ def cell_table(rows: Sequence[Row]) -> Table:
 
 
 def mean_table(rows: Sequence[Row]) -> Table:
-    """Means by task, defense and attack over the cells that are done, and how many cells are done,
-    failed, skipped and pending. No mean leaves a missing value out."""
+    """Means by task, defense and attack over the cells that are done.
+
+    It also counts how many cells are done, failed, skipped and pending. No mean leaves a missing value out.
+    """
     groups: dict[tuple[str, str, str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.task, row.defense, row.attack, row.prior or "none"), []).append(row)

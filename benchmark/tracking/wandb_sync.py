@@ -22,10 +22,10 @@ class UploadFailed(Exception):
 
 
 def waiting(folder: Path) -> tuple[list[Path], int]:
-    """Runs below a folder that are to be uploaded, and how many are not yet: their cell has not ended.
+    """Runs below a folder that are to be uploaded, and the number of those whose cell has not ended.
 
-    A run that was interrupted leaves several files of the same id, of which the last holds everything.
-    On the server, the last to be uploaded would replace the others: it alone is taken.
+    A run that was interrupted leaves several files with the same id, of which the last holds everything. On
+    the server, the last uploaded file would replace the others, so only this one is taken.
 
     Returns:
         Files `run-ID.wandb` that wandb has not marked as uploaded, and the number.
@@ -45,15 +45,15 @@ def is_uploaded(file: Path) -> bool:
 
 
 def upload(files: Sequence[Path], seconds: float, tell: Callable[[int], None]) -> None:
-    """Upload runs; what has been uploaded stays so, whatever happens to the others.
+    """Upload runs; those that have been uploaded stay so, whatever happens to the others.
 
     Args:
-        files: from `waiting`.
-        seconds: limit for each.
-        tell: is given how many more have been uploaded.
+        files: the files from `waiting`.
+        seconds: time limit for each.
+        tell: is called with the number of further files that have been uploaded.
 
     Raises:
-        UploadFailed: some were not.
+        UploadFailed: some were not uploaded.
     """
     with tempfile.TemporaryDirectory() as scratch, away_from_home(Path(scratch)):
         for start in range(0, len(files), AT_A_TIME):
@@ -66,7 +66,7 @@ def upload(files: Sequence[Path], seconds: float, tell: Callable[[int], None]) -
 
 
 def _upload_together(files: Sequence[Path], seconds: float) -> str | None:
-    """Why it failed, or null."""
+    """Why the upload failed, or `None`."""
     command = [sys.executable, "-m", "wandb", "sync", *(str(file.parent) for file in files)]
     try:
         done = subprocess.run(
@@ -85,7 +85,7 @@ def _upload_together(files: Sequence[Path], seconds: float) -> str | None:
 
 
 def _has_ended(file: Path) -> bool:
-    """Whether nothing more is to be written to `CELL/tracking/wandb/offline-run-.../run-ID.wandb`."""
+    """Whether nothing more will be written to `CELL/tracking/wandb/offline-run-.../run-ID.wandb`."""
     cell = CellFolder(file.parents[3])
     if not cell.config.is_file():
         return True  # The run of a summary.

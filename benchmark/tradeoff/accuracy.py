@@ -26,14 +26,14 @@ from gifd_bench.tasks.training.utility import measure_utility
 
 @dataclass(frozen=True)
 class Training:
-    """One training of a victim under a defense: the content of a file of the folder `accuracy`.
+    """One training of a victim under a defense: the content of a file in the folder `accuracy`.
 
     Attributes:
-        accuracy: share of the held-out images whose class the victim tells, 0 to 1; `None` where there is
-            none, and then `reason` says why.
-        epsilon, delta: of the differential privacy of the whole training, where the defense gives any.
+        accuracy: the share of the held-out images that the victim classifies correctly, 0 to 1; `None` if
+            there is none, and then `reason` says why.
+        epsilon, delta: the differential privacy of the whole training, if the defense gives any.
         reason: why there is no accuracy.
-        seconds: of processor time.
+        seconds: processor time.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -46,14 +46,14 @@ class Training:
 
 
 class Trainings:
-    """The trainings of one task. Each one that has ended is read from its file.
+    """The trainings of one task. Each training that has ended is read from its file.
 
     Args:
-        folder: of the files; it is made when the first one is written.
-        task: whose victim is trained, on its dataset's training images.
-        training: how.
-        held_out: how many held-out images the victim is judged by, drawn at random; `None` for all.
-        seconds: of processor time that one training may take; `None` for no limit.
+        folder: the folder of the files, which is made when the first one is written.
+        task: the task whose victim is trained, on the training images of its dataset.
+        training: how it is trained.
+        held_out: the number of held-out images for the evaluation, drawn at random; `None` for all.
+        seconds: limit of the processor time of one training; `None` for no limit.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Trainings:
         self._images: tuple[LabeledImages, LabeledImages] | None = None
 
     def get(self, defense: DefenseConfig, seed: int) -> Training | None:
-        """A training that has ended; `None` where it has not.
+        """A training that has ended; `None` if it has not.
 
         Raises:
             FileError: its file is damaged.
@@ -78,11 +78,11 @@ class Trainings:
         return read_record(Training, file) if file.is_file() else None
 
     def run(self, defense: DefenseConfig, seed: int) -> Training:
-        """A training, which is done now where it has not ended before. A failure is a result, too.
+        """A training, which runs now unless it has ended before. A failure is a result, too.
 
         Raises:
             StorageError: its file cannot be written.
-            KeyboardInterrupt: it was interrupted; nothing is kept of it.
+            KeyboardInterrupt: it was interrupted; nothing of it is kept.
         """
         found = self.get(defense, seed)
         if found is not None:

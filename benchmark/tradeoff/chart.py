@@ -32,11 +32,11 @@ def write_chart(points: Sequence[Point], path: Path) -> None:
 
 
 def draw_tradeoff(points: Sequence[Point], figure: Figure) -> None:
-    """Draw the points of one task: on the left what is identified, on the right the similarity.
+    """Draw the points of one task: identification on the left, similarity on the right.
 
     Args:
-        points: those without an accuracy or a leak are left out.
-        figure: an empty one, of any size.
+        points: the points; those without an accuracy or a leak are left out.
+        figure: an empty figure of any size.
     """
     left, right = figure.subplots(1, 2)
     drawn = [point for point in points if point.accuracy is not None and point.best is not None]
@@ -77,7 +77,7 @@ def _draw(axes: Axes, points: Sequence[Point], leak: Read) -> None:
 
 
 def _differences(points: Sequence[Point]) -> list[str]:
-    """The values of the options in which points of one kind differ."""
+    """The values of the options in which points of the same kind differ."""
     options = [point.strength.split(", ") for point in points]
     shared = set(options[0]).intersection(*options) if len(options) > 1 else set()
     return [", ".join(o.rsplit(" ", 1)[-1] for o in mine if o not in shared) for mine in options]
@@ -106,11 +106,11 @@ def _one(axes: Axes, point: Point, leak: Read, number: int, text: str, label: st
 
 
 def pareto(points: Sequence[Point], leak: Read) -> list[Point]:
-    """The points that no other one beats in accuracy and in what leaks at once, by rising accuracy.
+    """The points that no other point beats both in accuracy and in what leaks, by increasing accuracy.
 
     Args:
-        points: those with an accuracy and a leak count.
-        leak: what is read of a leak; less is better for the defender.
+        points: the points; those with an accuracy and a leak count.
+        leak: reads the value of a leak; less is better for the defender.
     """
     pairs = [(p.accuracy.mean, leak(p.best).mean, p) for p in points if p.accuracy and p.best]
     front: list[Point] = []
@@ -123,7 +123,7 @@ def pareto(points: Sequence[Point], leak: Read) -> list[Point]:
 
 
 def _reach(interval: Interval) -> list[list[float]] | None:
-    """How far an interval reaches below and above its mean, as matplotlib takes it."""
+    """How far an interval reaches below and above its mean, in the form of matplotlib."""
     if interval.low is None or interval.high is None:
         return None
     return [[interval.mean - interval.low], [interval.high - interval.mean]]

@@ -18,17 +18,17 @@ def hides(point: Point, most: float) -> bool:
 
 
 def cheapest(points: Sequence[Point], most: float) -> Point | None:
-    """The setting with the highest accuracy of those under which no attack identified more than a share."""
+    """The setting with the highest accuracy under which no attack identified more than a share."""
     able = [point for point in points if hides(point, most) and point.accuracy is not None]
     return max(able, key=lambda point: point.accuracy.mean if point.accuracy else 0.0, default=None)
 
 
 def sentence(points: Sequence[Point], most: float) -> str:
-    """What a defender takes from the points of one task, in one sentence, and what it rests on.
+    """What a defender learns from the points of one task, in one sentence, and on which attacks it rests.
 
     Args:
-        points: of one task.
-        most: share of the private images that may be identified, 0 to 1.
+        points: the points of one task.
+        most: the share of the private images that may be identified, 0 to 1.
     """
     attacks = sorted({leak.attack for point in points for leak in point.leaks})
     rests = (

@@ -27,10 +27,10 @@ class Leak:
 
     Attributes:
         attack: its label.
-        identified: share of the images that were found at once among the others.
+        identified: the share of the images that were nearest to their reconstruction among the others.
         psnr: in dB.
         ssim: at most 1.
-        images: how many private images they are over.
+        images: the number of private images that these cover.
     """
 
     attack: str
@@ -45,14 +45,15 @@ class Point:
     """One setting of a defense.
 
     Attributes:
-        task: label of the task.
+        task: the label of the task.
         defense: its label.
-        kind: names of what it is made of, without their options.
+        kind: the names of its parts, without their options.
         strength: its options, as text.
-        leaks: of all attacks that have scores, the one that identified most first; of equals, the one with
-            the highest SSIM.
-        accuracy: of the victim, over the seeds; `None` where it could not be had.
-        epsilon: of differential privacy, of the whole training; `None` where the defense gives none.
+        leaks: the leaks of all attacks with scores, the one that identified most first; among equals, the
+            one with the highest SSIM first.
+        accuracy: the accuracy of the victim, over the seeds; `None` if there is none.
+        epsilon: the epsilon of the differential privacy of the whole training; `None` if the defense gives
+            none.
         reason: why there is no accuracy.
         failed: cells that have no scores.
     """
@@ -69,7 +70,7 @@ class Point:
 
     @property
     def best(self) -> Leak | None:
-        """The leak under the best attack; `None` where no cell has scores."""
+        """The leak under the best attack; `None` if no cell has scores."""
         return self.leaks[0] if self.leaks else None
 
     @property
@@ -89,10 +90,10 @@ def points_of(
 
     Args:
         run: the folder with the matrix's cells.
-        matrix: see there.
-        task: of the matrix.
-        trainings: of every seed, by the defense's label.
-        distractors: how many other images a private one is to be found among.
+        matrix: the matrix.
+        task: a task of the matrix.
+        trainings: the trainings of every seed, by the label of the defense.
+        distractors: the number of other images among which a private one is to be found.
     """
     ranks = _Ranks(run, task, distractors)
     cells: dict[str, list[Cell]] = defaultdict(list)
@@ -149,8 +150,10 @@ def _point(
 
 @dataclass(frozen=True)
 class _Scored:
-    """Scores of one reconstruction: which private image it answers, whether that was found, and how near it
-    is."""
+    """The scores of one reconstruction.
+
+    They say to which private image it belongs, whether that was identified, and how near it is.
+    """
 
     unit: Hashable
     identified: float
@@ -174,7 +177,7 @@ def _leak(attack: str, found: Sequence[_Scored]) -> Leak:
 
 
 class _Ranks:
-    """The ranks of a cell's images among others that are none of the cell's."""
+    """The ranks of a cell's images among others that do not belong to the cell."""
 
     def __init__(self, run: RunFolder, task: TaskConfig, distractors: int) -> None:
         self._run, self._task, self._count = run, task, distractors

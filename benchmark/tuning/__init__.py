@@ -1,1 +1,1 @@
-"""Tuning attacks alike: as many trials, images and evaluations for each, on images that no table uses."""
+"""Tuning attacks alike: with equal trials, images and evaluations, on images that no table uses."""

@@ -23,8 +23,10 @@ AT_RANDOM = 8
 
 @dataclass(frozen=True)
 class TrialDraw:
-    """A trial of Optuna, or a finished one whose values are drawn again; see
-    `gifd_bench.benchmark.attacks.search_space.Draw`."""
+    """A trial of Optuna, or a finished trial whose values are drawn again.
+
+    It draws as described in `gifd_bench.benchmark.attacks.search_space.Draw`.
+    """
 
     trial: Trial | FrozenTrial
 
@@ -44,13 +46,13 @@ class TrialDraw:
 
 @dataclass(frozen=True)
 class Tuned:
-    """The end of a study.
+    """The result of a study.
 
     Attributes:
         best: the trial with the highest score.
-        trials: that ended, with a score or without.
-        failed: those without.
-        seconds: of wall time, of all trials together.
+        trials: the number of trials that ended, with or without a score.
+        failed: the number of trials without a score.
+        seconds: wall-clock time of all trials together.
     """
 
     best: FrozenTrial
@@ -66,20 +68,20 @@ def tune(
     trials: int,
     seed: int,
 ) -> Tuned:
-    """Run what is missing of a study.
+    """Run the missing trials of a study.
 
-    What trial n tries depends on the seed and on the trials before it alone, so that a study that was
-    interrupted ends as one that was not.
+    What a trial tries depends only on the seed and on the trials before it, so a study that was interrupted
+    ends like one that was not.
 
     Args:
-        storage: a file that Optuna keeps; a study in it goes on.
-        name: of the study in that file.
-        score: of a trial, the higher the better; a `BenchmarkError` is a trial that failed.
-        trials: how many there are to be in all.
-        seed: of the sampler.
+        storage: a file that Optuna keeps; a study in it continues.
+        name: the name of the study in that file.
+        score: returns the score of a trial, higher is better; a `BenchmarkError` is a trial that failed.
+        trials: the number of trials in all.
+        seed: the seed of the sampler.
 
     Raises:
-        BenchmarkError: not one trial had a score.
+        BenchmarkError: no trial had a score.
     """
     optuna.logging.set_verbosity(logging.WARNING)
     study = optuna.create_study(
@@ -114,5 +116,5 @@ def tune(
 
 
 def _ended(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that have a score or failed, in their order; not those that were interrupted."""
+    """Trials that have a score or failed, in their order, without those that were interrupted."""
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))

@@ -27,11 +27,11 @@ class Subject:
     """What is tuned: an attack against a defense.
 
     Attributes:
-        matrix: whose task, prior, targets and seeds are used.
-        defense, attack: of that matrix.
-        prior_stages: names of the stages of the matrix's prior; empty where the attack takes none.
-        evaluations: gradient evaluations of each inversion, at most.
-        folder: for the trials' runs, which are removed as soon as they are scored.
+        matrix: the matrix whose task, prior, targets and seeds are used.
+        defense, attack: a defense and an attack of that matrix.
+        prior_stages: names of the stages of the matrix's prior; empty if the attack needs none.
+        evaluations: the largest number of gradient evaluations of each inversion.
+        folder: a folder for the trials' runs, which are removed as soon as they are scored.
         display: shows each inversion.
     """
 
@@ -44,16 +44,16 @@ class Subject:
     display: Display
 
     def drawn(self, draw: TrialDraw, evaluations: int) -> Component:
-        """The attack with the options that a trial stands for, under a budget."""
+        """The attack with the options of a trial, under a budget."""
         options = options_of(self.attack).tuned(draw, evaluations, self.prior_stages)
         return self.attack.with_options(stated(options))
 
     def score(self, trial: Trial) -> float:
-        """Mean PSNR in dB over the images of all targets and seeds.
+        """The mean PSNR in dB over the images of all targets and seeds.
 
         Raises:
-            BenchmarkError: a cell failed, or makes no sense.
-            KeyboardInterrupt: the run was asked to stop; it goes on where it was.
+            BenchmarkError: a cell failed, or cannot run.
+            KeyboardInterrupt: the run was asked to stop; it can be continued.
         """
         # By what it tries, so that a run that was interrupted is found again.
         attack = self.drawn(TrialDraw(trial), self.evaluations)
