@@ -16,6 +16,7 @@ from gifd_bench.common.files import make_folder
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.names import check_name
 from gifd_bench.leaderboard.observation_set import Index, checksum
+from gifd_bench.leaderboard.ownership import check_owner
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.reconstruction import Answer, read_answer
 from gifd_bench.leaderboard.submission.schema import About
@@ -125,8 +126,28 @@ class Entries:
         """Keys of the protocols that have entries."""
         return [folder.name for folder in _folders(self.path)]
 
+    def check_name(self, attack: str, signer: str | None, maintainer: bool) -> None:
+        """Refuse a name that is somebody else's or looks like another.
+
+        Args:
+            attack: the name.
+            signer: see `check_owner`.
+            maintainer: likewise.
+
+        Raises:
+            LeaderboardError: it is.
+        """
+        there = list(self.all())
+        check_name(attack, {entry.about.attack for entry in there})
+        owners = [entry.verification.owner for entry in there if entry.about.attack == attack]
+        check_owner(attack, signer, owners, maintainer)
+
     def add(
-        self, submission: SubmissionFolder, verification: Verification, rerun: RerunFolder | None = None
+        self,
+        submission: SubmissionFolder,
+        verification: Verification,
+        rerun: RerunFolder | None = None,
+        maintainer: bool = False,
     ) -> Entry:
         """Accept a submission today.
 
@@ -134,9 +155,11 @@ class Entries:
             submission: its files, which are copied; what is copied must be what was verified.
             verification: of these files.
             rerun: the images of the rerun, where all observations were attacked again.
+            maintainer: whether it is a version of a name that belongs to the maintainers of this board, and
+                one of them accepts it.
 
         Raises:
-            LeaderboardError: it was rejected, has changed since it was verified, its name is not its own,
+            LeaderboardError: it was rejected, has changed since it was verified, its name is another's,
                 or there is an entry of this attack and version.
             StorageError: it cannot be written.
         """
@@ -145,7 +168,7 @@ class Entries:
             worst = verification.problems()[0]
             raise LeaderboardError(f"{submission.path}: {worst.name} failed: {worst.detail}")
         about = submission.file.about
-        check_name(about.attack, {entry.about.attack for entry in self.all()})
+        self.check_name(about.attack, verification.owner, maintainer)
         parent = self.path / submission.file.protocol / about.attack
         for there in _folders(parent):
             if there.name.partition("_")[0] == about.version:

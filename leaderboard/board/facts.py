@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.leaderboard.entries import Entry
+from gifd_bench.leaderboard.ownership import SHOWN_DIGITS
 from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.leaderboard.submission.schema import SOURCE, Override, Use
 
@@ -29,7 +30,7 @@ class Fact:
 def facts_of(entry: Entry) -> list[Fact]:
     """What the authors say, but for what they call it."""
     about = entry.about
-    prior = about.prior
+    prior, owner = about.prior, entry.verification.owner
     return [
         Fact("method by", ", ".join(about.authors)),
         Fact("implemented by", implemented_by(entry)),
@@ -41,6 +42,7 @@ def facts_of(entry: Entry) -> list[Fact]:
         Fact("prior", prior.name if prior else "none"),
         *([Fact("prior trained on", prior.training_data)] if prior else []),
         Fact("hardware", about.hardware),
+        Fact("owner of the name", f"key {owner[:SHOWN_DIGITS]}" if owner else "the board's maintainers"),
     ]
 
 

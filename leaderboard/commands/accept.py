@@ -7,6 +7,7 @@ import argparse
 from rich.console import Console
 
 from gifd_bench.benchmark.commands.terminal import Terminal
+from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_add_to
 from gifd_bench.leaderboard.commands.verify import EXIT, show
 from gifd_bench.leaderboard.commands.verify_options import add_verify_options, reruns_kept, verified
@@ -15,6 +16,7 @@ from gifd_bench.leaderboard.observation_set import Index
 from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.leaderboard.reference import observations_of
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
+from gifd_bench.leaderboard.submission.signature import signer
 from gifd_bench.leaderboard.verification.report import Standing, Verification
 from gifd_bench.leaderboard.verification.rerun_folder import rerun_folder
 
@@ -31,8 +33,18 @@ def parser() -> argparse.ArgumentParser:
     )
     add_verify_options(command, rerun=None)
     add_entries_option(command)
-    command.add_argument("--looked-at", action="store_true", help="a person looked at what is flagged")
+    add_acceptance_options(command)
+    command.add_argument(
+        "--maintainer",
+        action="store_true",
+        help="you maintain this board, and this is a new version of a name that belongs to its maintainers",
+    )
     return command
+
+
+def add_acceptance_options(parser: argparse.ArgumentParser) -> None:
+    """What a person says of what is accepted."""
+    parser.add_argument("--looked-at", action="store_true", help="a person looked at what is flagged")
 
 
 def run(arguments: list[str]) -> int:
@@ -41,9 +53,25 @@ def run(arguments: list[str]) -> int:
     entries = entries_to_add_to(options.entries)
     submission = SubmissionFolder(options.submission)
     console = Terminal()
+    check_name(submission, entries, options.maintainer)
     protocol, verification = verified(submission, console, options, options.observations, options.truths)
     index = observations_of(protocol, options.observations).index
-    return store(console, protocol, submission, verification, index, entries, options.looked_at)
+    return store(console, protocol, submission, verification, index, entries, options)
+
+
+def check_name(submission: SubmissionFolder, entries: Entries, maintainer: bool) -> None:
+    """Before hours of reruns are spent on what nobody may add.
+
+    Raises:
+        LeaderboardError: the name is another's.
+    """
+    try:
+        submission.check_files()
+        who = signer(submission, submission.checksums())
+    except UserError:
+        # The verification says what is wrong.
+        return
+    entries.check_name(submission.file.about.attack, who, maintainer)
 
 
 def store(
@@ -53,7 +81,7 @@ def store(
     verification: Verification,
     index: Index,
     entries: Entries,
-    looked_at: bool,
+    options: argparse.Namespace,
 ) -> int:
     """Show what was found, and add a submission unless it was rejected or a person must look.
 
@@ -64,7 +92,7 @@ def store(
         verification: of these files.
         index: of the observations that were attacked.
         entries: are added to.
-        looked_at: whether a person looked at what is flagged.
+        options: of `add_acceptance_options`.
 
     Returns:
         The exit status.
@@ -72,12 +100,12 @@ def store(
     show(console, protocol, verification)
     if verification.standing is Standing.REJECTED:
         return EXIT[verification.standing]
-    if verification.standing is Standing.FLAGGED and not looked_at:
+    if verification.standing is Standing.FLAGGED and not options.looked_at:
         console.print("a person must look at it; then give --looked-at", markup=False)
         return EXIT[verification.standing]
-    if looked_at:
+    if options.looked_at:
         verification = verification.cleared({check.name for check in verification.problems()})
     rerun = rerun_folder(reruns_kept(), verification.files, index) if verification.reranked else None
-    entry = entries.add(submission, verification, rerun)
+    entry = entries.add(submission, verification, rerun, options.maintainer)
     console.print(f"accepted: {entry.path}", markup=False, soft_wrap=True)
     return 0

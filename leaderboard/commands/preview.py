@@ -14,6 +14,7 @@ from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.common.errors import UserError
 from gifd_bench.common.files import write_text
 from gifd_bench.leaderboard.board.bundled import build_board
+from gifd_bench.leaderboard.commands.accept import check_name
 from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_add_to
 from gifd_bench.leaderboard.commands.verify import EXIT, show
 from gifd_bench.leaderboard.commands.verify_options import add_rerun_options, reruns_kept, verified
@@ -73,6 +74,7 @@ def _propose(
     """The exit status that one submission alone would have, and a line about it."""
     console.rule(ascii(submission.path.name))
     try:
+        check_name(submission, entries, maintainer=False)
         protocol, verification = verified(submission, console, options)
         show(console, protocol, verification)
         if verification.standing is not Standing.REJECTED:
@@ -83,7 +85,7 @@ def _propose(
             entries.add(submission, verification, rerun)
     except UserError as error:
         console.print(str(error), markup=False)
-        return UNVERIFIABLE, f"cannot be verified here: {error}"
+        return UNVERIFIABLE, f"cannot be accepted: {error}"
     return EXIT[verification.standing], _line(verification)
 
 

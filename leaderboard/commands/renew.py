@@ -13,7 +13,7 @@ from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.common.cache import cache_folder
 from gifd_bench.common.errors import ExitStatus, UserError
 from gifd_bench.common.files import make_folder
-from gifd_bench.leaderboard.commands.accept import store
+from gifd_bench.leaderboard.commands.accept import add_acceptance_options, store
 from gifd_bench.leaderboard.commands.entries_option import add_entries_option, entries_to_read
 from gifd_bench.leaderboard.commands.verify_options import add_limits, reruns_kept
 from gifd_bench.leaderboard.entries import Entries
@@ -40,7 +40,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--recipes", type=Path, help="folder of recipes (default: the bundled ones)")
     add_entries_option(command)
     add_limits(command)
-    command.add_argument("--looked-at", action="store_true", help="a person looked at what is flagged")
+    add_acceptance_options(command)
+    command.set_defaults(maintainer=True)
     command.add_argument("--plan", action="store_true", help="say what would be made, and make nothing")
     return command
 
@@ -107,9 +108,7 @@ def _renew(
             submission = make(renewal, reference.observations, again, work)
             verification = verify(submission, renewal.protocol, reference, again)
             status.stop()
-            found = store(
-                console, renewal.protocol, submission, verification, index, entries, options.looked_at
-            )
+            found = store(console, renewal.protocol, submission, verification, index, entries, options)
             if found == 0:
                 shutil.rmtree(folder)
     except Timeout:

@@ -14,6 +14,7 @@ from gifd_bench.leaderboard.protocol import find_protocol
 from gifd_bench.leaderboard.reference import observations_of
 from gifd_bench.leaderboard.submission.attempts import attempts_of
 from gifd_bench.leaderboard.submission.schema import About
+from gifd_bench.leaderboard.submission.signature import read_key, sign
 from gifd_bench.leaderboard.submission.write import write_submission
 from gifd_bench.leaderboard.submission.yaml_file import parse_yaml
 from gifd_bench.leaderboard.text import first_error
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--output", type=Path, required=True, help="folder of the submission, not there yet"
     )
+    command.add_argument("--key", type=Path, help="sign it with this private key; see `key`")
     command.add_argument("--attack", help="which one, if the run has several")
     command.add_argument("--observations", type=Path, help="the exported set; made where it is not given")
     return command
@@ -41,10 +43,12 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: list[str]) -> int:
     """Run the command."""
     options = parser().parse_args(arguments)
-    about = _about(options.about)
+    about, key = _about(options.about), read_key(options.key) if options.key else None
     observations = observations_of(find_protocol(options.protocol), options.observations)
     attempts = attempts_of(options.run, observations, options.attack)
     folder = write_submission(attempts, observations, about, options.output)
+    if key is not None:
+        sign(folder, key)
     answered, asked = len(attempts.by_name), len(observations.index.observations)
     write(f"{answered} of {asked} observations answered: {folder.path}")
     return 0

@@ -25,6 +25,8 @@ MOST_YAML_BYTES = 1 << 18
 MOST_SOURCE_BYTES = 1 << 20
 MOST_RESULTS_BYTES = 16 << 20
 MOST_FILES = 10_010
+MOST_SIGNATURE_BYTES = 1 << 12
+SIGNATURE = "signature.json"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class SubmissionFolder:
     """The files of a submission.
 
     `submission.yaml` says what it is, `results.json` what is claimed, `reconstructions/NAME.safetensors`
-    is the answer to each observation, and `attack.py`, where there is one, the attack, for reruns.
+    is the answer to each observation; where they are there, `attack.py` is the attack, for reruns, and
+    `signature.json` says whose it is.
     """
 
     path: Path
@@ -47,7 +50,7 @@ class SubmissionFolder:
         own = [
             Path("submission.yaml"),
             Path("results.json"),
-            *([Path(SOURCE)] if self.source.exists() else []),
+            *(Path(name) for name in (SOURCE, SIGNATURE) if (self.path / name).exists()),
         ]
         return own + [self.reconstruction(name).relative_to(self.path) for name in self.results]
 
@@ -109,7 +112,7 @@ class SubmissionFolder:
         _check_kind(self.path, stat.S_ISDIR, "a submission's folder")
         wanted = {"submission.yaml", "results.json", "reconstructions"}
         found = self._names(self.path)
-        odd = sorted(found - wanted - {SOURCE})
+        odd = sorted(found - wanted - {SOURCE, SIGNATURE})
         if odd:
             raise LeaderboardError(f"{self.path}: {_shown(odd[0])} does not belong into a submission")
         missing = sorted(wanted - found)
@@ -118,6 +121,8 @@ class SubmissionFolder:
         if SOURCE in found:
             _check_kind(self.source, stat.S_ISREG, "a file")
             self._text(self.source, MOST_SOURCE_BYTES)
+        if SIGNATURE in found:
+            self.signature_bytes()
         _check_kind(self.path / "reconstructions", stat.S_ISDIR, "a folder")
         files = {f"{name}.safetensors" for name in self.results}
         there = self._names(self.path / "reconstructions")
@@ -126,6 +131,14 @@ class SubmissionFolder:
             raise LeaderboardError(f"{self.path}: reconstructions/{_shown(name)} {where}")
         for name in sorted(self.results):
             self._check_reconstruction(name)
+
+    def signature_bytes(self) -> bytes:
+        """The content of `signature.json`.
+
+        Raises:
+            LeaderboardError: it is no such file.
+        """
+        return self._text(self.path / SIGNATURE, MOST_SIGNATURE_BYTES).encode()
 
     def answer(self, name: str, images: int, size: int) -> Answer:
         """The reconstruction of an observation.

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring.scorer import score
+from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.fingerprint import is_same
 from gifd_bench.leaderboard.matching import UpdateDistance
@@ -17,6 +18,7 @@ from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.reconstruction import Answer
 from gifd_bench.leaderboard.submission.schema import Result
+from gifd_bench.leaderboard.submission.signature import signer
 from gifd_bench.leaderboard.text import shown
 from gifd_bench.leaderboard.verification.closeness import suspicion
 from gifd_bench.leaderboard.verification.report import Check, Score, Verdict
@@ -50,6 +52,26 @@ def check_files(submission: SubmissionFolder, protocol: Track) -> Check:
     except LeaderboardError as error:
         raise Failed(Check(name="files", verdict=Verdict.FAILED, detail=_detail(str(error)))) from error
     return Check(name="files", verdict=Verdict.PASSED, detail=f"{len(submission.results)} reconstructions")
+
+
+def check_signature(submission: SubmissionFolder, files: Mapping[str, str]) -> tuple[Check, str | None]:
+    """Who signed the submission, and the check.
+
+    Args:
+        submission: not trusted.
+        files: SHA-256 of its files, by path.
+
+    Raises:
+        Failed: there is a signature, and it is none of these files.
+    """
+    try:
+        owner = signer(submission, files)
+    except UserError as error:
+        detail = _detail(str(error))
+        raise Failed(Check(name="signature", verdict=Verdict.FAILED, detail=detail)) from error
+    if owner is None:
+        return Check(name="signature", verdict=Verdict.SKIPPED, detail="not signed"), None
+    return Check(name="signature", verdict=Verdict.PASSED, detail=f"by {owner}"), owner
 
 
 def check_observations(results: Mapping[str, Result], index: Index) -> Check:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from gifd_bench.common.files import read_json, write_json
 from gifd_bench.leaderboard.errors import LeaderboardError
-from gifd_bench.leaderboard.text import Date, Sha256, Strict, first_error
+from gifd_bench.leaderboard.text import Date, PublicKey, Sha256, Strict, first_error
 
 FORMAT: Literal["gifd-bench/verification/1"] = "gifd-bench/verification/1"
 # Of the metrics' code: a new one re-scores every entry.
@@ -93,6 +93,7 @@ class Verification(_Kept):
         files: SHA-256 of every file that was verified, by its path in the submission, and of the rerun's
             images, by `rerun/NAME.safetensors`.
         accepted: the day of the acceptance, such as 2026-01-31.
+        owner: the public key that signed the submission; `None` where nobody did.
     """
 
     format: Literal["gifd-bench/verification/1"] = FORMAT
@@ -106,6 +107,7 @@ class Verification(_Kept):
     seed: int | None = None
     files: dict[str, Sha256] = Field(default_factory=dict)
     accepted: Date | None = None
+    owner: PublicKey | None = None
 
     @property
     def reranked(self) -> bool:

@@ -43,13 +43,14 @@ def rescored(
         reruns: the rerun's images, where all observations were attacked again.
     """
     fresh = verify(Unclaimed(submission.path), protocol, reference)
-    kept = {check.name: check for check in before.checks if check.name in ("metrics", "rerun")}
+    kept = {check.name: check for check in before.checks if check.name in ("signature", "metrics", "rerun")}
     made = [kept.get(check.name, check) for check in fresh.checks]
     cleared = {check.name for check in before.checks if check.verdict is Verdict.CLEARED}
     changes: dict[str, Any] = {
         "rerun": before.rerun,
         "seed": before.seed,
         "files": before.files,
+        "owner": before.owner,
         "accepted": before.accepted,
     }
     if before.reranked and fresh.scores:

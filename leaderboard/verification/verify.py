@@ -30,11 +30,14 @@ def verify(
     claims: dict[str, Score] = {}
     complete, again_made, files = False, 0, dict[str, str]()
     seed: int | None = None
+    owner: str | None = None
     try:
         index = reference.observations.index
         made.append(checks.check_files(submission, protocol))
         # Before anything is judged: whoever adds it to the entries compares what is there then.
         files = submission.checksums()
+        signature, owner = checks.check_signature(submission, files)
+        made.append(signature)
         results = submission.results
         made.append(checks.check_observations(results, index))
         made.append(checks.check_checksums(submission))
@@ -72,4 +75,5 @@ def verify(
         claims=claims,
         seed=seed,
         files=files,
+        owner=owner,
     )

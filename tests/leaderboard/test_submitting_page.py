@@ -58,7 +58,7 @@ def test_an_attack_of_ones_own_comes_to_be_on_the_board(newcomer: Path) -> None:
     page = PAGE.split("## From an attack written for gifd-bench")[1].split("A run of a matrix")[0]
     lines = re.findall(r"^    (gifd-bench .*)$", page, re.MULTILINE)
     verbs = [line.split()[2] for line in lines if line.startswith("gifd-bench leaderboard")]
-    assert verbs == ["export", "attack", "submit", "verify", "accept", "build"]
+    assert verbs == ["export", "attack", "key", "submit", "verify", "accept", "build"]
     for line in lines:
         follow(newcomer, line)
     board = (newcomer / "board" / "photos-v1.html").read_text()
