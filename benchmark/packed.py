@@ -26,7 +26,7 @@ INTERRUPTIONS = (InversionInterrupted, KeyboardInterrupt, StorageError)
 
 
 @dataclass(frozen=True)
-class Lane:
+class PackedCell:
     """A cell of a pack, and what it attacks."""
 
     cell: Cell
@@ -65,11 +65,11 @@ def run_pack(bench: Bench, matrix: str, cells: Sequence[Cell]) -> None:
             run_cell(bench, matrix, cell, folder)
 
 
-def _groups(bench: Bench, cells: Sequence[Cell]) -> list[list[Lane]]:
+def _groups(bench: Bench, cells: Sequence[Cell]) -> list[list[PackedCell]]:
     """The cells that can run together. A cell whose observation cannot be made fails alone, later."""
     attack: Attack = cells[0].attack.build()
     prior = bench.prior(cells[0].prior)
-    groups: list[tuple[str, list[Lane]]] = []
+    groups: list[tuple[str, list[PackedCell]]] = []
     for cell in cells:
         folder = bench.run.cell(cell)
         try:
@@ -85,16 +85,16 @@ def _groups(bench: Bench, cells: Sequence[Cell]) -> list[list[Lane]]:
             first = lanes[0].observation
             reason = unmet_together(first, observation) if kind == its_kind else f"it is of {kind}"
             if reason is None:
-                lanes.append(Lane(cell, folder, share_victim(first, observation)))
+                lanes.append(PackedCell(cell, folder, share_victim(first, observation)))
                 break
         else:
             if reason is not None:
                 folder.note(f"is not in the pack of {groups[0][1][0].cell.title}: {reason}")
-            groups.append((kind, [Lane(cell, folder, observation)]))
+            groups.append((kind, [PackedCell(cell, folder, observation)]))
     return [lanes for _, lanes in groups]
 
 
-def _run_lanes(bench: Bench, matrix: str, lanes: Sequence[Lane]) -> Sequence[Cell]:
+def _run_lanes(bench: Bench, matrix: str, lanes: Sequence[PackedCell]) -> Sequence[Cell]:
     """Run one inversion, and return the cells that have to run one by one nevertheless."""
     ids = [lane.cell.id for lane in lanes]
     pack = PackFolder.of(bench.run.packs, ids)
@@ -136,7 +136,7 @@ def _run_lanes(bench: Bench, matrix: str, lanes: Sequence[Lane]) -> Sequence[Cel
 
 
 def _answers(
-    bench: Bench, lanes: Sequence[Lane], checkpoint: Checkpoint, curves: Curves | None
+    bench: Bench, lanes: Sequence[PackedCell], checkpoint: Checkpoint, curves: Curves | None
 ) -> Sequence[Reconstruction | BenchmarkError]:
     first, limits = lanes[0].cell, bench.limits
     seconds = None if limits.seconds is None else limits.seconds * len(lanes)
@@ -163,7 +163,11 @@ def _answers(
 
 
 def _finish(
-    bench: Bench, lane: Lane, answer: Reconstruction | BenchmarkError, seconds: float, pack: Sequence[str]
+    bench: Bench,
+    lane: PackedCell,
+    answer: Reconstruction | BenchmarkError,
+    seconds: float,
+    pack: Sequence[str],
 ) -> None:
     """End one cell of a pack."""
     try:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from gifd_bench.benchmark.matrix.files import read_yaml
+from gifd_bench.benchmark.matrix.config_files import read_yaml
 from gifd_bench.benchmark.matrix.resolve import Resolver, labeled
 from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.benchmark.scoring.registry import COLUMNS, IDENTIFICATION

@@ -13,7 +13,7 @@ from torch import Tensor
 from gifd_bench.common.errors import AccessError, FileError, MissingError, one_line
 from gifd_bench.common.files import read_tensors_and_metadata
 from gifd_bench.priors.errors import PriorError
-from gifd_bench.priors.kinds.files import must_exist
+from gifd_bench.priors.kinds.weight_files import must_exist
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from gifd_bench.benchmark.auditing.owner import Distractors
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.scoring.identification import DISTRACTORS, bundled_others, drawn_of
-from gifd_bench.tasks.capture.files import read_file
+from gifd_bench.tasks.capture.update_files import read_file
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.image_files import SUFFIXES, list_folders, list_images, read_image
 from gifd_bench.tasks.datasets.registry import DATASETS

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.matrix.component import NOUNS, REGISTRIES, meanings_of, registries_of, type_of
-from gifd_bench.benchmark.matrix.files import bundled_configs, find_config, read_yaml
+from gifd_bench.benchmark.matrix.config_files import bundled_configs, find_config, read_yaml
 from gifd_bench.common.registry import Registry
 from gifd_bench.tasks.models.registry import INPUTS, MODELS
 

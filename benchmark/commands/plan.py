@@ -15,7 +15,7 @@ from gifd_bench.benchmark.commands.durations import duration
 from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
-from gifd_bench.benchmark.matrix.files import find_config, read_yaml
+from gifd_bench.benchmark.matrix.config_files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.needs import Need, needs
 from gifd_bench.benchmark.matrix.unmet import unmet
 from gifd_bench.benchmark.matrix.workload import Load, workload

@@ -70,14 +70,14 @@ def _words(status: Status) -> str:
 
 def _running(running: tuple[Running, ...]) -> Table:
     grid = Table.grid(padding=(0, 2))
-    for its in running:
-        where = its.claim.host if its.claim.job is None else f"{its.claim.host}, job {its.claim.job}"
+    for cell in running:
+        where = cell.claim.host if cell.claim.job is None else f"{cell.claim.host}, job {cell.claim.job}"
         grid.add_row(
-            Text(f"  {its.title}"),
-            ProgressBar(total=max(1, its.iterations), completed=its.iteration, width=20),
-            f"{its.iteration}/{its.iterations or '?'}",
-            f"{its.rate:.1f} it/s" if its.rate else "",
+            Text(f"  {cell.title}"),
+            ProgressBar(total=max(1, cell.iterations), completed=cell.iteration, width=20),
+            f"{cell.iteration}/{cell.iterations or '?'}",
+            f"{cell.rate:.1f} it/s" if cell.rate else "",
             Text(where),
-            f"silent for {duration(its.silent)}" if its.silent > 60 else "",
+            f"silent for {duration(cell.silent)}" if cell.silent > 60 else "",
         )
     return grid

@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
         status = reader.read()
         content = {
             "counts": dict(status.counts),
-            "running": [asdict(its) for its in status.running],
+            "running": [asdict(cell) for cell in status.running],
             "damaged": list(status.damaged),
         }
         sys.stdout.write(json.dumps(content, indent=1) + "\n")

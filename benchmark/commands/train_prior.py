@@ -11,7 +11,7 @@ from jsonargparse import ArgumentParser
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import below
-from gifd_bench.benchmark.matrix.files import find_config, read_yaml
+from gifd_bench.benchmark.matrix.config_files import find_config, read_yaml
 from gifd_bench.common.errors import one_line
 
 

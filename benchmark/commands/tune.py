@@ -107,7 +107,7 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
     """Tune every attack against one defense, and write the recipe unless another process is doing so."""
     # Here, because Optuna and torch take seconds to import.
     from gifd_bench.benchmark.tuning.study import TrialDraw, tune
-    from gifd_bench.benchmark.tuning.trials import Subject
+    from gifd_bench.benchmark.tuning.trials import TunedAttack
 
     stages = tuple(matrix.priors[0].build().stages) if matrix.priors else ()
     cells = len(matrix.targets) * len(matrix.seeds)
@@ -121,7 +121,7 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
                 FileLock(folder / "lock", timeout=0),
                 ProgressDisplay(console, settings.trials * cells, 0) as display,
             ):
-                subject = Subject(
+                subject = TunedAttack(
                     matrix,
                     defense,
                     attack,

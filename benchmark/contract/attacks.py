@@ -12,7 +12,7 @@ import torch
 from jsonargparse import ArgumentParser
 
 from gifd_bench.benchmark.contract.devices import DevicesNamed
-from gifd_bench.benchmark.contract.subject import Broken, Subject, observe
+from gifd_bench.benchmark.contract.subject import AttackSubject, Broken, observe
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.factored import GradientProducts
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
@@ -24,7 +24,7 @@ from gifd_bench.tasks.observation_file import load_observation, save_observation
 from gifd_bench.tasks.threat_model import ThreatModel
 
 
-def answers_with_images_and_exactly_their_matching_loss(subject: Subject) -> None:
+def answers_with_images_and_exactly_their_matching_loss(subject: AttackSubject) -> None:
     """The answer is images in [0, 1], labels, and the matching loss of exactly these.
 
     This is checked for one image and for three.
@@ -47,7 +47,7 @@ def answers_with_images_and_exactly_their_matching_loss(subject: Subject) -> Non
                 raise Broken(f"matching loss {answer.matching_loss:.7g} of images that have {expected:.7g}")
 
 
-def keeps_the_best_of_all_iterates(subject: Subject) -> None:
+def keeps_the_best_of_all_iterates(subject: AttackSubject) -> None:
     """No iterate of any restart had a lower matching loss than the answer."""
     result = subject.run(observe())
     options = subject.make().options
@@ -58,7 +58,7 @@ def keeps_the_best_of_all_iterates(subject: Subject) -> None:
         raise Broken(f"matching loss {result.matching_loss:.7g}, but the curve has {taken.min():.7g}")
 
 
-def counts_every_gradient_evaluation(subject: Subject) -> None:
+def counts_every_gradient_evaluation(subject: AttackSubject) -> None:
     """The reported evaluations are the number of times that the victim's update was computed.
 
     They are no more than the options predicted.
@@ -75,7 +75,7 @@ def counts_every_gradient_evaluation(subject: Subject) -> None:
         raise Broken(f"{result.gradient_evaluations} gradient evaluations; its options said {most}")
 
 
-def says_what_it_can_be_set_to_in_plain_values(subject: Subject) -> None:
+def says_what_it_can_be_set_to_in_plain_values(subject: AttackSubject) -> None:
     """Its options can be written as JSON values and read back as the same options, none missing."""
     options = subject.make().options
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
@@ -87,7 +87,7 @@ def says_what_it_can_be_set_to_in_plain_values(subject: Subject) -> None:
     _equal("options that were written and read back", made, options)
 
 
-def draws_from_its_own_generator(subject: Subject) -> None:
+def draws_from_its_own_generator(subject: AttackSubject) -> None:
     """The same seed gives the same bytes whatever the global generators hold; another seed gives others."""
     observation = observe()
     with torch.random.fork_rng(devices=[]):
@@ -99,7 +99,7 @@ def draws_from_its_own_generator(subject: Subject) -> None:
         raise Broken("another seed gives the same images")
 
 
-def draws_each_restart_alike_however_many_there_are(subject: Subject) -> None:
+def draws_each_restart_alike_however_many_there_are(subject: AttackSubject) -> None:
     """The first restart is the same for any number of restarts.
 
     It is the same up to rounding if restarts run side by side, and byte for byte if they run one after
@@ -116,14 +116,14 @@ def draws_each_restart_alike_however_many_there_are(subject: Subject) -> None:
         raise Broken("the first of two restarts at once has another start than one restart alone")
 
 
-def needs_nothing_but_the_observation(subject: Subject) -> None:
+def needs_nothing_but_the_observation(subject: AttackSubject) -> None:
     """An observation that was written to a file and read back gives the same bytes."""
     observation, path = observe(), subject.folder / "observation.safetensors"
     save_observation(observation, path)
     _same_bytes(subject.run(observation), subject.run(load_observation(path)))
 
 
-def resumes_from_any_iteration_to_the_same_bytes(subject: Subject) -> None:
+def resumes_from_any_iteration_to_the_same_bytes(subject: AttackSubject) -> None:
     """A run continued from a checkpoint of any iteration gives the same answer; it holds no code."""
     observation = observe()
     whole = subject.run(observation)
@@ -136,7 +136,7 @@ def resumes_from_any_iteration_to_the_same_bytes(subject: Subject) -> None:
         _same_bytes(whole, subject.resume(observation, path))
 
 
-def runs_under_every_defense(subject: Subject) -> None:
+def runs_under_every_defense(subject: AttackSubject) -> None:
     """It runs under every registered defense: unknown, known by its kind, and known with its parameters."""
     for name in DEFENSES.bundled:
         defense = DEFENSES.find(name)
@@ -152,7 +152,7 @@ def runs_under_every_defense(subject: Subject) -> None:
                 raise Broken(f"{name}, {known}: matching loss {found}")
 
 
-def serves_every_client_or_says_why_not(subject: Subject) -> None:
+def serves_every_client_or_says_why_not(subject: AttackSubject) -> None:
     """It runs for local training and for means over clients, or `unmet` says in one line why not.
 
     This is checked with known and with unknown local settings.
@@ -175,7 +175,7 @@ def serves_every_client_or_says_why_not(subject: Subject) -> None:
                 raise Broken(f"{client}: images that are not finite")
 
 
-def names_the_device_of_every_tensor_that_it_makes(subject: Subject) -> None:
+def names_the_device_of_every_tensor_that_it_makes(subject: AttackSubject) -> None:
     """Every tensor is made on a named device, for one image and for three, with two restarts."""
     for batch_size in (1, 3):
         observation = observe(batch_size=batch_size)
@@ -183,7 +183,7 @@ def names_the_device_of_every_tensor_that_it_makes(subject: Subject) -> None:
             subject.with_restarts(2).run(observation)
 
 
-def asks_for_a_prior_where_it_needs_one(subject: Subject) -> None:
+def asks_for_a_prior_where_it_needs_one(subject: AttackSubject) -> None:
     """With `needs_prior`, a run without a prior is an error of one line; otherwise no prior is needed."""
     attack = subject.make()
     try:
@@ -196,7 +196,7 @@ def asks_for_a_prior_where_it_needs_one(subject: Subject) -> None:
             raise Broken("needs_prior is true, but it takes none without a word")
 
 
-def refuses_a_loss_that_is_never_finite(subject: Subject) -> None:
+def refuses_a_loss_that_is_never_finite(subject: AttackSubject) -> None:
     """If no iterate has a finite matching loss, there is an error and no answer."""
     attack = subject.make()
 
@@ -207,7 +207,7 @@ def refuses_a_loss_that_is_never_finite(subject: Subject) -> None:
 
     attack.loss.__class__ = Nowhere
     try:
-        Subject(lambda: attack, subject.prior, subject.folder).run(observe())
+        AttackSubject(lambda: attack, subject.prior, subject.folder).run(observe())
     except BenchmarkError as error:
         if "never finite" not in str(error):
             raise
@@ -215,7 +215,7 @@ def refuses_a_loss_that_is_never_finite(subject: Subject) -> None:
         raise Broken("it has an answer where the matching loss was never finite")
 
 
-CHECKS: tuple[Callable[[Subject], None], ...] = (
+CHECKS: tuple[Callable[[AttackSubject], None], ...] = (
     answers_with_images_and_exactly_their_matching_loss,
     keeps_the_best_of_all_iterates,
     counts_every_gradient_evaluation,
@@ -249,7 +249,7 @@ def _same_bytes(one: Reconstruction, other: Reconstruction) -> None:
     _equal("gradient evaluations", other.gradient_evaluations, one.gradient_evaluations)
 
 
-def _iterations(subject: Subject, observation: Observation) -> int:
+def _iterations(subject: AttackSubject, observation: Observation) -> int:
     attack = subject.make()
     attack.observe(observation, subject.prior, 0)
     return attack.iterations

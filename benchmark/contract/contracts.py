@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gifd_bench.benchmark.contract import attacks, datasets, defenses, label_rules, metrics, models, priors
-from gifd_bench.benchmark.contract.subject import Subject
+from gifd_bench.benchmark.contract.subject import AttackSubject
 from gifd_bench.benchmark.inversion.labels.rules import LABEL_RULES
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.priors.registry import PRIORS
@@ -46,8 +46,8 @@ def _check(check: Callable[[Any], None], subject: Callable[[Component, Path], An
     return Check(title, lambda component, folder: check(subject(component, folder)))
 
 
-def _attack(component: Component, folder: Path) -> Subject:
-    return Subject(component.build, PRIORS.make("untrained", {}), folder)
+def _attack(component: Component, folder: Path) -> AttackSubject:
+    return AttackSubject(component.build, PRIORS.make("untrained", {}), folder)
 
 
 def _model(component: Component, _: Path) -> models.ModelSubject:

@@ -26,7 +26,7 @@ class Broken(AssertionError):
 
 
 @dataclass(frozen=True)
-class Subject:
+class AttackSubject:
     """An attack that is set to a few iterations, with everything that it needs.
 
     Attributes:
@@ -39,7 +39,7 @@ class Subject:
     prior: Prior
     folder: Path
 
-    def with_restarts(self, restarts: int, at_once: int | None = None) -> Subject:
+    def with_restarts(self, restarts: int, at_once: int | None = None) -> AttackSubject:
         """The same attack with another number of restarts, and a number of them that run side by side."""
 
         def make() -> Attack:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.figures.strip import strip
 from gifd_bench.benchmark.figures.style import COLUMN, MARKERS, PAGE, color, line, reaches
-from gifd_bench.benchmark.figures.subject import Subject
+from gifd_bench.benchmark.figures.subject import FigureSubject
 from gifd_bench.benchmark.report.axes import ParameterAxis, parameter_axes
 from gifd_bench.benchmark.report.courses import Course, courses_of
 from gifd_bench.benchmark.report.naming import is_undefended
@@ -23,7 +23,7 @@ SHAPE = 0.72
 SHOWN = ("psnr", "ssim")
 
 
-def bars(subject: Subject) -> Figure:
+def bars(subject: FigureSubject) -> Figure:
     """PSNR and SSIM of every attack by defense, or against the strength if that was swept."""
     axes_of_defenses = parameter_axes(
         {s.group.defense: s.group.rows[0].cell.defense.parts for s in subject.summaries}
@@ -41,7 +41,7 @@ def bars(subject: Subject) -> Figure:
     return figure
 
 
-def curves(subject: Subject) -> Figure:
+def curves(subject: FigureSubject) -> Figure:
     """PSNR and, if it is known, identification against gradient evaluations.
 
     They are those without a defense, or else those under the first defense.
@@ -62,7 +62,7 @@ def curves(subject: Subject) -> Figure:
     return figure
 
 
-def tradeoff(subject: Subject) -> Figure:
+def tradeoff(subject: FigureSubject) -> Figure:
     """What every setting leaks against the accuracy that it leaves, as `gifd-bench tradeoff` found it.
 
     Raises:
@@ -80,7 +80,7 @@ def tradeoff(subject: Subject) -> Figure:
     return figure
 
 
-KINDS: dict[str, Callable[[Subject], Figure]] = {
+KINDS: dict[str, Callable[[FigureSubject], Figure]] = {
     "strip": strip,
     "curves": curves,
     "bars": bars,
@@ -88,7 +88,7 @@ KINDS: dict[str, Callable[[Subject], Figure]] = {
 }
 
 
-def _by_defense(panel: Axes, subject: Subject, metric: Metric) -> None:
+def _by_defense(panel: Axes, subject: FigureSubject, metric: Metric) -> None:
     defenses = list(dict.fromkeys(s.group.defense for s in subject.summaries))
     attacks = _attacks(subject.summaries)
     width = 0.8 / len(attacks)
@@ -110,7 +110,7 @@ def _by_defense(panel: Axes, subject: Subject, metric: Metric) -> None:
     panel.set_xticks(range(len(defenses)), [subject.names.defense(defense) for defense in defenses])
 
 
-def _by_strength(panel: Axes, subject: Subject, metric: Metric, axis: ParameterAxis) -> None:
+def _by_strength(panel: Axes, subject: FigureSubject, metric: Metric, axis: ParameterAxis) -> None:
     for number, attack in enumerate(_attacks(subject.summaries)):
         mine = [s for s in subject.summaries if s.group.attack == attack]
         by_label = {s.group.defense: i for s in mine if (i := s.intervals[metric.name])}
@@ -128,7 +128,7 @@ def _by_strength(panel: Axes, subject: Subject, metric: Metric, axis: ParameterA
     panel.set_xlabel(f"{axis.title} (dotted: no defense)")
 
 
-def _course(panels: Sequence[Axes], subject: Subject, number: int, course: Course) -> None:
+def _course(panels: Sequence[Axes], subject: FigureSubject, number: int, course: Course) -> None:
     for panel, read in zip(panels, ("psnr", "identified"), strict=False):
         points = [(p.gradient_evaluations, y) for p in course.points if (y := getattr(p, read)) is not None]
         panel.plot(

@@ -8,7 +8,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from torch import Tensor
 
 from gifd_bench.benchmark.figures.style import PAGE
-from gifd_bench.benchmark.figures.subject import Subject
+from gifd_bench.benchmark.figures.subject import FigureSubject
 from gifd_bench.benchmark.report.opening import caption, row_of, shown_attacks, telling_images
 from gifd_bench.benchmark.results.rows import Row
 
@@ -16,7 +16,7 @@ from gifd_bench.benchmark.results.rows import Row
 HEADING, CAPTION = 0.45, 0.26
 
 
-def strip(subject: Subject) -> Figure:
+def strip(subject: FigureSubject) -> Figure:
     """The images that the best attack read best, worst and in between.
 
     The truth comes first, then every attack, under the settings with which the report opens.
@@ -48,7 +48,7 @@ def strip(subject: Subject) -> Figure:
     return figure
 
 
-def _answer(subject: Subject, row: Row, image: int) -> tuple[Tensor, tuple[str, ...]]:
+def _answer(subject: FigureSubject, row: Row, image: int) -> tuple[Tensor, tuple[str, ...]]:
     return subject.run.cell(row.cell).images()[row.assignment[image]], caption(row, image)
 
 

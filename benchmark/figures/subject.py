@@ -14,7 +14,7 @@ from gifd_bench.benchmark.results.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
-class Subject:
+class FigureSubject:
     """One task of a run, with its results.
 
     Attributes:
@@ -30,7 +30,7 @@ class Subject:
     finding: Finding
 
 
-def subject_of(run: RunFolder, rows: Sequence[Row], task: str | None) -> Subject:
+def subject_of(run: RunFolder, rows: Sequence[Row], task: str | None) -> FigureSubject:
     """The subject of a figure.
 
     Args:
@@ -55,4 +55,4 @@ def subject_of(run: RunFolder, rows: Sequence[Row], task: str | None) -> Subject
         raise BenchmarkError(
             f"{run.path}: no cell of '{chosen}' has scores yet: gifd-bench status {run.path}"
         )
-    return Subject(run, names, tuple(summaries), finding)
+    return FigureSubject(run, names, tuple(summaries), finding)

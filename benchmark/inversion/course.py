@@ -131,9 +131,11 @@ class Course:
         spent = self.progress.gradient_evaluations
         if self.anytime[0].is_due(spent):
             now = dict(zip(self._running, self.best.candidates(*self._now()), strict=True))
-            found = [[*its, now[row]] if row in now else its for row, its in enumerate(self._found)]
+            found = [
+                [*earlier, now[row]] if row in now else earlier for row, earlier in enumerate(self._found)
+            ]
             for target, anytime in enumerate(self.anytime):
-                begun = [its for its in found[self._rows_of(target)] if its]
+                begun = [earlier for earlier in found[self._rows_of(target)] if earlier]
                 anytime.take(spent, begun, self._floor(target))
 
     def note(self, matching: Tensor) -> None:

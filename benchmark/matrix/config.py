@@ -13,8 +13,8 @@ from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
+from gifd_bench.benchmark.matrix.config_files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
-from gifd_bench.benchmark.matrix.files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.recipe import RecipeUse, options_of_recipe
 from gifd_bench.benchmark.matrix.resolve import Resolver, labeled
 from gifd_bench.benchmark.matrix.sweep import Swept, without_sweeps

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.matrix.files import read_yaml
+from gifd_bench.benchmark.matrix.config_files import read_yaml
 from gifd_bench.benchmark.matrix.where import Where
 from gifd_bench.common.registry import unknown
 

@@ -16,8 +16,8 @@ from jsonargparse import ArgumentParser
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component, add_options, plain, said_better
+from gifd_bench.benchmark.matrix.config_files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
-from gifd_bench.benchmark.matrix.files import find_config, read_yaml
 from gifd_bench.benchmark.matrix.task import TaskConfig, settings_from
 from gifd_bench.common.errors import UserError, one_line
 from gifd_bench.tasks.settings import TaskSettings

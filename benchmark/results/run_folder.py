@@ -56,9 +56,9 @@ class RunFolder:
         """The folder of a cell."""
         return CellFolder(self.path / "cells" / cell.id, self.round(cell), self.sealed)
 
-    def round(self, its: Round) -> RoundFiles:
+    def round(self, attacked: Round) -> RoundFiles:
         """The files of what a cell attacks."""
-        return RoundFiles(self.path, its)
+        return RoundFiles(self.path, attacked)
 
     @cached_property
     def sealed(self) -> bool:

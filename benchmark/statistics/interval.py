@@ -61,11 +61,11 @@ def mean_interval(
     if units is not None and len(units) != len(values):
         raise ValueError(f"{len(values)} values, but {len(units)} units")
     sums, counts = _by_unit(values, units if units is not None else range(len(values)))
-    its = Studentized(sums, counts)
-    if its.n < FEWEST_UNITS:
-        return Interval(its.mean, None, None, its.n)
-    low, high = _share(sums, counts) or its.ends(LEVEL)
-    return bounded(its.mean, (low, high), its.n, within)
+    studentized = Studentized(sums, counts)
+    if studentized.n < FEWEST_UNITS:
+        return Interval(studentized.mean, None, None, studentized.n)
+    low, high = _share(sums, counts) or studentized.ends(LEVEL)
+    return bounded(studentized.mean, (low, high), studentized.n, within)
 
 
 def bounded(mean: float, ends: tuple[float, float], n: int, within: Range) -> Interval:

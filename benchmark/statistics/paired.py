@@ -150,8 +150,8 @@ def difference(first: Scores, second: Scores, within: Range = ANY) -> Difference
         gained, lost = differences.count(1.0), differences.count(-1.0)
         ends, p = difference_ends(gained, lost, n, LEVEL), difference_p(gained, lost)
     else:
-        its = Studentized(np.asarray(differences), np.ones(n))
-        ends, p = its.ends(LEVEL), its.p()
+        studentized = Studentized(np.asarray(differences), np.ones(n))
+        ends, p = studentized.ends(LEVEL), studentized.p()
     interval = bounded(mean, ends, n, (-reach, reach))
     return Difference(interval, p, "") if any(differences) else Difference(interval, None, "no difference")
 

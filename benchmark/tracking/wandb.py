@@ -18,7 +18,7 @@ from gifd_bench.benchmark.scoring.scorer import Scores
 from gifd_bench.benchmark.tracking.base import Tracker, axes_of, final_numbers, run_name
 from gifd_bench.benchmark.tracking.pictures import pairs, strips
 from gifd_bench.benchmark.tracking.wandb_settings import away_from_home, online, project
-from gifd_bench.benchmark.tracking.wandb_summary import Summary
+from gifd_bench.benchmark.tracking.wandb_summary import WandbSummary
 from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.truth import Truth
 
@@ -100,7 +100,7 @@ class WandbTracker(Tracker):
 
     def summarize(self, run: RunFolder) -> None:
         """Write the summary run, unless nothing has changed since the last one."""
-        summary = Summary(run)
+        summary = WandbSummary(run)
         if not summary.is_news():
             return
         with self._scope:

@@ -89,7 +89,7 @@ def found(rows: Sequence[Row]) -> list[str]:
     by_task: dict[str, list[Summary]] = {}
     for summary in summaries_of(rows):
         by_task.setdefault(summary.group.task, []).append(summary)
-    findings = [finding for its in by_task.values() if (finding := finding_of(its, names))]
+    findings = [finding for of_task in by_task.values() if (finding := finding_of(of_task, names))]
     several = len(by_task) > 1
     return [
         f"{finding.task}: {sentence}" if several else sentence

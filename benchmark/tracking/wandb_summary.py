@@ -36,7 +36,7 @@ class Table:
     data: list[list[Any]]
 
 
-class Summary:
+class WandbSummary:
     """The present results of a run.
 
     Args:

@@ -22,7 +22,7 @@ def read_points(path: Path) -> list[Point]:
         by_defense: dict[tuple[str, str], list[dict[str, str]]] = {}
         for row in rows:
             by_defense.setdefault((row["task"], row["defense"]), []).append(row)
-        return [_point(its) for its in by_defense.values()]
+        return [_point(of_defense) for of_defense in by_defense.values()]
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise BenchmarkError(f"{path}: not a table of gifd-bench tradeoff ({error!r})") from error
 

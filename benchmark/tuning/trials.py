@@ -23,7 +23,7 @@ from gifd_bench.tasks.stated import stated
 
 
 @dataclass(frozen=True)
-class Subject:
+class TunedAttack:
     """What is tuned: an attack against a defense.
 
     Attributes:

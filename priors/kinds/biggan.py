@@ -15,7 +15,7 @@ from typing import Any
 
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.kinds.base import Prior, PriorKind, Variant
-from gifd_bench.priors.kinds.files import Source, are_fetched
+from gifd_bench.priors.kinds.weight_files import Source, are_fetched
 
 # Ends of the names of the published files; of several, the first that is there.
 _CONFIG = ("config.json",)

@@ -14,7 +14,7 @@ from typing import Any
 
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.kinds.base import Prior, PriorKind, Variant, stages_by_side
-from gifd_bench.priors.kinds.files import absent_file, read_header
+from gifd_bench.priors.kinds.weight_files import absent_file, read_header
 
 
 @dataclass(frozen=True)

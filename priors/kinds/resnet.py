@@ -10,7 +10,7 @@ from typing import Any
 
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.kinds.base import Prior, PriorKind, Variant, stages_by_side
-from gifd_bench.priors.kinds.files import absent_file, read_header
+from gifd_bench.priors.kinds.weight_files import absent_file, read_header
 
 FORMAT = "gifd-bench/resnet-generator/1"
 _CIFAR10 = Path(__file__).parents[1] / "weights" / "cifar10.safetensors"

@@ -12,7 +12,7 @@ from typing import Any
 
 from gifd_bench.priors.errors import PriorError
 from gifd_bench.priors.kinds.base import Prior, PriorKind, Variant, stages_by_side
-from gifd_bench.priors.kinds.files import Source, absent_file, are_fetched, read_header
+from gifd_bench.priors.kinds.weight_files import Source, absent_file, are_fetched, read_header
 
 
 @dataclass(frozen=True)

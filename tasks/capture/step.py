@@ -140,7 +140,7 @@ class Capture:
         if not torch.is_grad_enabled() or not tensors or tensors[0].ndim < 2:
             return
         if not self._modes:
-            self._modes = {name: its.training for name, its in self.model.named_modules()}
+            self._modes = {name: module.training for name, module in self.model.named_modules()}
             self._shape = tuple(tensors[0].shape)
         self.batches.append(len(tensors[0]))
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gifd_bench.common.errors import one_line
-from gifd_bench.tasks.capture.files import read_file
+from gifd_bench.tasks.capture.update_files import read_file
 from gifd_bench.tasks.errors import TaskError
 
 # What Opacus, DataParallel, torch.compile, FSDP, activation checkpoints and DeepSpeed put before names.

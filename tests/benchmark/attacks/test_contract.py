@@ -13,7 +13,7 @@ import torch
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.contract.attacks import CHECKS
-from gifd_bench.benchmark.contract.subject import Subject
+from gifd_bench.benchmark.contract.subject import AttackSubject
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.priors.base import Prior
@@ -46,14 +46,14 @@ def component(name: str, **more: Any) -> Component:
 @pytest.mark.parametrize("restarts", [1, 3])
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_contract(
-    name: str, check: Callable[[Subject], None], restarts: int, tiny_prior: Prior, tmp_path: Path
+    name: str, check: Callable[[AttackSubject], None], restarts: int, tiny_prior: Prior, tmp_path: Path
 ) -> None:
-    check(Subject(component(name, restarts=restarts).build, tiny_prior, tmp_path))
+    check(AttackSubject(component(name, restarts=restarts).build, tiny_prior, tmp_path))
 
 
 @every_attack
 def test_restarts_begin_at_different_points(name: str, tiny_prior: Prior, tmp_path: Path) -> None:
-    curve = Subject(component(name).build, tiny_prior, tmp_path).run(make_round()[0]).curve
+    curve = AttackSubject(component(name).build, tiny_prior, tmp_path).run(make_round()[0]).curve
     first, second = curve.view(2, -1)[:, 0].tolist()
     assert first != second
 
@@ -63,7 +63,7 @@ def test_restarts_begin_at_different_points(name: str, tiny_prior: Prior, tmp_pa
 def test_any_attack_may_stop_before_it_fits_the_noise(
     name: str, stop: str, tiny_prior: Prior, tmp_path: Path
 ) -> None:
-    subject = Subject(component(name, stop=stop).build, tiny_prior, tmp_path)
+    subject = AttackSubject(component(name, stop=stop).build, tiny_prior, tmp_path)
     attack: Attack = subject.make()
     assert (attack.options.unmet(ThreatModel(), False) is None) == (stop == "held_out")
     assert attack.options.unmet(ThreatModel(defense="kind"), False) is None

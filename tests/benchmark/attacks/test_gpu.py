@@ -10,7 +10,7 @@ import torch
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
-from gifd_bench.benchmark.contract.subject import Subject
+from gifd_bench.benchmark.contract.subject import AttackSubject
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert
 from gifd_bench.priors.generators.resnet import ResNetPrior
@@ -52,7 +52,7 @@ def test_it_begins_as_on_the_cpu_and_answers_on_it(
     assert found.gradient_evaluations == on_cpu.gradient_evaluations
     assert found.images.device.type == found.curve.device.type == "cpu"
     assert 0 <= float(found.images.min()) <= float(found.images.max()) <= 1
-    expected = Subject(lambda: made(name), tiny_prior, tmp_path).matching_loss(observation, found)
+    expected = AttackSubject(lambda: made(name), tiny_prior, tmp_path).matching_loss(observation, found)
     assert found.matching_loss == pytest.approx(expected, rel=1e-3, abs=1e-5)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
-from gifd_bench.benchmark.contract.subject import Subject
+from gifd_bench.benchmark.contract.subject import AttackSubject
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.halving import Halvings, best_of
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
@@ -80,7 +80,7 @@ def test_those_that_go_on_are_the_best_so_far_and_go_on_as_if_alone(
 def test_it_goes_on_from_any_iteration_to_the_same_bytes(
     name: str, observation: Observation, tiny_prior: ResNetPrior, tmp_path: Path
 ) -> None:
-    subject = Subject(lambda: attack(name, 4, keep="halving"), tiny_prior, tmp_path)
+    subject = AttackSubject(lambda: attack(name, 4, keep="halving"), tiny_prior, tmp_path)
     whole = subject.run(observation)
     first, second = Halvings.down_to_one(4, len(whole.curve) // 4).left
     for iteration in (first - 1, first, second, second + 1):

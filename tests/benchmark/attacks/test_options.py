@@ -18,7 +18,7 @@ from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.attacks.options import AttackOptions, Stage
 from gifd_bench.benchmark.attacks.pixel_options import DLGOptions, IDLGOptions, IGOptions
 from gifd_bench.benchmark.attacks.registry import ATTACKS
-from gifd_bench.benchmark.contract.subject import Subject
+from gifd_bench.benchmark.contract.subject import AttackSubject
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.choices import Exponential, Linear, Matching
 from gifd_bench.benchmark.inversion.radii import Growing, PerEntry, PerStage
@@ -45,7 +45,7 @@ def test_iterations_and_evaluations_are_those_of_a_run(
     name: str, tiny_prior: Prior, tmp_path: Path
 ) -> None:
     attack = ATTACKS.make(name, OPTIONS[name])
-    result = Subject(lambda: attack, tiny_prior, tmp_path).run(make_round()[0])
+    result = AttackSubject(lambda: attack, tiny_prior, tmp_path).run(make_round()[0])
     stages = tiny_prior.stages if attack.options.needs_prior else ()
     assert attack.options.total_iterations(stages) == len(result.curve)
     said = attack.options.total_evaluations(stages)

@@ -14,7 +14,7 @@ from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.commands.plan import run
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import load_matrix
-from gifd_bench.benchmark.matrix.files import bundled_configs
+from gifd_bench.benchmark.matrix.config_files import bundled_configs
 from tests.benchmark.helpers import run as run_matrix
 from tests.benchmark.helpers import tiny_matrix
 

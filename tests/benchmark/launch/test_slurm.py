@@ -62,7 +62,7 @@ def test_every_cell_ends_done_once_with_the_bytes_of_a_local_run(slurm: None, tm
         return reader.read().ended >= cells
 
     def inside_a_cell() -> bool:
-        return any(its.iteration > 0 for its in reader.read().running)
+        return any(cell.iteration > 0 for cell in reader.read().running)
 
     wait_until(lambda: ended(2) and inside_a_cell(), 120)
     # Preempted: an urgent job wants the whole node for a moment.

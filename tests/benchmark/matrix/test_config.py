@@ -15,7 +15,7 @@ from gifd_bench.benchmark.inversion.radii import PerEntry, PerStage
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import NOUNS, Component
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
-from gifd_bench.benchmark.matrix.files import bundled_configs, find_config
+from gifd_bench.benchmark.matrix.config_files import bundled_configs, find_config
 from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.defenses.clipping import Clipping
 from gifd_bench.tasks.defenses.composition import Composition

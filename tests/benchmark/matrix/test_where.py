@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
-from gifd_bench.benchmark.matrix.files import bundled_configs
+from gifd_bench.benchmark.matrix.config_files import bundled_configs
 from gifd_bench.benchmark.matrix.where import Override, Where
 
 CONTENT: dict[str, Any] = {

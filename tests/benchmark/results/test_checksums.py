@@ -119,16 +119,16 @@ def test_a_record_that_was_moved_is_damaged(tmp_path: Path) -> None:
     changes = {"attacks": {"ig": {"iterations": 2}}, "defenses": {"none": None}, "targets": [0, 1]}
     run(tiny_matrix(tmp_path, **changes), tmp_path / "out")
     out = RunFolder(tmp_path / "out")
-    (one, its), (other, others) = out.cells()
-    whole = its.path.with_name("aside")
-    its.path.rename(whole)
-    others.path.rename(its.path)
+    (one, its_folder), (other, others) = out.cells()
+    whole = its_folder.path.with_name("aside")
+    its_folder.path.rename(whole)
+    others.path.rename(its_folder.path)
     whole.rename(others.path)
     assert [row.status for row in rows_of(out)] == ["damaged"] * 2
     assert "the result of another cell" in (rows_of(out)[0].reason or "")
-    whole = its.path.with_name("aside")
-    its.path.rename(whole)
-    others.path.rename(its.path)
+    whole = its_folder.path.with_name("aside")
+    its_folder.path.rename(whole)
+    others.path.rename(its_folder.path)
     whole.rename(others.path)
     records = [out.round(cell).record for cell in (one, other)]
     contents = [record.read_bytes() for record in records]

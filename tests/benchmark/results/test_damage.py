@@ -158,19 +158,23 @@ def test_retry_makes_again_what_is_damaged_and_nothing_else(
     out = tmp_path / "out"
     shutil.copytree(whole / "out", out)
     folder = RunFolder(out)
-    (first, its), (second, _), *_ = folder.cells()
-    its.result.write_text(its.result.read_text().replace('"done"', '"great"'))
+    (first, its_folder), (second, _), *_ = folder.cells()
+    its_folder.result.write_text(its_folder.result.read_text().replace('"done"', '"great"'))
     # Of the second only the truth is damaged: that is made again, and its cell is not.
     folder.round(second).truth.write_bytes(b"none")
     command = ["run", str(write_config(whole, **CHANGES)), "--output", str(out)]
     assert cli(command) == 1
     assert [row.status for row in rows_of(folder)].count("damaged") == 2
-    stamps = {cell.id: its.result.stat().st_mtime_ns for cell, its in folder.cells()}
+    stamps = {cell.id: its_folder.result.stat().st_mtime_ns for cell, its_folder in folder.cells()}
     assert cli([*command, "--retry", "damaged"]) == 0
     assert {row.status for row in rows_of(folder)} == {"done"}
-    again = {cell.id for cell, its in folder.cells() if its.result.stat().st_mtime_ns != stamps[cell.id]}
+    again = {
+        cell.id
+        for cell, its_folder in folder.cells()
+        if its_folder.result.stat().st_mtime_ns != stamps[cell.id]
+    }
     assert again == {first.id}
-    assert (its.path / "result.1.json").is_file()
+    assert (its_folder.path / "result.1.json").is_file()
     assert reconstructions(out) == reconstructions(whole / "out")
     assert cli(["show", str(out)]) == 0
 
@@ -183,8 +187,8 @@ def test_a_round_is_made_again_before_anything_attacks_it(
     out, matrix = tmp_path / "out", tiny_matrix(whole, **CHANGES)
     shutil.copytree(whole / "out", out)
     folder = RunFolder(out)
-    (cell, its), *_ = folder.cells()
-    its.result.unlink()
+    (cell, its_folder), *_ = folder.cells()
+    its_folder.result.unlink()
     (file,) = (out / which).glob(f"{cell.observation_id}.*")
     content = file.read_bytes()
     if damage == "missing":

@@ -47,7 +47,7 @@ def test_a_round_is_read_back_as_it_was(run: RunFolder) -> None:
     assert torch.equal(run.truth(cell).images, truth.images)
     assert run.truth(cell).labels.tolist() == truth.labels.tolist()
     loaded = load_observation(run.observation(cell))
-    assert all(torch.equal(loaded.update[name], its) for name, its in observation.update.items())
+    assert all(torch.equal(loaded.update[name], sent) for name, sent in observation.update.items())
     assert len(list((run.path / "observations").iterdir())) == 1
 
 
