@@ -326,8 +326,8 @@ class _Check:
                 # A step of Adam is the sign of the gradient, nearly.
                 yield _Hypothesis(
                     "another optimizer",
-                    "what was sent is a step of Adam and no gradient: use from_round(before, after), with "
-                    "client=ClientSettings(local=FedAvg(optimizer='adam', ...))",
+                    "what was sent is a step of Adam and not a gradient: use from_round(before, after), "
+                    "with client=ClientSettings(local=FedAvg(optimizer='adam', ...))",
                     -self.expected / (self.expected.abs() + 1e-8),
                 )
             return

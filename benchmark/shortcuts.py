@@ -50,7 +50,9 @@ def invert(
     if isinstance(attack, str):
         title, made = attack, _make(attack, options)
     elif options:
-        raise BenchmarkError(f"the attack is made already, and takes no option '{next(iter(options))}'")
+        raise BenchmarkError(
+            f"the attack has already been made, and takes no option '{next(iter(options))}'"
+        )
     else:
         title, made = type(attack).__name__, attack
     if made.options.needs_prior and prior is None:

@@ -112,7 +112,7 @@ def not_read(path: Path, error: OSError) -> FileError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return MissingError(f"{path}: no such file")
     if isinstance(error, PermissionError):
-        return AccessError(f"{path}: this user must not read it (permission denied)")
+        return AccessError(f"{path}: this user may not read it (permission denied)")
     return FileError(f"{path}: cannot be read ({error.strerror or one_line(error)})")
 
 

@@ -35,7 +35,7 @@ def representation(model: nn.Module, inputs: Tensor) -> tuple[str, Tensor]:
     if features.ndim != 2 or len(features) != len(inputs):
         raise TaskError(
             f"the input of this model's last linear layer has shape {tuple(features.shape)}, "
-            "which is not one vector an image"
+            "which is not one vector for each image"
         )
     for name, parameter in model.named_parameters():
         if parameter is layer.weight:

@@ -19,7 +19,7 @@ HEADLINES: dict[Outcome, str] = {
     "partly": "Partly recognized",
     "not_recognized": "Not recognized",
     "unjudged": "Not judged",
-    "unexplained": "Wrongly described, or not attackable: this says nothing of safety",
+    "unexplained": "Wrongly described, or not attackable: this says nothing about safety",
 }
 FailIf = Literal["identified", "partly"]
 FAIL_IF: tuple[FailIf, ...] = get_args(FailIf)
@@ -93,7 +93,9 @@ def judge(
     """
     done = [one for one in judged if one.found.failure is None]
     if not done:
-        return Verdict("unexplained", ("Every attack failed; see below.",), images, None, None, None, None)
+        return Verdict(
+            "unexplained", ("Every attack failed, as shown below.",), images, None, None, None, None
+        )
     chosen = done[0]
     if owned is None:
         return _without_truth(done, images)
@@ -112,19 +114,19 @@ def _without_truth(done: Sequence[Judged], images: int) -> Verdict:
     chosen = done[0]
     reasons = list(dict.fromkeys(doubts([one.found for one in done])))
     explained = (
-        f"The best answer, of {chosen.found.trial.label}, has an update whose cosine with the observed one "
-        f"is {1 - chosen.found.distance:.4f} (1 is the same direction)."
+        f"The best answer, from {chosen.found.trial.label}, has an update whose cosine with the observed "
+        f"one is {1 - chosen.found.distance:.4f} (1 is the same direction)."
     )
     ask = (
-        "Give the private images (--images and --labels) for a verdict: they are compared here, and sent "
-        "nowhere."
+        "Give the private images (--images and --labels) for a verdict: they are compared on "
+        "this machine, and sent nowhere."
     )
     if reasons:
         return Verdict(
             "unexplained",
             (
-                "No attack explains this update. That is what a wrong description looks like, and a strong "
-                "defense; it is never to be taken for safety.",
+                "No attack explains this update. A wrong description looks like this, and so does a strong "
+                "defense. It is never a sign of safety.",
                 f"{_capital(reasons[0])}.",
                 explained,
                 ask,
@@ -138,9 +140,8 @@ def _without_truth(done: Sequence[Judged], images: int) -> Verdict:
     return Verdict(
         "unjudged",
         (
-            "Without the private images nobody can say whether these pictures show them. Look at them: "
-            "what is "
-            "below is what a server could hold in its hands.",
+            "Without the private images, nobody can say whether the pictures below show them. Look at "
+            "them: they are what a server could see.",
             explained,
             "That an update is explained well does not prove that the images are right, and one that is "
             "explained badly does not prove that they are safe.",
@@ -163,9 +164,9 @@ def _with_truth(
     chosen = done[0]
     if chosen is not best and chosen.score is not None and chosen.score.rank[:2] < best.score.rank[:2]:
         sentences.append(
-            f"An attacker who goes by what explains the update best would hold up the answer of "
-            f"{chosen.found.trial.label} instead, which is not as near; but nobody keeps the server from "
-            "keeping all of them."
+            "An attacker who chooses the answer that explains the update best would take that of "
+            f"{chosen.found.trial.label} instead, which is not as near. But nothing keeps the server from "
+            "keeping all answers."
         )
     plural = "s" if len(scores) > 1 else ""
     if any(one.recognized for one in scores):
@@ -173,45 +174,46 @@ def _with_truth(
         return "recognized", [f"A server that receives this update can see {shown}.", *sentences]
     if any(one.identified or one.similar for one in scores):
         sentences.insert(
-            0, f"A server that receives this update learns something of the private image{plural}."
+            0, f"A server that receives this update learns something about the private image{plural}."
         )
         sentences.append(
-            "That is more than chance, which finds an image at once "
-            f"{len(done)} times in {among + 1:,} at the most, and less than a picture that shows it."
+            "That is more than chance, which would identify an image at most "
+            f"{len(done)} times in {among + 1:,}, and less than a recognizable picture."
         )
         return "partly", sentences
     if check is not None and not check.agrees and check.cause != "undeclared defense":
         sentences.append(
-            f"But the update is not described rightly ({check.cause}): {check.explanation}. Until that is "
-            "put right, a poor reconstruction says nothing."
+            f"But the update is not described correctly ({check.cause}): {check.explanation}. Until that "
+            "is corrected, a poor reconstruction says nothing."
         )
         return "unexplained", sentences
     most = max(one.found.gradient_evaluations for one in done)
     if most < ENOUGH_EVALUATIONS:
         sentences.append(
-            f"But the time sufficed for {most} gradient evaluations of an attack at the most, too few to "
-            "say anything. Give the attacks more time (--seconds)."
+            f"But the time was enough for at most {most} gradient evaluations of an attack, which are too "
+            "few to say anything. Give the attacks more time (--seconds)."
         )
         return "unjudged", sentences
     if owned.noise_like:
         sentences.append(
-            "But the private images are nothing but noise, and attacks look for images. Audit with real "
+            "But the private images are only noise, and attacks look for images. Run the audit with real "
             "photographs, which are easier to recognize."
         )
         return "unjudged", sentences
     if check is None:
         reasons = doubts([one.found for one in done])
         if reasons:
-            sentences.append(f"And nobody knows why: {reasons[0]}. Give the labels, too (--labels).")
+            sentences.append(f"The cause is not known: {reasons[0]}. Give the labels, too (--labels).")
             return "unexplained", sentences
     elif not check.agrees:
         sentences.append(
-            f"The attacker was not told of all that was done to the update: {check.explanation}. One who "
-            "knows, or guesses, reads more; audit it declared, too."
+            "The attacker was not told everything that was done to the update: "
+            f"{check.explanation}. An attacker who knows it, or guesses it, reads more. Run an audit with "
+            "this declared, too."
         )
     sentences.append(
-        "This is what these attacks read in this time, and no proof of safety: others, or more time, may "
-        "read more."
+        "This is what these attacks read in this time. It does not prove safety: other attacks, or more "
+        "time, may read more."
     )
     return "not_recognized", sentences
 
@@ -227,10 +229,10 @@ def _nearest(best: Judged, scores: Sequence[ImageScore], among: int) -> str:
             if identified
             else f"is nearer to {top.place - 1:,} of {among:,} other images than to the private one"
         )
-        return f"The best reconstruction, of {label}, {place}{likeness}, PSNR {top.psnr:.1f} dB."
+        return f"The best reconstruction, from {label}, {place}{likeness}, PSNR {top.psnr:.1f} dB."
     recognized = sum(one.recognized for one in scores)
     return (
-        f"The best answer, of {label}, shows {recognized} of {count} private images recognizably, and "
+        f"The best answer, from {label}, shows {recognized} of {count} private images recognizably, and "
         f"{identified} of them are nearer to their reconstruction than each of {among:,} others; the "
         "best one has"
         f"{likeness.removeprefix(',')}{',' * bool(likeness)} PSNR {top.psnr:.1f} dB."

@@ -99,7 +99,7 @@ def assumptions_of(observation: Observation) -> list[str]:
         )
     known = observation.defenses
     if known is None:
-        lines.append("It knows of no defense, whether there is one or not.")
+        lines.append("It does not know of any defense, whether there is one or not.")
     elif not known:
         lines.append("It knows that there is no defense.")
     else:
@@ -118,8 +118,8 @@ def advice_for(outcome: Outcome, observation: Observation, seconds: float) -> li
         "strengths by what still leaks under the best attack and by the accuracy that they cost."
     )
     aggregate = (
-        "Let the server see sums over many clients alone (secure aggregation), and larger batches: both "
-        "leave it less to read of any one image."
+        "Let the server see only sums over many clients (secure aggregation), and larger batches: both "
+        "leave it less to read about any single image."
     )
     more = (
         f"Give the attacks more time (--seconds, here {seconds:g}), and other seeds and images (--seed): "

@@ -27,7 +27,8 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="gifd-bench attack",
         description="Reconstruct the private images of an observation file. There is no truth to compare "
-        "with: what comes out is what a server could have seen. Run again, it goes on where it stopped.",
+        "with: what comes out is what a server could have seen. Give the command again to continue "
+        "where it stopped.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -59,7 +60,7 @@ def run(arguments: list[str]) -> int:
                 hash_of(options.observation), observation, prior, options.seed, folder, display, stop
             )
         except (InversionInterrupted, KeyboardInterrupt):
-            console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
+            console.print(f"interrupted; the same command continues from {folder.path}", markup=False)
             return ExitStatus.INTERRUPTED
     answer = folder.read()
     console.print(f"classes: {', '.join(answer.class_names)}", markup=False)

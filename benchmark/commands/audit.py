@@ -47,9 +47,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
         prog="gifd-bench audit",
-        description="Attack one client's update with every attack that the threat model and the priors at "
-        "hand allow, and write one HTML page: a verdict in words, the pictures, and what it rests on. Run "
-        "again, it goes on where it stopped.",
+        description="Attack one client's update with every attack that the threat model and the "
+        "available priors allow, and write one HTML page: a verdict in words, its reasons, and "
+        "the pictures. Give the command again to continue where it stopped.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--output", type=Path, required=True, help="folder of the audit")
     command.add_argument(
-        "--seconds", type=float, default=SECONDS, help="for all attacks together (default: 600)"
+        "--seconds", type=float, default=SECONDS, help="time for all attacks together (default: 600)"
     )
     command.add_argument(
         "--images",
@@ -75,22 +75,24 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--distractors",
         metavar="FOLDER_OR_DATASET",
-        help="images of the same kind, which the private ones are to be told from (default: the task's "
-        "dataset, or crops of bundled photographs)",
+        help="images of the same kind, from which the private ones are to be told apart (default: the "
+        "task's dataset, or crops of bundled photographs)",
     )
     command.add_argument(
         "--fail-if",
         choices=FAIL_IF,
-        help="exit with status 1 if an image is identified and looks alike, or partly; and if nothing can "
-        "be said, which is no sign of safety",
+        help="exit with status 1 if an image is identified and looks alike, or only one of the two; also "
+        "if nothing can be said, which is not a sign of safety",
     )
     command.add_argument(
         "--attacks",
         nargs="+",
         default=[],
-        help=f"of {', '.join(ATTACKS_IN_ORDER)} or your own (default: all)",
+        help=f"from {', '.join(ATTACKS_IN_ORDER)} or your own (default: all)",
     )
-    command.add_argument("--priors", nargs="+", default=[], help="by name (default: those at hand)")
+    command.add_argument(
+        "--priors", nargs="+", default=[], help="names of priors (default: those on this machine)"
+    )
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--target", type=int, default=0, help="which batch of the task's dataset")
     command.add_argument(
@@ -135,7 +137,7 @@ def run(arguments: list[str]) -> int:
         try:
             work.attack(display, stop)
         except (InversionInterrupted, KeyboardInterrupt):
-            console.print(f"interrupted; the same command goes on from {options.output}", markup=False)
+            console.print(f"interrupted; the same command continues from {options.output}", markup=False)
             return ExitStatus.INTERRUPTED
     report = work.report(subject.owned)
     _say(report, console)

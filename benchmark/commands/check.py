@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
         prog="gifd-bench check",
         description="Run the contract of attacks, priors, datasets, models, defenses, metrics or label "
         "rules on one of your own: each promise is kept or broken, and how.",
-        epilog="options follow; set an attack to a few iterations, for it runs some hundred times: "
+        epilog="options follow; set an attack to a few iterations, because it runs about a hundred times: "
         "gifd-bench check my_attack.py:MyAttack --iterations=3 --restarts=2",
         allow_abbrev=False,
     )
@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         "--as",
         dest="noun",
         choices=list(REGISTRIES),
-        help="what it is, where that is not plain from its class",
+        help="what it is, if its class does not show that",
     )
     return command
 

@@ -25,7 +25,7 @@ def tell_damage(folder: RunFolder, rows: Sequence[Row]) -> ExitStatus:
 def tell_lines(folder: RunFolder, lines: Sequence[str]) -> ExitStatus:
     """As `tell_damage`, if the lines are known."""
     if not folder.sealed:
-        say(f"gifd-bench: {folder.path}: an older version began it, without checksums: not verified")
+        say(f"gifd-bench: {folder.path}: begun by an older version, without checksums: not verified")
     for line in lines:
         say(line)
     if lines:

@@ -21,9 +21,13 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     command.add_argument("folder", type=Path, help="output folder of a run")
-    command.add_argument("--kind", choices=KINDS, default="strip", help="of the figure (default: strip)")
-    command.add_argument("--format", choices=FORMATS, default="pdf", help="of the file (default: pdf)")
-    command.add_argument("--task", help="label of the task; needed where there are several")
+    command.add_argument(
+        "--kind", choices=KINDS, default="strip", help="kind of the figure (default: strip)"
+    )
+    command.add_argument(
+        "--format", choices=FORMATS, default="pdf", help="format of the file (default: pdf)"
+    )
+    command.add_argument("--task", help="label of the task; needed if there are several")
     command.add_argument("--output", type=Path, help="file to write (default: FOLDER/KIND.FORMAT)")
     return command
 

@@ -99,7 +99,7 @@ def _type_text(signature: Callable[..., Any], parameter: inspect.Parameter) -> s
 def _default_text(parameter: inspect.Parameter) -> str:
     default = parameter.default
     if default is inspect.Parameter.empty:
-        return "none: it must be given"
+        return "none (required)"
     # As a matrix has it.
     return json.dumps(asdict(default) if is_dataclass(default) else default, default=str)  # type: ignore[arg-type]
 

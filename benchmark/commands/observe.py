@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         help="a model, loss or defense of your own that the checked observation may import",
     )
     command.add_argument("--target", type=int, default=0, help="which batch of the dataset")
-    command.add_argument("--seed", type=int, default=0, help="of random weights and of the defense")
+    command.add_argument("--seed", type=int, default=0, help="seed of random weights and of the defense")
     return command
 
 

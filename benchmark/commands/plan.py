@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
         prog="gifd-bench plan",
-        description="Count the cells of a matrix and what they cost, and list what they need that is not "
-        "here. Nothing is written, and nothing is downloaded.",
+        description="Count the cells of a matrix, estimate their cost, and list what is missing. Nothing "
+        "is written, and nothing is downloaded.",
         epilog=EPILOG,
         allow_abbrev=False,
     )

@@ -65,7 +65,7 @@ def run(arguments: list[str]) -> int:
     all_ended = not pending or _run(options, matrix, folder, console, len(pending))
     tracker.summarize(folder)
     if not all_ended:
-        console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
+        console.print(f"interrupted; the same command continues from {folder.path}", markup=False)
         return ExitStatus.INTERRUPTED
     return _report(folder, console, write=bool(pending or options.retry) or relabeled)
 
@@ -97,15 +97,16 @@ def parser() -> argparse.ArgumentParser:
         "--threads",
         type=int,
         metavar="N",
-        help="of one operation on the CPU, for large victims; a property of the output folder (default: 1)",
+        help="threads of one operation on the CPU, for large victims; kept in the output folder (default: 1)",
     )
     group.add_argument(
         "--pack",
         type=int,
         metavar="N",
         default=1,
-        help="let up to N cells that differ in their target alone be one inversion, which is several times "
-        "faster each; other bytes than alone, the same for the same pack (default: 1)",
+        help="attack up to N cells that differ only in their target as one inversion, which is several "
+        "times faster for each; bytes differ from those of a cell alone, and are the same for the same pack "
+        "(default: 1)",
     )
     group.add_argument("--cell-time", type=float, metavar="SECONDS", help="time limit of a cell")
     group.add_argument("--memory", type=float, metavar="GIB", help="data that a worker may hold")
@@ -144,7 +145,7 @@ def _tell_unpacked(matrix: Matrix, console: Console) -> None:
     """Report which attacks take one target at a time."""
     alone = [a.label for a in matrix.attacks if not ATTACKS.attack_class(a.name).may_pack()]
     if alone:
-        console.print(f"one by one, since they cannot be packed: {', '.join(alone)}", markup=False)
+        console.print(f"one by one, because they cannot be packed: {', '.join(alone)}", markup=False)
 
 
 def _retry(status: str, folder: RunFolder, console: Console) -> None:

@@ -21,10 +21,12 @@ def add_slurm_options(group: argparse._ArgumentGroup) -> None:
     default = SlurmSettings()
     for name in ("partition", "account", "qos", "constraint"):
         group.add_argument(f"--{name}", help="as sbatch's")
-    group.add_argument("--time", type=int, metavar="MINUTES", default=default.minutes, help="of a job")
-    group.add_argument("--cpus", type=int, help="of a job; default: the threads of the run")
-    group.add_argument("--gpus", type=int, default=default.gpus, help="of a job")
-    group.add_argument("--job-memory", type=float, metavar="GIB", help="of a job")
+    group.add_argument(
+        "--time", type=int, metavar="MINUTES", default=default.minutes, help="time limit of a job"
+    )
+    group.add_argument("--cpus", type=int, help="processors of a job; default: the threads of the run")
+    group.add_argument("--gpus", type=int, default=default.gpus, help="GPUs of a job")
+    group.add_argument("--job-memory", type=float, metavar="GIB", help="memory of a job")
     group.add_argument("--parallel", type=int, default=default.parallel, help="jobs at a time")
     group.add_argument(
         "--chunk",
@@ -32,7 +34,11 @@ def add_slurm_options(group: argparse._ArgumentGroup) -> None:
         help="cells of a job; default: about ten minutes of them, by the cells that are done",
     )
     group.add_argument(
-        "--notice", type=int, metavar="SECONDS", default=default.notice, help="before a job's time is up"
+        "--notice",
+        type=int,
+        metavar="SECONDS",
+        default=default.notice,
+        help="before the time of a job is over",
     )
     group.add_argument("--no-wait", action="store_true", help="end when the jobs are submitted")
 

@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
         prog="gifd-bench sample",
-        description="Write a grid of random images of a prior: one row a class (the first 20).",
+        description="Write a grid of random images of a prior: one row for each class (the first 20).",
         epilog="options of the prior follow, for example: gifd-bench sample biggan --weights=FOLDER",
         allow_abbrev=False,
     )

@@ -27,7 +27,7 @@ MOST_CELLS = 1000
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
-        prog="gifd-bench show", description="Print one row a cell.", allow_abbrev=False
+        prog="gifd-bench show", description="Print one row for each cell.", allow_abbrev=False
     )
     command.add_argument("folder", type=Path, help="output folder of a run")
     command.add_argument("--format", choices=["table", *TEXTS], default="table")

@@ -75,8 +75,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--lanes", nargs="+", type=int, metavar="N", default=[1, 4], help="restarts side by side"
     )
-    command.add_argument("--iterations", type=int, help="of each stage in a turn (default: 10)")
-    command.add_argument("--turns", type=int, help="how often all is measured (default: 3)")
+    command.add_argument("--iterations", type=int, help="iterations of each stage in a turn (default: 10)")
+    command.add_argument("--turns", type=int, help="how often everything is measured (default: 3)")
     command.add_argument(
         "--quick", action="store_true", help=f"{', '.join(QUICK_ATTACKS)} alone, 4 iterations, 2 turns"
     )

@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     command.add_argument("folder", type=Path, help="output folder of a run")
-    command.add_argument("--watch", action="store_true", help="go on showing until all cells have ended")
+    command.add_argument("--watch", action="store_true", help="keep showing it until all cells have ended")
     command.add_argument("--json", action="store_true", help="one JSON object")
     return command
 

@@ -27,7 +27,11 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("folder", type=Path, help="output folder of a run, or one with several below it")
     command.add_argument(
-        "--timeout", type=float, default=300.0, metavar="SECONDS", help="for each run; default: %(default)s"
+        "--timeout",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="time limit of each run; default: %(default)s",
     )
     return command
 
@@ -67,7 +71,8 @@ def run(arguments: list[str]) -> int:
             reason = str(error)
     if reason is not None:
         sys.stderr.write(
-            f"gifd-bench: {sent} of {len(files)} runs uploaded, then: {reason}; the same command goes on\n"
+            f"gifd-bench: {sent} of {len(files)} runs uploaded, then: {reason}; the same command "
+            "continues\n"
         )
         return ExitStatus.FAILED
     sys.stdout.write(f"{sent} runs uploaded{later}\n")

@@ -64,7 +64,8 @@ def parser() -> argparse.ArgumentParser:
         prog="gifd-bench tradeoff",
         description="Attack every target of a matrix under each of its defenses, train the victim under "
         "each of them with several seeds, and write what leaks under the best attack against the accuracy "
-        "that is left: a table, a chart and one sentence. Run again, it goes on where it stopped.",
+        "that is left: a table, a chart and one sentence. Give the command again to continue where it "
+        "stopped.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -77,7 +78,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--training-seeds", type=int, default=6, metavar="N", help="trainings of each setting (default: 6)"
     )
-    command.add_argument("--held-out", type=int, metavar="N", help="judge victims by N images, not all")
+    command.add_argument(
+        "--held-out", type=int, metavar="N", help="evaluate victims with N images, not with all"
+    )
     command.add_argument(
         "--training-time",
         type=float,
@@ -136,7 +139,7 @@ def run(arguments: list[str]) -> int:
             accuracies = _train(trainings, matrix, task, settings, options.seed, console)
             points += points_of(folder, matrix, task, accuracies, settings.distractors)
     except KeyboardInterrupt:
-        console.print(f"interrupted; the same command goes on from {options.output}", markup=False)
+        console.print(f"interrupted; the same command continues from {options.output}", markup=False)
         return ExitStatus.INTERRUPTED
     _write(points, matrix, settings, options.output, console)
     incomplete = any(point.failed or point.accuracy is None for point in points)

@@ -19,8 +19,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(
         prog="gifd-bench train-prior",
-        description="Train a conditional generator on a folder (or zip) with one folder of images a class. "
-        "Run again, it goes on from its last checkpoint.",
+        description="Train a conditional generator on a folder (or zip) with one folder of images for each "
+        "class. Give the command again to continue from its last checkpoint.",
         epilog="any field of the configuration can be set here, for example --steps=20000 --data=DIR",
         allow_abbrev=False,
     )

@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="gifd-bench train-victim",
         description="Train a model on a dataset's training split, unless that has been done already, and "
-        "judge it on the test split; where there are no splits, on a tenth of the images, held back.",
+        "evaluate it on the test split or, without splits, on a tenth of the images, which is held back.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,4 +1,4 @@
-"""`gifd-bench tune`: the best options of attacks under a budget, found on images that no table uses."""
+"""`gifd-bench tune`: find the best options of attacks under a budget, on images that no table uses."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="gifd-bench tune",
         description="Search the options of every attack of a matrix under each of its defenses, by Optuna, "
-        "for the highest mean PSNR under a budget of gradient evaluations, and write a recipe a defense. "
-        "Run again, it goes on where it stopped.",
+        "for the highest mean PSNR under a budget of gradient evaluations, and write a recipe for each "
+        "defense. Give the command again to continue where it stopped.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -69,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")
     command.add_argument("--output", type=Path, required=True, help="folder of the studies and recipes")
     command.add_argument(
-        "--trials", type=int, default=24, metavar="N", help="of each attack (default: %(default)s)"
+        "--trials", type=int, default=24, metavar="N", help="trials of each attack (default: %(default)s)"
     )
     command.add_argument(
         "--evaluations",
@@ -80,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
         help="gradient evaluations of an inversion; the first number is tuned under, and the recipe says "
         "how the others are spent likewise (default: 500)",
     )
-    command.add_argument("--seed", type=int, default=0, help="of the sampler (default: 0)")
+    command.add_argument("--seed", type=int, default=0, help="seed of the sampler (default: 0)")
     return command
 
 
@@ -98,7 +98,7 @@ def run(arguments: list[str]) -> int:
         for defense in matrix.defenses:
             _tune(matrix, defense, settings, console)
     except KeyboardInterrupt:
-        console.print(f"interrupted; the same command goes on from {settings.output}", markup=False)
+        console.print(f"interrupted; the same command continues from {settings.output}", markup=False)
         return ExitStatus.INTERRUPTED
     return ExitStatus.DONE
 
@@ -138,7 +138,7 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
                     settings.seed,
                 )
         except Timeout:
-            console.print(f"{name}: another process is at it", markup=False)
+            console.print(f"{name}: another process is doing this", markup=False)
             continue
         tuned[attack.label] = found
         for budget, attacks in budgets.items():

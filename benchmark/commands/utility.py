@@ -33,8 +33,8 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="gifd-bench utility",
         description="Train the victim of each task of a matrix once under each of its defenses, and print "
-        "the accuracies on the test split (or a tenth of the images, where there are no splits).",
-        epilog="training is as each task says where it is not set here; any field of the matrix can be set",
+        "the accuracies on the test split (or on a tenth of the images, if there are no splits).",
+        epilog="settings of the training are those of each task unless given here; any field can be set",
         allow_abbrev=False,
     )
     command.add_argument("config", help="a YAML file, or the name of a bundled one (see `gifd-bench list`)")

@@ -21,7 +21,9 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training", argument_default=argparse.SUPPRESS)
     group.add_argument("--epochs", type=int)
     group.add_argument("--batch-size", type=int)
-    group.add_argument("--learning-rate", type=float, help="at the first step; a cosine brings it to 0")
+    group.add_argument(
+        "--learning-rate", type=float, help="rate of the first step; a cosine brings it to 0"
+    )
     group.add_argument("--momentum", type=float)
     group.add_argument("--weight-decay", type=float)
     group.add_argument(
@@ -29,7 +31,7 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--limit", type=int, metavar="N", help="train on N images, drawn at random")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the weights, and of all else that is random"
+        "--seed", type=int, default=0, help="seed of the weights, and of everything else random"
     )
 
 

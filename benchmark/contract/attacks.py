@@ -193,7 +193,7 @@ def asks_for_a_prior_where_it_needs_one(subject: AttackSubject) -> None:
             raise Broken(f"needs_prior is false, but without one: {error}") from error
     else:
         if attack.options.needs_prior:
-            raise Broken("needs_prior is true, but it takes none without a word")
+            raise Broken("needs_prior is true, but it accepts none silently")
 
 
 def refuses_a_loss_that_is_never_finite(subject: AttackSubject) -> None:
@@ -212,7 +212,7 @@ def refuses_a_loss_that_is_never_finite(subject: AttackSubject) -> None:
         if "never finite" not in str(error):
             raise
     else:
-        raise Broken("it has an answer where the matching loss was never finite")
+        raise Broken("it has an answer although the matching loss was never finite")
 
 
 CHECKS: tuple[Callable[[AttackSubject], None], ...] = (

@@ -45,7 +45,7 @@ class PerStage:
         object.__setattr__(self, "per_stage", tuple(self.per_stage))
         if not self.per_stage or not all(0 < radius < math.inf for radius in self.per_stage):
             raise BenchmarkError(
-                f"radii: per_stage must be positive numbers, one a stage, not {list(self.per_stage)}"
+                f"radii: per_stage must be positive numbers, one for each stage, not {list(self.per_stage)}"
             )
 
     def radius(self, stage: int, entries: int) -> float:

@@ -85,14 +85,14 @@ def doubt_about(matching_loss: float, curve: Tensor) -> str | None:
     ask = "; whoever has the images can ask gb.check_observation, or gifd-bench observe --check"
     if abs(matching_loss - 1) <= 1e-6:
         return (
-            "the matching loss is 1: no candidate's update has anything in common with the one that was "
-            f"observed, so that it is described wrongly, or is zero{ask}"
+            "the matching loss is 1: no candidate's update has anything in common with the observed one, "
+            f"which is described wrongly, or is zero{ask}"
         )
     finite = curve[torch.isfinite(curve)]
     first = float(finite[0]) if len(finite) else math.nan
     if len(curve) >= ENOUGH and matching_loss > 0.9 * first:
         return (
             f"the matching loss has not come down (from {first:.4g} to {matching_loss:.4g}): the update is "
-            f"described wrongly, or hidden by a defense, and this is not to be taken for safety{ask}"
+            f"described wrongly, or hidden by a defense, and this is not a sign of safety{ask}"
         )
     return None

@@ -60,7 +60,9 @@ class Worker:
             errors.seek(max(0, errors.seek(0, os.SEEK_END) - TAIL))
             line = errors.read().decode(errors="replace").strip().rpartition("\n")[2]
         if self.process.returncode == ExitStatus.USER_ERROR:
-            raise BenchmarkError(line.removeprefix("gifd-bench: ") or "a worker ended without a word")
+            raise BenchmarkError(
+                line.removeprefix("gifd-bench: ") or "a worker ended without an error message"
+            )
         return line
 
 

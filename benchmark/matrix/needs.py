@@ -86,7 +86,7 @@ def needs(
     found += [need for prior in priors.values() for need in _of_prior(prior)]
     if matrix.needs_gpu and waiting and not has_gpu():
         found.append(
-            Need("a GPU: this matrix is made for one; --needs_gpu=false runs it on the CPU all the same")
+            Need("a GPU: this matrix is made for one; --needs_gpu=false runs it on the CPU nevertheless")
         )
     # Tasks may share a dataset, and weights a file.
     return list(dict.fromkeys(found))

@@ -77,8 +77,8 @@ class Guarded:
                 self._warned = True
                 name = type(self._tracker).__name__
                 self._warn(
-                    f"{name} failed ({type(error).__name__}: {one_line(error)}); the cells go on, and "
-                    "their folders lack nothing. Further failures of it are not told."
+                    f"{name} failed ({type(error).__name__}: {one_line(error)}); the cells continue, "
+                    "and their folders are complete. Further failures are not reported."
                 )
             return False
         return True

@@ -25,7 +25,7 @@ BARS = {
     "ssim": "SSIM (higher leaks more)",
     "lpips_alex": "LPIPS, AlexNet (lower leaks more)",
     "identified": "share of images identified among others",
-    "label_accuracy": "share of labels inferred rightly",
+    "label_accuracy": "share of labels inferred correctly",
     "total_gradient_evaluations": "gradient evaluations spent",
 }
 CURVES = {

@@ -162,7 +162,7 @@ def test_the_command_says_what_it_cannot_pack(tmp_path: Path, capsys: pytest.Cap
     assert cli([*command, "--pack=0"]) == 2
     assert "--pack must be at least 1, not 0" in capsys.readouterr().err
     assert cli([*command, "--pack=2"]) == 0
-    assert "one by one, since they cannot be packed: dlg" in capsys.readouterr().out
+    assert "one by one, because they cannot be packed: dlg" in capsys.readouterr().out
     matrix = RunFolder(tmp_path / "out").load_matrix()
     assert sorted(map(len, packs(matrix, tmp_path / "out"))) == [0, 0, 2, 2]
 

@@ -57,7 +57,7 @@ def test_a_file_of_somebody_else_is_not_called_damaged_or_missing() -> None:
         done = subprocess.run([sys.executable, "-c", READ, str(file)], capture_output=True, text=True)
     finally:
         file.unlink()
-    said = f"{file}: this user must not read it (permission denied)"
+    said = f"{file}: this user may not read it (permission denied)"
     kinds = ["AccessError"] * 3 + ["TaskError"]
     assert done.stdout.splitlines() == [f"{kind} {said}" for kind in kinds], done.stderr
 

@@ -31,7 +31,7 @@ class _Random(Photos):
     ("images", "defense", "outcomes", "said"),
     [
         (Photos, NoDefense(), {"recognized"}, "can see the private image"),
-        (Photos, GaussianNoise(0.1), {"not_recognized"}, "no proof of safety"),
+        (Photos, GaussianNoise(0.1), {"not_recognized"}, "does not prove safety"),
         # What reads it is a leak; what does not says nothing of photographs.
         (_Random, NoDefense(), {"recognized", "partly", "unjudged"}, "private image"),
     ],

@@ -51,7 +51,7 @@ def test_a_leak_is_one_however_it_is_described() -> None:
 def test_an_undeclared_defense_is_told() -> None:
     verdict = judge([judged(300, 0.1)], 1, owned(), check("undeclared defense"))
     assert verdict.outcome == "not_recognized"
-    assert "not told of all" in " ".join(verdict.sentences)
+    assert "not told everything" in " ".join(verdict.sentences)
 
 
 def test_noise_in_place_of_a_photograph_is_not_judged() -> None:
@@ -79,7 +79,7 @@ def test_what_no_attack_explains_is_wrongly_described_or_not_attackable() -> Non
     doubted = Judged(found(doubt=DOUBT), None)
     verdict = judge([doubted], 1, None, None)
     assert verdict.outcome == "unexplained"
-    assert "never to be taken for safety" in " ".join(verdict.sentences)
+    assert "never a sign of safety" in " ".join(verdict.sentences)
     assert judge([Judged(found(), None), doubted], 1, None, None).outcome == "unjudged"
     assert judge([judged(300, 0.1, doubt=DOUBT)], 1, owned(), None).outcome == "unexplained"
     assert judge([judged(300, 0.1, doubt=DOUBT)], 1, owned(), check(None)).outcome == "not_recognized"

@@ -190,7 +190,7 @@ def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on_to_the_same_bytes(tm
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130, printed
-    assert "the same command goes on" in printed
+    assert "the same command continues" in printed
     assert len(list(cells.glob("*/checkpoint.ckpt"))) == 1
     for output in ("broken", "whole"):
         subprocess.run(command(output), env=environment, check=True, capture_output=True)

@@ -205,7 +205,7 @@ class Scripted(WorkerSettings):
             "print('x' * 10**6, '\\ngifd-bench: no such prior', file=sys.stderr); sys.exit(2)",
             "^no such prior$",
         ),
-        ("sys.exit(2)", "^a worker ended without a word$"),
+        ("sys.exit(2)", "^a worker ended without an error message$"),
         ("sys.stderr.write('libc.so: not found'); sys.exit(1)", "die again.*libc.so: not found$"),
         ("os.kill(os.getpid(), 9)", "die again.*said: nothing$"),
     ],
@@ -232,7 +232,7 @@ def test_ctrl_c_stops_all_workers_and_the_same_command_goes_on(tmp_path: Path) -
     process.send_signal(signal.SIGINT)
     printed, _ = process.communicate(timeout=90)
     assert process.returncode == 130
-    assert "the same command goes on" in printed
+    assert "the same command continues" in printed
     status = StatusReader(out).read()
     assert not status.counts["running"]
     assert status.ended < 4
