@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         "--threads",
         type=int,
         metavar="N",
-        help="threads of one operation on the CPU, for large victims; kept in the output folder (default: 1)",
+        help="threads of an operation on the CPU, for large victims; kept in the output folder (default: 1)",
     )
     group.add_argument(
         "--pack",
@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         default=1,
         help="attack up to N cells that differ only in their target as one inversion, which is several "
-        "times faster for each; bytes differ from those of a cell alone, and are the same for the same pack "
+        "times faster for each; bytes differ from those of a cell alone, and are equal for equal packs "
         "(default: 1)",
     )
     group.add_argument("--cell-time", type=float, metavar="SECONDS", help="time limit of a cell")
