@@ -13,7 +13,7 @@ from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.base import Metric, MetricMissing
 from gifd_bench.benchmark.scoring.identification import Distractors, Lineup
-from gifd_bench.benchmark.scoring.metrics import psnr
+from gifd_bench.benchmark.scoring.metrics import PSNR, psnr
 from gifd_bench.benchmark.scoring.registry import (
     IDENTIFIED,
     IDENTIFIED_TOP5,
@@ -123,14 +123,32 @@ def score(
     return Scores(per_image, order.tolist(), reasons, stages, distractors, moments)
 
 
+def worth_of(images: Tensor, truths: Tensor, lineup: Lineup | None) -> dict[str, float]:
+    """What an answer that was not the last one is worth: PSNR and, with other images, identification.
+
+    Args:
+        images: (B, C, H, W) in [0, 1], in any order.
+        truths: (B, C, H, W), the private images.
+        lineup: other images of the dataset.
+
+    Returns:
+        Means over the images, by metric.
+    """
+    images = images[assign(images, truths)]
+    worth = {PSNR.name: float(psnr(images, truths).mean())}
+    if lineup is not None:
+        worth[IDENTIFIED] = float((lineup.ranks(images, truths)[0] == 1).float().mean())
+    return worth
+
+
 def _moment(snapshot: Snapshot, truths: Tensor, lineup: Lineup | None) -> Moment:
-    images = snapshot.images[assign(snapshot.images, truths)]
+    worth = worth_of(snapshot.images, truths, lineup)
     return Moment(
         snapshot.gradient_evaluations,
         snapshot.seconds,
         float(snapshot.matching_loss),
-        float(psnr(images, truths).mean()),
-        None if lineup is None else float((lineup.ranks(images, truths)[0] == 1).float().mean()),
+        worth[PSNR.name],
+        worth.get(IDENTIFIED),
     )
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, LEVEL
+from gifd_bench.leaderboard.board.curves import curve_of
 from gifd_bench.leaderboard.board.facts import (
     differences,
     facts_of,
@@ -176,6 +177,7 @@ def _point(row: Row) -> dict[str, Any]:
             name: [interval.mean, interval.low, interval.high] if interval else None
             for name, interval in row.intervals.items()
         },
+        "curves": {name: curve for name in row.intervals if (curve := curve_of(row, name))},
     }
 
 

@@ -11,6 +11,8 @@ from safetensors.torch import load
 from torch import Tensor
 
 from gifd_bench.common.errors import one_line
+from gifd_bench.leaderboard.rerun import earlier
+from gifd_bench.leaderboard.rerun.earlier import Earlier
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
 from gifd_bench.tasks.observation import Observation
 
@@ -31,6 +33,7 @@ class Answer:
         matching_loss: of these images, as the attack computed it.
         gradient_evaluations: over all restarts.
         seconds: of wall time, measured outside, from the import of the submitted class to its end.
+        earlier: what the answer would have been before, where the attack kept that.
     """
 
     images: Tensor
@@ -38,11 +41,13 @@ class Answer:
     matching_loss: float
     gradient_evaluations: int
     seconds: float
+    earlier: tuple[Earlier, ...] = ()
 
 
 def most_bytes(observation: Observation) -> int:
     """More than a valid answer to an observation takes."""
-    return 4 * observation.batch_size * (math.prod(observation.model.image_shape) + 2) + HEADER_BYTES
+    answer = 4 * observation.batch_size * (math.prod(observation.model.image_shape) + 2)
+    return answer * (1 + earlier.MOST) + HEADER_BYTES
 
 
 def read_answer(data: bytes, observation: Observation, seconds: float) -> Answer:
@@ -70,6 +75,7 @@ def read_answer(data: bytes, observation: Observation, seconds: float) -> Answer
     # Besides its own error, the reader lets through what types and shapes that it does not know raise.
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise _invalid(f"it is no safetensors file ({one_line(error)[:100]})") from error
+    before = earlier.taken_from(tensors, (batch, *observation.model.image_shape))
     if tensors.keys() != expected.keys():
         raise _invalid(f"it holds other tensors than {', '.join(expected)}")
     for name, (dtype, shape) in expected.items():
@@ -86,7 +92,7 @@ def read_answer(data: bytes, observation: Observation, seconds: float) -> Answer
         raise _invalid("matching_loss is not finite")
     if evaluations < 1:
         raise _invalid("gradient_evaluations is not positive")
-    return Answer(images, labels, loss, evaluations, seconds)
+    return Answer(images, labels, loss, evaluations, seconds, earlier.within(before, evaluations))
 
 
 def _invalid(what: str) -> RerunFailed:

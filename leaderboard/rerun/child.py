@@ -36,6 +36,7 @@ SAID = 70
 NOT_MADE = 71
 OPEN_FILES = 64
 SPARE_SECONDS = 5
+MOST_EARLIER = 40
 
 
 def main() -> None:
@@ -134,8 +135,16 @@ def _as_bytes(answer: Reconstruction) -> bytes:
     import torch
     from safetensors.torch import save
 
+    # What it would have been before, by the names that `earlier.py` reads.
+    before = answer.anytime[-MOST_EARLIER:]
+    earlier = {}
+    if before:
+        marks = [one.gradient_evaluations for one in before]
+        earlier["earlier_images"] = torch.stack([one.images.detach().cpu() for one in before])
+        earlier["earlier_evaluations"] = torch.tensor(marks, dtype=torch.int64)
     return save(
         {
+            **earlier,
             "images": answer.images.detach().cpu().contiguous(),
             "labels": answer.labels.detach().cpu().contiguous(),
             "matching_loss": torch.tensor(answer.matching_loss, dtype=torch.float64),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
-from gifd_bench.benchmark.scoring.scorer import score
+from gifd_bench.benchmark.scoring.identification import Lineup
+from gifd_bench.benchmark.scoring.scorer import score, worth_of
 from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.fingerprint import is_same
@@ -15,13 +16,15 @@ from gifd_bench.leaderboard.matching import UpdateDistance
 from gifd_bench.leaderboard.observation_set import Index, checksum
 from gifd_bench.leaderboard.protocol import Protocol as Track
 from gifd_bench.leaderboard.reference import Reference
+from gifd_bench.leaderboard.rerun.earlier import Earlier
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.reconstruction import Answer
 from gifd_bench.leaderboard.submission.schema import Result
 from gifd_bench.leaderboard.submission.signature import signer
 from gifd_bench.leaderboard.text import shown
 from gifd_bench.leaderboard.verification.closeness import suspicion
-from gifd_bench.leaderboard.verification.report import Check, Score, Verdict
+from gifd_bench.leaderboard.verification.report import Check, Moment, Score, Verdict
+from gifd_bench.tasks.truth import Truth
 
 # Machines differ in last bits: of a matching loss near 0 as much as of a large one.
 LOSS_TOLERANCE = 1e-5
@@ -171,8 +174,18 @@ class Spent(Protocol):
         """Of wall time; `None` where it was not measured."""
 
 
-def judge(answer: Answer, name: str, spent: Spent, reference: Reference) -> Judged:
-    """Every metric of an answer, and its matching loss."""
+def judge(
+    answer: Answer, name: str, spent: Spent, reference: Reference, earlier: Sequence[Earlier] = ()
+) -> Judged:
+    """Every metric of an answer, and its matching loss.
+
+    Args:
+        answer: images and labels.
+        name: of the observation.
+        spent: what the answer took.
+        reference: the verifier's own observations and truths.
+        earlier: what the answer would have been before.
+    """
     observation, truth = reference.observations.load(name), reference.truths[name]
     item = reference.observations.index.observations[name]
     distance = UpdateDistance(observation)
@@ -195,9 +208,15 @@ def judge(answer: Answer, name: str, spent: Spent, reference: Reference) -> Judg
             matching_loss=loss,
             gradient_evaluations=spent.gradient_evaluations,
             seconds=spent.seconds,
+            moments=[_moment(one, truth, reference.others.get(name)) for one in earlier],
         ),
         suspicion=suspicion(answer.images[order], answer.labels[order], truth, distance),
     )
+
+
+def _moment(earlier: Earlier, truth: Truth, others: Lineup | None) -> Moment:
+    worth = worth_of(earlier.images, truth.images, others)
+    return Moment(gradient_evaluations=earlier.gradient_evaluations, metrics=worth)
 
 
 def check_matching_loss(results: Mapping[str, Result], scores: Mapping[str, Score]) -> Check:

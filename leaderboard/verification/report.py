@@ -58,6 +58,18 @@ class Check(_Kept):
     detail: str
 
 
+class Moment(_Kept):
+    """What an answer would have been worth if the attack had been stopped earlier.
+
+    Attributes:
+        gradient_evaluations: spent until then, as the process of the attack counted them.
+        metrics: their means over the private images.
+    """
+
+    gradient_evaluations: int
+    metrics: dict[str, float]
+
+
 class Score(_Kept):
     """One observation's answer, scored.
 
@@ -67,6 +79,7 @@ class Score(_Kept):
             be had.
         matching_loss: recomputed; see `gifd_bench.leaderboard.matching`.
         gradient_evaluations, seconds: as claimed, or as a rerun counted them.
+        moments: by rising evaluations; of reruns alone, and older entries have none.
     """
 
     task: str
@@ -75,6 +88,7 @@ class Score(_Kept):
     matching_loss: float
     gradient_evaluations: int
     seconds: float | None
+    moments: list[Moment] = Field(default_factory=list)
 
 
 class Verification(_Kept):

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import Field, ValidationError
+from torch import Tensor
 
 from gifd_bench.common.files import make_folder, read_json, read_tensors, write_json, write_tensors
 from gifd_bench.common.hashing import canonical
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.observation_set import Index
 from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.rerun.earlier import Earlier, as_tensors, taken_from
 from gifd_bench.leaderboard.text import Strict, first_error
 
 SEED_BITS = 62
@@ -75,12 +77,15 @@ class RerunFolder:
             spent.matching_loss,
             spent.gradient_evaluations,
             spent.seconds,
+            self._earlier(name, tensors["images"]),
         )
 
     def put(self, name: str, answer: Answer) -> None:
         """Keep an answer."""
         make_folder(self.path)
         write_tensors(self.images(name), {"images": answer.images, "labels": answer.labels})
+        if answer.earlier:
+            write_tensors(self._earlier_file(name), as_tensors(answer.earlier))
         write_json(
             self.path / f"{name}.json",
             {
@@ -89,6 +94,13 @@ class RerunFolder:
                 "seconds": answer.seconds,
             },
         )
+
+    def _earlier_file(self, name: str) -> Path:
+        return self.path / f"{name}.earlier.safetensors"
+
+    def _earlier(self, name: str, images: Tensor) -> tuple[Earlier, ...]:
+        file = self._earlier_file(name)
+        return taken_from(read_tensors(file), images.shape) if file.is_file() else ()
 
     def _read(self, file: Path, model: type[Model]) -> Model:
         try:

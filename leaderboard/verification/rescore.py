@@ -59,5 +59,10 @@ def rescored(
             for name, answer in (reruns or {}).items()
         }
         made.append(check_closeness(judged, "rerun_closeness"))
-        changes |= {"scores": {name: its.score for name, its in judged.items()}, "claims": fresh.scores}
+        # Of the earlier answers the numbers alone were kept.
+        scores = {
+            name: its.score.model_copy(update={"moments": before.scores[name].moments})
+            for name, its in judged.items()
+        }
+        changes |= {"scores": scores, "claims": fresh.scores}
     return fresh.model_copy(update={**changes, "checks": made}).cleared(cleared)

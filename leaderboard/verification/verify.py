@@ -58,7 +58,7 @@ def verify(
         again_made, seed = len(reruns.answers), reruns.seed
         if again_made == len(answers):
             own = {
-                name: checks.judge(Answer(its.images, its.labels), name, its, reference)
+                name: checks.judge(Answer(its.images, its.labels), name, its, reference, its.earlier)
                 for name, its in reruns.answers.items()
             }
             made.append(checks.check_closeness(own, "rerun_closeness"))

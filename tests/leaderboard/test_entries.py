@@ -23,6 +23,7 @@ from gifd_bench.leaderboard.submission.schema import SOURCE
 from gifd_bench.leaderboard.verification import checks
 from gifd_bench.leaderboard.verification.report import (
     Check,
+    Moment,
     Score,
     Standing,
     Verdict,
@@ -247,8 +248,11 @@ def test_scoring_again_gives_the_same_and_keeps_the_rerun(
     rerun = Check(name="rerun", verdict=Verdict.PASSED, detail="30.00 dB")
     close = Check(name="rerun_closeness", verdict=Verdict.PASSED, detail=verification.checks[-2].detail)
     claims = verification.scores
+    moment = Moment(gradient_evaluations=5, metrics={"psnr": 9.0})
+    scores = {name: its.model_copy(update={"moments": [moment]}) for name, its in claims.items()}
     before = verification.model_copy(
         update={
+            "scores": scores,
             "checks": [*verification.checks[:-1], rerun, close],
             "rerun": 3,
             "claims": claims,

@@ -102,8 +102,11 @@ function named(visible, metric) {
   return new Set(kept);
 }
 
-function traces(metric) {
-  const visible = points.filter((point, k) => shown.has(k) && point.evaluations && point.metrics[metric]);
+/** The answers of the entries, against what they spent. */
+function traces(metric, wanted = () => true) {
+  const visible = points.filter(
+    (point, k) => shown.has(k) && point.evaluations && point.metrics[metric] && wanted(point),
+  );
   const names = named(visible, metric);
   const middle = Math.sqrt(budget * Math.min(budget, ...visible.map((point) => point.evaluations)));
   return KINDS.flatMap((kind) => {
@@ -145,6 +148,34 @@ function traces(metric) {
       },
     ];
   });
+}
+
+// Okabe and Ito's, for the color-blind too; yellow is too faint on white.
+const LINES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a5195", "#a0522d", "#8fb33f", "#e7298a"];
+
+/** The entries that have a curve of a metric and are to be seen. */
+function drawnAsCurves(metric) {
+  return points.filter((point, k) => shown.has(k) && point.curves[metric]);
+}
+
+/** A line for every entry with a curve, which ends in its answer; of the others the answer alone. */
+function curves(metric) {
+  const lines = drawnAsCurves(metric).map((point, k) => {
+    const color = LINES[k % LINES.length];
+    const curve = point.curves[metric];
+    const last = curve.length - 1;
+    return {
+      type: "scatter",
+      name: `${point.name} ${point.version}`,
+      mode: "lines+markers",
+      x: curve.map(([evaluations]) => evaluations),
+      y: curve.map(([, value]) => value),
+      line: { color, width: 2, dash: point.prior ? "dash" : "solid" },
+      marker: { color, size: curve.map((_, place) => (place === last ? 9 : 4)) },
+      hovertemplate: `${point.name}<br>%{y:.4~g}<br>%{x:,} evaluations<extra></extra>`,
+    };
+  });
+  return [...lines, ...traces(metric, (point) => !point.curves[metric])];
 }
 
 // Where all have spent about as much, a chart against that would be one line of points upon each other.
@@ -210,14 +241,15 @@ function draw(place) {
     hovermode: "closest",
   };
   const options = { responsive: true, displayModeBar: false };
-  if (spentAlike()) {
+  const asCurves = drawnAsCurves(place.dataset.metric).length > 0;
+  if (!asCurves && spentAlike()) {
     const { data, ...layout } = ranking(place);
     Plotly.react(place, data, { ...common, ...layout }, options);
     return;
   }
   // Colors of text and lines are the style sheet's, which knows light, dark and print.
   const title = (text) => ({ text, font: { size: 12 }, standoff: 8 });
-  const data = traces(place.dataset.metric);
+  const data = (asCurves ? curves : traces)(place.dataset.metric);
   const spent = data.flatMap(({ x }) => x);
   const low = Math.log10(Math.min(budget, ...spent)) - 0.12;
   const high = Math.log10(Math.max(budget, ...spent)) + 0.12;

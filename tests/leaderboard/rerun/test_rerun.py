@@ -38,6 +38,11 @@ def assert_same(answer: Answer, here: Reconstruction) -> None:
     assert torch.equal(answer.labels, here.labels)
     assert answer.matching_loss == here.matching_loss
     assert answer.gradient_evaluations == here.gradient_evaluations
+    earlier = [one for one in here.anytime if one.gradient_evaluations < here.gradient_evaluations]
+    assert len(earlier) > 1
+    for found, kept in zip(answer.earlier, earlier, strict=True):
+        assert found.gradient_evaluations == kept.gradient_evaluations
+        assert torch.equal(found.images, kept.images)
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -1,0 +1,79 @@
+"""What an attack would have answered if it had been stopped earlier, as its own process tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from gifd_bench.leaderboard.rerun.errors import RerunFailed
+
+# Names of the two tensors; `child.py`, which cannot import this, has them too.
+IMAGES, EVALUATIONS = "earlier_images", "earlier_evaluations"
+# Three in each decade of evaluations, and some to spare.
+MOST = 40
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier answer.
+
+    Attributes:
+        gradient_evaluations: spent until then. The process of the attack says so itself, so that a curve of
+            these is told, and never ranked.
+        images: (B, C, H, W) float32 in [0, 1].
+    """
+
+    gradient_evaluations: int
+    images: Tensor
+
+
+def taken_from(tensors: dict[str, Tensor], shape: Sequence[int]) -> tuple[Earlier, ...]:
+    """The earlier answers among tensors, which are taken out of them.
+
+    Args:
+        tensors: a stranger's; without any earlier answers there is neither of the two.
+        shape: of the images of one answer, (B, C, H, W).
+
+    Returns:
+        By rising evaluations.
+
+    Raises:
+        RerunFailed: they are anything else.
+    """
+    if not {IMAGES, EVALUATIONS} & tensors.keys():
+        return ()
+    images, evaluations = tensors.pop(IMAGES, None), tensors.pop(EVALUATIONS, None)
+    if images is None or evaluations is None or evaluations.dtype != torch.int64 or evaluations.ndim != 1:
+        raise _invalid("the earlier answers have no evaluations")
+    count = len(evaluations)
+    if count > MOST or images.dtype != torch.float32 or images.shape != (count, *shape):
+        raise _invalid(f"the earlier answers are {images.dtype} of shape {tuple(images.shape)}")
+    if not bool(((images >= 0) & (images <= 1)).all()):
+        raise _invalid("earlier images are not numbers in [0, 1]")
+    marks = evaluations.tolist()
+    if any(mark < 1 for mark in marks) or any(a >= b for a, b in pairwise(marks)):
+        raise _invalid("the evaluations of earlier answers do not rise from 1 on")
+    return tuple(Earlier(mark, its) for mark, its in zip(marks, images, strict=True))
+
+
+def within(earlier: Sequence[Earlier], spent: int) -> tuple[Earlier, ...]:
+    """Those before the end: what claims as many evaluations as were spent in all, or more, is left out."""
+    return tuple(one for one in earlier if one.gradient_evaluations < spent)
+
+
+def as_tensors(earlier: Sequence[Earlier]) -> Mapping[str, Tensor]:
+    """The same as `taken_from` takes them; nothing where there are none."""
+    if not earlier:
+        return {}
+    return {
+        IMAGES: torch.stack([one.images for one in earlier]),
+        EVALUATIONS: torch.tensor([one.gradient_evaluations for one in earlier]),
+    }
+
+
+def _invalid(what: str) -> RerunFailed:
+    return RerunFailed(f"the attack wrote no valid answer: {what}")
