@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         "--threads",
         type=int,
         metavar="N",
-        help="threads of an operation on the CPU, for large victims; kept in the output folder (default: 1)",
+        help="threads of an operation on the CPU, for large victims; kept in the run folder (default: 1)",
     )
     group.add_argument(
         "--pack",
