@@ -31,15 +31,19 @@ class TrialDraw:
     trial: Trial | FrozenTrial
 
     def log(self, name: str, low: float, high: float) -> float:
+        """A number from `low` to `high`, with a uniform logarithm."""
         return self.trial.suggest_float(name, low, high, log=True)
 
     def uniform(self, name: str, low: float, high: float) -> float:
+        """A number from `low` to `high`, uniformly."""
         return self.trial.suggest_float(name, low, high)
 
     def whole(self, name: str, low: int, high: int) -> int:
+        """An integer from `low` to `high`, including both."""
         return self.trial.suggest_int(name, low, high)
 
     def choice(self, name: str, options: Sequence[T]) -> T:
+        """One of several values."""
         picked: T = self.trial.suggest_categorical(name, list(options))
         return picked
 

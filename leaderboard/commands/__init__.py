@@ -1,0 +1,1 @@
+"""Commands of the leaderboard, one file for each, with `run(arguments) -> exit status`."""
