@@ -50,10 +50,18 @@ class Registry(Generic[T]):
         bundled: import paths (`package.module:name`) by name.
         promise: import path of the class of which everything from outside must be a subclass; `None` if a
             function will do as well.
+        spellings: bundled names by other spellings of them; the bundled name is the one that is stored.
     """
 
-    def __init__(self, noun: str, bundled: Mapping[str, str], promise: str | None = None) -> None:
+    def __init__(
+        self,
+        noun: str,
+        bundled: Mapping[str, str],
+        promise: str | None = None,
+        spellings: Mapping[str, str] | None = None,
+    ) -> None:
         self.noun, self.bundled, self.promise = noun, dict(bundled), promise
+        self.spellings = dict(spellings or {})
 
     @property
     def group(self) -> str:
@@ -69,14 +77,19 @@ class Registry(Generic[T]):
         return _installed(self.group)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.bundled or name in self.installed()
+        return name in self.bundled or name in self.spellings or name in self.installed()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def canonical(self, name: str) -> str:
-        """The name of a bundled part, even if its import path was given; any other name stays as it is."""
-        return next((known for known, path in self.bundled.items() if path == name), name)
+        """The name of a bundled part, even if its import path or another spelling was given.
+
+        Any other name stays as it is.
+        """
+        return next(
+            (known for known, path in self.bundled.items() if path == name), self.spellings.get(name, name)
+        )
 
     def path(self, name: str) -> str:
         """The path behind a name: `package.module:name`, or `file.py:name`.
@@ -84,7 +97,7 @@ class Registry(Generic[T]):
         Raises:
             UserError: the name is unknown and is not a path; the message suggests the nearest name.
         """
-        known = self.bundled.get(name) or self.installed().get(name)
+        known = self.bundled.get(self.spellings.get(name, name)) or self.installed().get(name)
         if known is not None:
             return known
         if not is_path(name):
@@ -103,7 +116,7 @@ class Registry(Generic[T]):
         """
         path = self.path(name)
         found = load(path)
-        if name not in self.bundled:
+        if self.canonical(name) not in self.bundled:
             self._check(path, found)
         return found  # type: ignore[no-any-return]
 

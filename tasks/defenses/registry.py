@@ -26,4 +26,6 @@ DEFENSES: Registry[type[Defense]] = Registry(
         "top_k": f"{_HERE}.top_k:TopK",
     },
     promise=f"{_HERE}.base:Defense",
+    # Cells and observations are stored under the British spelling.
+    spellings={"quantization": "quantisation"},
 )

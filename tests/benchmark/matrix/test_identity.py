@@ -12,6 +12,7 @@ import yaml
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.observation import Observation
 from tests.benchmark.helpers import reconstructions, run
 
@@ -97,6 +98,16 @@ def test_code_from_outside_is_known_by_its_content(tmp_path: Path, monkeypatch: 
     assert ids[0] != ids[2]
     by_module = read(tmp_path, {**NAMED, "attacks": {"mine": {"use": "mine:Mine", "iterations": 1}}})
     assert {cell.id for cell in by_module.cells()} == ids[0]
+
+
+def test_both_spellings_of_a_defense_are_the_same_cells(tmp_path: Path) -> None:
+    british, american = (
+        read(tmp_path, {**NAMED, "defenses": {name: {"bits": 4}}})
+        for name in ("quantisation", "quantization")
+    )
+    assert [cell.id for cell in american.cells()] == [cell.id for cell in british.cells()]
+    assert {cell.defense.label for cell in american.cells()} == {"quantization"}
+    assert DEFENSES.find("quantization") is DEFENSES.find("quantisation")
 
 
 def seeds(cell: Cell) -> tuple[int, int, int]:
