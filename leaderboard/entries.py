@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,6 +15,7 @@ from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.names import check_name
 from gifd_bench.leaderboard.observation_set import Index, checksum
 from gifd_bench.leaderboard.ownership import check_owner
+from gifd_bench.leaderboard.plain_copy import copy_plain
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.reconstruction import Answer, read_answer
 from gifd_bench.leaderboard.submission.schema import About
@@ -207,38 +206,6 @@ class Entries:
         """Those of all protocols."""
         for protocol in self.protocols():
             yield from self.of(protocol)
-
-
-def copy_plain(source: Path, target: Path, digest: str | None = None) -> str:
-    """Copy the content of a file that is no link, and hash what was copied.
-
-    Args:
-        source: whatever it may have become since it was looked at.
-        target: in a folder that nobody else writes to.
-        digest: the SHA-256 that it must have; `None` for any.
-
-    Returns:
-        The SHA-256 of the copy.
-
-    Raises:
-        LeaderboardError: it is a link or no file, or its content is another.
-    """
-    try:
-        # A stranger's permissions are not kept, a link is not followed, and a pipe is not waited for.
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise LeaderboardError(
-            f"{source}: has changed since it was verified ({one_line(error)})"
-        ) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise LeaderboardError(f"{source}: has changed since it was verified (no plain file)")
-    with os.fdopen(descriptor, "rb") as file, target.open("xb") as copy:
-        shutil.copyfileobj(file, copy)
-    found = checksum(target)
-    if digest is not None and found != digest:
-        raise LeaderboardError(f"{source}: has changed since it was verified; verify it again")
-    return found
 
 
 @dataclass(frozen=True)
