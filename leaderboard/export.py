@@ -92,6 +92,28 @@ def export(
     return ObservationSet(output)
 
 
+def export_rounds(
+    protocol: Protocol, rounds: dict[str, Round], output: Path
+) -> tuple[ObservationSet, dict[str, Truth]]:
+    """Play rounds that are none of a protocol's, and write what the server sees of them.
+
+    Args:
+        protocol: whose budget and metrics they have.
+        rounds: by the names of their observations.
+        output: a folder that is not there yet, of the verifier's own.
+
+    Returns:
+        The observations, and the truth of each.
+    """
+    make_folder(output)
+    truths = TruthFolder(output / "truths")
+    make_folder(truths.path)
+    made = ObservationSet(output)
+    index = _index(protocol, _play(rounds, output, truths, blind=True), blind=True)
+    write_json(made.index_file, index.model_dump())
+    return made, {name: truths.read(name) for name in rounds}
+
+
 def _beside(folder: Path, partial: ExitStack) -> Path:
     """A new folder on the same disk, which is gone at the end if it is still there."""
     make_folder(folder.parent)

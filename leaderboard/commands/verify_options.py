@@ -16,6 +16,9 @@ from gifd_bench.leaderboard.verification.report import Verification
 from gifd_bench.leaderboard.verification.rerun import Again
 from gifd_bench.leaderboard.verification.verify import verify
 
+# The interval of the difference is then about as wide as the differences between images.
+TWINS = 8
+
 
 def add_verify_options(parser: argparse.ArgumentParser, rerun: int | None = 0) -> None:
     """What is verified, against what, and how many observations are attacked again."""
@@ -34,6 +37,14 @@ def add_rerun_options(parser: argparse.ArgumentParser, rerun: int | None = 0) ->
         metavar="N",
         help="attack N observations again, or `all` of them, which a rank takes "
         f"(default: {'all' if rerun is None else rerun})",
+    )
+    parser.add_argument(
+        "--twins",
+        type=int,
+        default=TWINS if rerun is None else 0,
+        metavar="N",
+        help="where all observations are attacked again, also attack N secret ones like them, and say "
+        "whether the attack does worse on these (default: %(default)s)",
     )
     add_limits(parser)
 
@@ -81,6 +92,7 @@ def verified(
             count=options.rerun,
             folder=reruns_kept(),
             jobs=options.jobs,
+            twins=options.twins,
             limits=RerunLimits(options.seconds, options.memory),
             weights=options.weights,
             progress=lambda name: status.update(f"attacking observation {name} again"),

@@ -26,7 +26,7 @@ from gifd_bench.leaderboard.submission.schema import SOURCE, Use
 from gifd_bench.leaderboard.text import shown
 from gifd_bench.leaderboard.verification.attack_all import Ordered, attack_all, labels_of
 from gifd_bench.leaderboard.verification.report import Check, Verdict
-from gifd_bench.leaderboard.verification.rerun_folder import SEED_BITS, rerun_folder
+from gifd_bench.leaderboard.verification.rerun_folder import SEED_BITS, RerunFolder, rerun_folder
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Again:
             them by; nothing else of this machine is shown for a name.
         folder: where the answers of all submissions are kept, so that a rerun that was interrupted goes on.
         jobs: how many run at once.
+        twins: how many secret twins are attacked besides, where all observations are.
         progress: told the name of each observation before it is attacked.
     """
 
@@ -49,11 +50,14 @@ class Again:
     weights: Path | None = None
     folder: Path | None = None
     jobs: int = 1
+    twins: int = 0
     progress: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
         if self.count is not None and self.count < 0:
             raise LeaderboardError(f"rerun: a number of observations is expected, not {self.count}")
+        if self.twins < 0:
+            raise LeaderboardError(f"rerun: a number of twins is expected, not {self.twins}")
         if self.jobs < 1:
             raise LeaderboardError(f"rerun: at least one job is expected, not {self.jobs}")
 
@@ -73,11 +77,14 @@ class Reruns:
         check: in one line.
         answers: by observation; empty unless the check passed.
         seed: that their seeds were drawn from.
+        ordered: what answered, and the folder that keeps its answers, where there is one.
     """
 
     check: Check
     answers: Mapping[str, Answer] = field(default_factory=dict)
     seed: int | None = None
+    ordered: Ordered | None = None
+    folder: RerunFolder | None = None
 
 
 def rerun(
@@ -135,7 +142,9 @@ def rerun(
     detail = (
         f"{fmean(qualities):.2f} dB over {some}, {_claim(submission, answers, reference):.2f} dB claimed"
     )
-    return Reruns(Check(name="rerun", verdict=Verdict.PASSED, detail=detail), answers, drawn)
+    return Reruns(
+        Check(name="rerun", verdict=Verdict.PASSED, detail=detail), answers, drawn, ordered, folder
+    )
 
 
 def _claim(submission: SubmissionFolder, names: Iterable[str], reference: Reference) -> float:

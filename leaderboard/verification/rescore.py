@@ -13,7 +13,11 @@ from gifd_bench.leaderboard.submission.reconstruction import Answer
 from gifd_bench.leaderboard.submission.schema import Result
 from gifd_bench.leaderboard.verification.checks import check_closeness, judge
 from gifd_bench.leaderboard.verification.report import Verdict, Verification
+from gifd_bench.leaderboard.verification.twins import NAME as TWINS
 from gifd_bench.leaderboard.verification.verify import verify
+
+# Checks that no metric changes, or that were made of what was claimed and secret then.
+KEPT = frozenset(["signature", "metrics", "rerun", TWINS])
 
 
 class Unclaimed(SubmissionFolder):
@@ -43,7 +47,7 @@ def rescored(
         reruns: the rerun's images, where all observations were attacked again.
     """
     fresh = verify(Unclaimed(submission.path), protocol, reference)
-    kept = {check.name: check for check in before.checks if check.name in ("signature", "metrics", "rerun")}
+    kept = {check.name: check for check in before.checks if check.name in KEPT}
     made = [kept.get(check.name, check) for check in fresh.checks]
     cleared = {check.name for check in before.checks if check.verdict is Verdict.CLEARED}
     changes: dict[str, Any] = {
@@ -59,6 +63,8 @@ def rescored(
             for name, answer in (reruns or {}).items()
         }
         made.append(check_closeness(judged, "rerun_closeness"))
+        if TWINS in kept:
+            made.append(kept[TWINS])
         # Of the earlier answers the numbers alone were kept.
         scores = {
             name: its.score.model_copy(update={"moments": before.scores[name].moments})

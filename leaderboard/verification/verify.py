@@ -9,6 +9,7 @@ from gifd_bench.leaderboard.submission.reconstruction import Answer
 from gifd_bench.leaderboard.verification import checks
 from gifd_bench.leaderboard.verification.report import SCORING_VERSION, Check, Score, Verdict, Verification
 from gifd_bench.leaderboard.verification.rerun import Again, rerun
+from gifd_bench.leaderboard.verification.twins import check_twins
 
 
 def verify(
@@ -63,6 +64,10 @@ def verify(
             }
             made.append(checks.check_closeness(own, "rerun_closeness"))
             claims, scores = scores, {name: its.score for name, its in own.items()}
+            if again.twins and reruns.ordered is not None and reruns.seed is not None and not index.blind:
+                made.append(
+                    check_twins(reruns.ordered, scores, protocol, again, reruns.seed, reruns.folder)
+                )
     except checks.Failed as failure:
         made.append(failure.check)
     return Verification(
