@@ -21,7 +21,7 @@ from gifd_bench.tasks.defenses.base import NoDefense
 from gifd_bench.tasks.defenses.noise import GaussianNoise
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.truth import Truth
-from tests.conftest import make_round, make_task
+from tests.rounds import make_round, make_task
 
 
 def sketch(update: Mapping[str, Tensor]) -> list[float]:
@@ -94,8 +94,8 @@ def test_another_kernel_of_the_products_makes_no_other_observation() -> None:
     assert same == {"000"}
 
 
-def test_one_pixel_makes_another_observation(observation: Observation) -> None:
-    task, truth = make_task(), make_round()[1]
+def test_one_pixel_makes_another_observation(observation: Observation, truth: Truth) -> None:
+    task = make_task()
     images = truth.images.clone()
     images[0, :, 10:14, 10:14] = 1 - images[0, :, 10:14, 10:14]
     other = task.observe(Truth(images, truth.labels), NoDefense(), model_seed=0, defense_seed=0)

@@ -12,9 +12,25 @@ import pytest
 import torch
 
 from gifd_bench.priors.base import Prior
-from gifd_bench.priors.generators.resnet import save_generator
+from gifd_bench.priors.generators.resnet import Generator, save_generator
+from gifd_bench.priors.kinds.resnet import GeneratorConfig
 from gifd_bench.priors.registry import PRIORS
-from tests.conftest import make_tiny_generator
+
+# One class of the photographs and one that they do not have.
+TINY = GeneratorConfig(class_names=("cat", "dog"), latent_size=8, embedding_size=4, channels=(8, 8, 8, 8))
+
+
+def make_tiny_generator(seed: int = 0) -> Generator:
+    """A generator whose every part matters: random weights, random batch statistics."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        generator = Generator(TINY)
+        for name, tensor in generator.state_dict().items():
+            if name.endswith("running_mean"):
+                tensor.normal_(std=0.2)
+            elif name.endswith("running_var"):
+                tensor.uniform_(0.5, 1.5)
+    return generator.eval()
 
 
 @dataclass(frozen=True)

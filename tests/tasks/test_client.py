@@ -23,7 +23,7 @@ from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
 from gifd_bench.tasks.truth import Truth
-from tests.conftest import make_round, make_task
+from tests.rounds import make_round, make_task
 
 CPU = torch.device("cpu")
 BN_MODEL = {"depth": 20, "width": 4}

@@ -24,7 +24,7 @@ from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.stated import stated
 from gifd_bench.tasks.threat_model import ThreatModel
 from gifd_bench.tasks.truth import Truth
-from tests.conftest import make_round, make_task
+from tests.rounds import make_round, make_task
 
 LOCALS = {
     "momentum": FedAvg(2, 2, 0.05, momentum=0.9),

@@ -23,7 +23,7 @@ from gifd_bench.tasks.defenses.quantisation import Quantisation
 from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.outside import named_by_user
-from tests.conftest import make_task
+from tests.rounds import make_task
 
 CLIENTS = [
     ClientSettings(),

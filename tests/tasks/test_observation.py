@@ -33,7 +33,7 @@ from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
 from gifd_bench.tasks.truth import Truth
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.observation_file import METADATA, load_observation
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 def claimed(path: Path, change: Callable[[dict[str, Any]], None], **settings: Any) -> Path:

@@ -19,7 +19,7 @@ from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
-from tests.conftest import make_round, make_task
+from tests.rounds import make_round, make_task
 
 
 def test_photographs_are_distinct_and_in_color() -> None:

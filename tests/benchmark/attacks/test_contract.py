@@ -18,8 +18,9 @@ from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.priors.base import Prior
 from gifd_bench.priors.generators.resnet import Generator, ResNetPrior
+from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.threat_model import ThreatModel
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 # Small enough to run in a moment, with more than one restart.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -52,8 +53,10 @@ def test_the_contract(
 
 
 @every_attack
-def test_restarts_begin_at_different_points(name: str, tiny_prior: Prior, tmp_path: Path) -> None:
-    curve = AttackSubject(component(name).build, tiny_prior, tmp_path).run(make_round()[0]).curve
+def test_restarts_begin_at_different_points(
+    name: str, observation: Observation, tiny_prior: Prior, tmp_path: Path
+) -> None:
+    curve = AttackSubject(component(name).build, tiny_prior, tmp_path).run(observation).curve
     first, second = curve.view(2, -1)[:, 0].tolist()
     assert first != second
 
@@ -61,7 +64,7 @@ def test_restarts_begin_at_different_points(name: str, tiny_prior: Prior, tmp_pa
 @every_attack
 @pytest.mark.parametrize("stop", ["discrepancy", "held_out"])
 def test_any_attack_may_stop_before_it_fits_the_noise(
-    name: str, stop: str, tiny_prior: Prior, tmp_path: Path
+    name: str, stop: str, observation: Observation, tiny_prior: Prior, tmp_path: Path
 ) -> None:
     subject = AttackSubject(component(name, stop=stop).build, tiny_prior, tmp_path)
     attack: Attack = subject.make()
@@ -73,9 +76,9 @@ def test_any_attack_may_stop_before_it_fits_the_noise(
             "answers_with_images_and_exactly_their_matching_loss",
         ):
             check(subject)
-    subject.interrupt(make_round()[0], tmp_path / "it.ckpt", 2)
-    resumed = subject.resume(make_round()[0], tmp_path / "it.ckpt")
-    assert resumed.matching_loss == subject.run(make_round()[0]).matching_loss
+    subject.interrupt(observation, tmp_path / "it.ckpt", 2)
+    resumed = subject.resume(observation, tmp_path / "it.ckpt")
+    assert resumed.matching_loss == subject.run(observation).matching_loss
 
 
 @every_attack

@@ -24,7 +24,7 @@ from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
 from tests.benchmark.attacks.references import start_of
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 CONVOLUTIONS = """
 from torch import nn

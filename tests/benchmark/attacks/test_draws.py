@@ -26,7 +26,7 @@ from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.defenses.noise import GaussianNoise
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.threat_model import ThreatModel
-from tests.conftest import make_task
+from tests.rounds import make_task
 
 
 class Starts(Callback):

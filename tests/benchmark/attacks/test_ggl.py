@@ -26,7 +26,7 @@ from gifd_bench.priors.base import State
 from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.observation import Observation
 from tests.benchmark.attacks.references import recorded
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 def squared_distance(observation: Observation, images: Tensor, label: int) -> float:

@@ -14,7 +14,7 @@ from gifd_bench.priors.base import State
 from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.observation import Observation
 from tests.benchmark.attacks.references import cosine_objective, recorded, start_of
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 def test_the_latent_with_the_lowest_loss_of_all_starts_is_taken(

@@ -16,7 +16,7 @@ from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.observation import Observation
 from tests.benchmark.attacks.references import Record, recorded
 from tests.benchmark.attacks.test_steps import steps
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 def test_the_latent_stays_on_the_sphere_of_its_start(

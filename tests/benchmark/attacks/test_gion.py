@@ -13,7 +13,7 @@ from gifd_bench.benchmark.inversion.over_parameterized import LATENT, OverParame
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.tasks.observation import Observation
 from tests.benchmark.attacks.references import cosine_objective, recorded, start_of
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])

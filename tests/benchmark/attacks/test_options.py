@@ -24,9 +24,9 @@ from gifd_bench.benchmark.inversion.choices import Exponential, Linear, Matching
 from gifd_bench.benchmark.inversion.radii import Growing, PerEntry, PerStage
 from gifd_bench.common.errors import UserError
 from gifd_bench.priors.base import Prior
+from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.threat_model import ThreatModel
 from tests.benchmark.attacks.test_contract import OPTIONS
-from tests.conftest import make_round
 
 FIVE = ("latent", "a", "b", "c", "d")
 
@@ -42,10 +42,10 @@ def parsed(name: str, values: dict[str, Any]) -> tuple[AttackOptions, dict[str, 
 
 @pytest.mark.parametrize("name", sorted(ATTACKS.bundled))
 def test_iterations_and_evaluations_are_those_of_a_run(
-    name: str, tiny_prior: Prior, tmp_path: Path
+    name: str, observation: Observation, tiny_prior: Prior, tmp_path: Path
 ) -> None:
     attack = ATTACKS.make(name, OPTIONS[name])
-    result = AttackSubject(lambda: attack, tiny_prior, tmp_path).run(make_round()[0])
+    result = AttackSubject(lambda: attack, tiny_prior, tmp_path).run(observation)
     stages = tiny_prior.stages if attack.options.needs_prior else ()
     assert attack.options.total_iterations(stages) == len(result.curve)
     said = attack.options.total_evaluations(stages)

@@ -17,6 +17,7 @@ from gifd_bench.priors.base import State
 from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.observation import Observation
 from tests.benchmark.attacks.references import Record, recorded, start_of
+from tests.rounds import make_round
 
 
 def steps(attack: Attack, observation: Observation, prior: ResNetPrior | None = None) -> Record:
@@ -136,8 +137,6 @@ def test_a_stage_without_iterations_is_an_error(
 
 
 def test_the_prior_is_conditioned_on_a_class_that_it_knows(tiny_prior: ResNetPrior) -> None:
-    from tests.conftest import make_round
-
     cat, _ = make_round(1, 1)
     record = steps(Latent(iterations=2), cat, tiny_prior)
     assert set(record.searched[0]) == {"z"}

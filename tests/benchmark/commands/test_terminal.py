@@ -12,8 +12,8 @@ from rich.table import Table
 from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.common.terminal import printable
+from gifd_bench.tasks.observation import Observation
 from tests.benchmark.helpers import write_config
-from tests.conftest import make_round
 from tests.tasks.test_observation_limits import claimed
 
 # A new title, a cleared screen, a question that the terminal answers, C1, and a text turned around.
@@ -94,9 +94,9 @@ def test_a_reason_and_a_damaged_file_in_every_format(
 
 
 def test_an_observation_is_described_without_its_commands(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    observation: Observation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    make_round()[0].save(tmp_path / f"{HOSTILE}.other")
+    observation.save(tmp_path / f"{HOSTILE}.other")
     assert cli(["observe", "--check", str(tmp_path / f"{HOSTILE}.other")]) in (0, 1, 2)
     assert cli(["observe", "--check", str(tmp_path / f"{HOSTILE}.safetensors")]) == 2
     printed = capsys.readouterr()

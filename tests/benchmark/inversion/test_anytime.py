@@ -21,7 +21,7 @@ from gifd_bench.benchmark.scoring.scorer import score
 from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.observation import Observation
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 def test_marks_are_1_2_5_and_their_decades() -> None:

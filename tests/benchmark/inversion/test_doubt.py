@@ -10,7 +10,7 @@ import torch
 from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.inversion.reconstruction import doubt_about
 from gifd_bench.benchmark.invert import invert
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from gifd_bench.benchmark.inversion.candidates import BestIterate, Candidate, Of
 from gifd_bench.benchmark.inversion.radii import PerEntry, PerStage
 from gifd_bench.benchmark.inversion.schedules import three_drops, warm_up_and_cosine
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from tests.conftest import make_round
+from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.truth import Truth
+from tests.rounds import make_round
 
 
 def rates(schedule: torch.optim.lr_scheduler.LRScheduler, iterations: int) -> list[float]:
@@ -67,8 +69,7 @@ def test_the_simulated_client_recomputes_the_observed_update() -> None:
         torch.testing.assert_close(found, expected)
 
 
-def test_normalization_round_trip() -> None:
-    observation, truth = make_round()
+def test_normalization_round_trip(observation: Observation, truth: Truth) -> None:
     client = SimulatedClient(observation, torch.device("cpu"))
     torch.testing.assert_close(client.denormalize(client.normalize(truth.images)), truth.images)
 

@@ -17,7 +17,7 @@ from gifd_bench.benchmark.results.rows import Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.scoring.identification import Distractors
 from gifd_bench.benchmark.scoring.scorer import Scores
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 SKIPPED, FAILED, PENDING = "skipped", "failed", "pending"
 

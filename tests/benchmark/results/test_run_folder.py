@@ -15,7 +15,7 @@ from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.common.errors import StorageError
 from gifd_bench.tasks.observation_file import load_observation
 from tests.benchmark.helpers import tiny_matrix
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 @pytest.fixture

@@ -24,8 +24,9 @@ from gifd_bench.benchmark.scoring.metrics import MAX_PSNR, MSE, SSIM, FeatureMSE
 from gifd_bench.benchmark.scoring.registry import COLUMNS, IDENTIFICATION
 from gifd_bench.benchmark.scoring.scorer import score
 from gifd_bench.tasks.datasets.photos import Photos
+from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.truth import Truth
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 def answer(images: Tensor, labels: Tensor) -> Reconstruction:
@@ -157,8 +158,7 @@ def test_a_run_scores_identification_and_a_single_score_does_not() -> None:
 
 
 @pytest.mark.parametrize("value", [1.1, -0.1, math.nan])
-def test_images_out_of_range_are_refused(value: float) -> None:
-    observation, truth = make_round()
+def test_images_out_of_range_are_refused(value: float, observation: Observation, truth: Truth) -> None:
     images = truth.images.clone()
     images[0, 0, 0, 0] = value
     with pytest.raises(ValueError, match=r"not in \[0, 1\]"):

@@ -18,7 +18,7 @@ from torch import Tensor
 from gifd_bench.leaderboard.rerun.answer import most_bytes, read_answer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
 from gifd_bench.tasks.observation import Observation
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 def tensors(**changes: Tensor) -> dict[str, Tensor]:

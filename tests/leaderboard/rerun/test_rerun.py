@@ -21,7 +21,7 @@ from gifd_bench.leaderboard.rerun.rerun import attack_again
 from gifd_bench.priors.generators.resnet import ResNetPrior, save_generator
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import save_observation
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 SUBMITTED = Path(__file__).parent / "submitted"
 QUICK = RerunLimits(seconds=60, memory_gib=1.0)
