@@ -65,12 +65,12 @@ class Look:
 
 
 def whiskers(intervals: Sequence[Interval]) -> dict[str, Any]:
-    """Error bars that reach to the ends of intervals."""
-    ends = [(i.mean, i.mean) if i.low is None or i.high is None else (i.low, i.high) for i in intervals]
+    """Error bars that reach to the ends of intervals; none where there is no interval."""
     return {
         "type": "data",
-        "array": [high - i.mean for i, (_, high) in zip(intervals, ends, strict=True)],
-        "arrayminus": [i.mean - low for i, (low, _) in zip(intervals, ends, strict=True)],
+        "array": [None if i.high is None else i.high - i.mean for i in intervals],
+        "arrayminus": [None if i.low is None else i.mean - i.low for i in intervals],
+        "visible": any(i.low is not None for i in intervals),
         "thickness": 1.2,
         "width": 3,
     }

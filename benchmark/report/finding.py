@@ -207,8 +207,11 @@ def _defended(opened: Setting, helped: Setting, tried: int) -> str:
             else f"is the weakest of {tried} settings that hides the images"
         )
         return f"{helped.name} {which}: {identified}, and {change}."
-    which = "does not hide the images" if tried == 1 else f"hides most of {tried} settings, and not enough"
-    return f"{helped.name} {which}: {identified}, and {change}."
+    if tried == 1:
+        return f"{helped.name} does not hide the images: {identified}, and {change}."
+    return (
+        f"None of {tried} settings hides the images; {helped.name} hides most: {identified}, and {change}."
+    )
 
 
 def _scores(summary: Summary) -> Scores:

@@ -66,8 +66,8 @@ class Summary:
             lacks the metric, or none is done.
         gradient_evaluations, seconds: means over the cells that are done, or `None`.
         best: metrics in which it has the best mean of the complete groups of its task and defense, or
-            cannot be told from the one that has, by the paired test. Where all means are equal none is
-            best.
+            cannot be told from the one that has, by the paired test. Where all means are equal, or over too
+            few images for a test, none is best.
         against: metric name to the comparison with the best group of the same task and defense; without the
             metrics in which it is the best one itself, or has no scores.
     """
@@ -150,7 +150,10 @@ def _with_best(block: Sequence[Summary]) -> list[Summary]:
         for place, difference in result.differences.items():
             against[places[place]][metric.name] = AgainstBest(name, difference)
         means = {_mean(block[k], metric) for k, eligible in zip(places, full, strict=True) if eligible}
-        if len(means) > 1:
+        # Over so few images that there are no intervals, every one would share the best.
+        found = [block[k].intervals[metric.name] for k in places]
+        enough = any(interval is not None and interval.low is not None for interval in found)
+        if enough and len(means) > 1:
             for place in result.shared:
                 if full[place]:
                     best[places[place]].add(metric.name)

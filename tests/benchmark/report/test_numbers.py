@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +22,13 @@ from torch import Tensor
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.report.comparison import comparison_tables
+from gifd_bench.benchmark.report.drawing import whiskers
 from gifd_bench.benchmark.report.formats import ALL, TEXTS, TableOptions
 from gifd_bench.benchmark.report.naming import Names
 from gifd_bench.benchmark.report.plots import POINTS, Plots, mean_curve
 from gifd_bench.benchmark.report.summary import METRICS, Summary, shown_metrics, summaries_of
 from gifd_bench.benchmark.results.rows import Row
-from gifd_bench.benchmark.statistics.interval import mean_interval
+from gifd_bench.benchmark.statistics.interval import Interval, mean_interval
 from tests.benchmark.helpers import tiny_matrix
 from tests.benchmark.report.helpers import FAILED, PENDING, SKIPPED, Answer, finished_rows
 
@@ -159,6 +162,32 @@ def test_markdown_has_intervals_and_bold_and_leaves_out_a_metric_that_nobody_has
     assert "| 13.50 [" in ig
     assert "**20.00** [" in gifd
     assert ig.endswith("| 10 | 8 | 8/8 |")
+
+
+def test_over_too_few_images_for_a_test_nobody_is_best_and_charts_have_no_whiskers(
+    tmp_path: Path,
+) -> None:
+    found = finished_rows(tiny_matrix(tmp_path, targets=[0, 1, 2]), tmp_path / "out", better_gifd)
+    assert not any(summary.best for summary in summaries_of(found))
+    assert whiskers([Interval(10.0, None, None, 3)])["visible"] is False
+    bars = whiskers([Interval(10.0, None, None, 3), Interval(10.0, 8.0, 11.0, 6)])
+    assert (bars["visible"], bars["array"], bars["arrayminus"]) == (True, [None, 1.0], [None, 2.0])
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("significance", [True, False])
+def test_latex_compiles(rows: list[Row], tmp_path: Path, significance: bool) -> None:
+    table = TEXTS["latex"](relabeled(rows, r"a_b & 100% \x{y}~^$#"), TableOptions((), significance))
+    document = tmp_path / "it.tex"
+    document.write_text(
+        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
+        f"{table}\n\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document.name]
+    made = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert made.returncode == 0, made.stdout[-2000:]
+    assert (tmp_path / "it.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def relabeled(rows: list[Row], attack: str) -> list[Row]:
