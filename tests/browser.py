@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,21 +77,43 @@ class Browser:
         self.driver.save_screenshot(str(path))
 
 
-@pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+@contextmanager
+def started(folder: Path) -> Iterator[Browser]:
+    """A browser whose profile is in a folder of its own.
+
+    Raises:
+        ImportError: selenium is not installed.
+        FileNotFoundError: chromium or its driver is not.
+    """
+    from selenium import webdriver
+
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver_path = shutil.which("chromedriver")
     if chromium is None or driver_path is None:
-        pytest.skip("chromium and chromedriver are not installed (Debian: chromium, chromium-driver)")
+        raise FileNotFoundError(
+            "chromium and chromedriver are not installed (Debian: chromium, chromium-driver)"
+        )
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in (*ARGUMENTS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+    for argument in (*ARGUMENTS, f"--user-data-dir={folder}"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     # The path is given, so that selenium does not look for a driver on the network.
     driver = webdriver.Chrome(options, webdriver.ChromeService(driver_path))
     # Away from the page that a new window shows, which asks for much.
     driver.get("about:blank")
-    yield Browser(driver)
-    driver.quit()
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(started(tmp_path_factory.mktemp("chromium")))
+        except FileNotFoundError as missing:
+            pytest.skip(str(missing))
+        yield found
