@@ -95,8 +95,9 @@ def check_twins(
         return Check(name=NAME, verdict=Verdict.SKIPPED, detail=f"{metric} cannot be computed here")
     its = fall(track, twins)
     worse = -its.mean if metric in LOWER_IS_BETTER else its.mean
+    how = "worse" if worse > 0 else "better"
     detail = (
-        f"{metric} is worse by {worse:.3g} on {len(rounds)} secret twins than on the track, where chance "
+        f"{metric} is {how} by {abs(worse):.3g} on {len(rounds)} secret twins than on the track, where chance "
         f"makes up to {its.margin:.3g}"
     )
     verdict = Verdict.FLAGGED if worse > its.margin else Verdict.PASSED
