@@ -62,7 +62,7 @@ def own_attacks(entries: Entries) -> list[str]:
 
 
 def renewal_of(
-    protocol: Protocol, attack: str, entries: Entries, recipes: Path | None = None
+    protocol: Protocol, attack: str, entries: Entries, recipes: Path | None = None, once: bool = True
 ) -> Renewal | None:
     """What is to be made of an attack on a track.
 
@@ -75,9 +75,10 @@ def renewal_of(
         attack: its name on the board.
         entries: of which the newest says what the board says of the attack.
         recipes: folder of the recipes; `None` for the bundled ones.
+        once: whether what the newest entry has is not made again.
 
     Returns:
-        `None` where the newest entry has been made so already.
+        `None` where the newest entry has been made so already, and once is enough.
 
     Raises:
         LeaderboardError: there is no entry of this attack, or there are no options for it.
@@ -117,7 +118,7 @@ def renewal_of(
         prior=before.prior,
         overrides=overrides_of(first, options),
     )
-    if here is not None and here.verification.reranked and here.submission.file.rerun == rerun:
+    if once and here is not None and here.verification.reranked and here.submission.file.rerun == rerun:
         return None
     version = _next(here.about.version) if here else FIRST_VERSION
     today = datetime.now(timezone.utc).date().isoformat()

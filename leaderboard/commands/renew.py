@@ -42,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
     add_limits(command)
     add_acceptance_options(command)
     command.set_defaults(maintainer=True)
+    command.add_argument(
+        "--again", action="store_true", help="also make what has been made so already, by today's code"
+    )
     command.add_argument("--plan", action="store_true", help="say what would be made, and make nothing")
     return command
 
@@ -54,7 +57,7 @@ def run(arguments: list[str]) -> int:
     for track in options.track or entries.protocols():
         protocol, reference = find_protocol(track), None
         for attack in options.attack or own_attacks(entries):
-            renewal = renewal_of(protocol, attack, entries, options.recipes)
+            renewal = renewal_of(protocol, attack, entries, options.recipes, not options.again)
             if renewal is None:
                 console.print(f"{protocol.key} {attack}: is so already", markup=False)
                 continue

@@ -109,6 +109,8 @@ def test_an_entry_is_made_once_by_the_recipes(
     assert not list((tmp_path / "cache" / "gifd-bench" / "leaderboard" / "renewals").glob("*/"))
     assert cli.run(command) == 0
     assert "tiny-v1 ig: is so already" in capsys.readouterr().out
+    assert cli.run([*command, "--again", "--plan"]) == 0
+    assert "tiny-v1 ig 0.2.0: tuned for 2 of 2" in capsys.readouterr().out
     # Other options, another version.
     _recipe(tmp_path / "recipes", "noise", 4)
     assert read_protocol(protocol).key == "tiny-v1"
