@@ -91,7 +91,8 @@ class BatchNormStatistics(Penalty):
         first_layer: factor of the first BatchNorm layer.
         expected: the expected moments by layer; (C,), or one row for each target, (targets, C).
         client: computes the candidates' updates.
-        victim: the model through which candidates are passed when they are judged.
+        victim: the model through which candidates are passed when they are judged;
+            `None` if another process judges them.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class BatchNormStatistics(Penalty):
         first_layer: float,
         expected: Mapping[str, Moments],
         client: SimulatedClient,
-        victim: nn.Module,
+        victim: nn.Module | None,
     ) -> None:
         super().__init__(weight)
         self._client, self._first_layer = client, first_layer
@@ -109,10 +110,11 @@ class BatchNormStatistics(Penalty):
             name: Moments(layer.mean.to(device), layer.var.to(device)) for name, layer in expected.items()
         }
         settings = client.settings
-        whole = settings.local is None and settings.clients == 1
+        whole = victim is not None and settings.local is None and settings.clients == 1
         self._own_victim = None if whole else copy.deepcopy(client.victim)
         self._entered: dict[str, list[Tensor]] = {}
-        for name, layer in batch_norm_layers(victim if self._own_victim is None else self._own_victim):
+        passed = victim if self._own_victim is None else self._own_victim
+        for name, layer in batch_norm_layers(passed) if passed is not None else ():
             self._entered[name] = []
             layer.register_forward_pre_hook(partial(self._see, name))
 

@@ -16,7 +16,7 @@ from gifd_bench.leaderboard.rerun.earlier import Earlier
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
 from gifd_bench.tasks.observation import Observation
 
-# The most that the names, types and shapes of the four tensors take.
+# The most that the names, types and shapes of the two tensors take.
 HEADER_BYTES = 4096
 
 
@@ -24,21 +24,18 @@ HEADER_BYTES = 4096
 class Answer:
     """What the attack answered when it was run again.
 
-    The images, labels and seconds are facts. The other two are what the harness counted inside of the
-    sandbox, in the process of the submitted class, which could have changed them there.
+    The images and labels are the process's own, and are scored; the rest was counted and measured outside.
 
     Attributes:
         images: (B, 3, H, W) float32 in [0, 1].
         labels: (B,) int64, in the order of the images.
-        matching_loss: of these images, as the attack computed it.
-        gradient_evaluations: over all restarts.
+        gradient_evaluations: over all restarts, as the oracle counted them.
         seconds: of wall time, measured outside, from the import of the submitted class to its end.
         earlier: what the answer would have been before, where the attack kept that.
     """
 
     images: Tensor
     labels: Tensor
-    matching_loss: float
     gradient_evaluations: int
     seconds: float
     earlier: tuple[Earlier, ...] = ()
@@ -50,12 +47,13 @@ def most_bytes(observation: Observation) -> int:
     return answer * (1 + earlier.MOST) + HEADER_BYTES
 
 
-def read_answer(data: bytes, observation: Observation, seconds: float) -> Answer:
+def read_answer(data: bytes, observation: Observation, gradient_evaluations: int, seconds: float) -> Answer:
     """Read the answer to an observation.
 
     Args:
-        data: a safetensors file of four tensors, no longer than `most_bytes`.
+        data: a safetensors file of two tensors, no longer than `most_bytes`.
         observation: what was attacked.
+        gradient_evaluations: see `Answer`.
         seconds: of wall time.
 
     Raises:
@@ -65,8 +63,6 @@ def read_answer(data: bytes, observation: Observation, seconds: float) -> Answer
     expected = {
         "images": (torch.float32, (batch, *observation.model.image_shape)),
         "labels": (torch.int64, (batch,)),
-        "matching_loss": (torch.float64, ()),
-        "gradient_evaluations": (torch.int64, ()),
     }
     if not data:
         raise _invalid("there is none")
@@ -87,12 +83,8 @@ def read_answer(data: bytes, observation: Observation, seconds: float) -> Answer
         raise _invalid("images are not numbers in [0, 1]")
     if not bool(((labels >= 0) & (labels < observation.model.num_classes)).all()):
         raise _invalid(f"labels are not numbers below {observation.model.num_classes}")
-    loss, evaluations = float(tensors["matching_loss"]), int(tensors["gradient_evaluations"])
-    if not math.isfinite(loss):
-        raise _invalid("matching_loss is not finite")
-    if evaluations < 1:
-        raise _invalid("gradient_evaluations is not positive")
-    return Answer(images, labels, loss, evaluations, seconds, earlier.within(before, evaluations))
+    before = earlier.within(before, gradient_evaluations)
+    return Answer(images, labels, gradient_evaluations, seconds, before)
 
 
 def _invalid(what: str) -> RerunFailed:

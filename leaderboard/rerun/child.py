@@ -6,8 +6,10 @@ there. What it writes to its standard output is a byte, `READY`, and then the an
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
+import mmap
 import os
 import resource
 import sys
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+    from gifd_bench.benchmark.oracle.asking import Oracle
     from gifd_bench.tasks.observation import Observation
 
 FOLDER = Path("/sandbox")
@@ -37,20 +40,24 @@ NOT_MADE = 71
 OPEN_FILES = 64
 SPARE_SECONDS = 5
 MOST_EARLIER = 40
+# Of address space, more than torch maps.
+MOST_MAPPED = 1 << 40
+# linux/prctl.h and linux/seccomp.h.
+NO_NEW_PRIVILEGES, SET_FILTER, FILTER_MODE = 38, 22, 2
 
 
 def main() -> None:
-    """Run the order that is the one argument."""
-    order = json.loads(sys.argv[1])
+    """Run the order on standard input."""
+    order = json.load(sys.stdin)
     answer_fd = os.dup(1)
     # What the attack prints is no part of the answer.
     os.dup2(2, 1)
-    observation = _prepare(order)
+    observation, oracle = _prepare(order)
     os.write(answer_fd, READY)
     if not order["submitted"]:
         _check_attack(order["attack"])
     try:
-        answer = _as_bytes(_attack(order, observation))
+        answer = _as_bytes(_attack(order, observation, oracle))
         with os.fdopen(answer_fd, "wb") as file:
             file.write(answer)
     except BaseException as error:
@@ -59,7 +66,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _prepare(order: dict[str, Any]) -> Observation:
+def _prepare(order: dict[str, Any]) -> tuple[Observation, Oracle]:
     """Import all that is needed, and only then limit what this process may use."""
     sys.path.insert(0, str(PACKAGES))
     # Nothing can be written, so that a place must be named for the search of one not to fail, and for
@@ -72,6 +79,8 @@ def _prepare(order: dict[str, Any]) -> Observation:
     import torch
 
     from gifd_bench.benchmark.attacks.registry import ATTACKS
+    from gifd_bench.benchmark.oracle.asking import Oracle
+    from gifd_bench.benchmark.oracle.channel import Channel
     from gifd_bench.tasks.observation_file import load_observation
 
     for name in ATTACKS.bundled:
@@ -80,8 +89,11 @@ def _prepare(order: dict[str, Any]) -> Observation:
     observation = load_observation(OBSERVATION)
     torch.set_num_threads(1)
     pl.seed_everything(0, verbose=False)
+    oracle = Oracle(Channel(*order["oracle"]))
+    oracle.wait()
     _limit(order["memory_bytes"], order["seconds"])
-    return observation
+    _forbid(bytes.fromhex(order["filter"]))
+    return observation, oracle
 
 
 def _limit(memory_bytes: int, seconds: float) -> None:
@@ -91,7 +103,7 @@ def _limit(memory_bytes: int, seconds: float) -> None:
     maps is its own code, hence the limit on what is added. Wall time is watched outside; the limit on CPU
     time is a second net.
     """
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    mapped = _mapped()
     cpu_seconds = math.ceil(time.process_time() + seconds) + SPARE_SECONDS
     for kind, value in (
         (resource.RLIMIT_AS, mapped + memory_bytes),
@@ -101,6 +113,38 @@ def _limit(memory_bytes: int, seconds: float) -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (value, value))
+
+
+def _mapped() -> int:
+    """Bytes of address space in use, to within a MiB: the lowest limit under which there is a page more.
+    There is no /proc to read it from."""
+    low, high = 0, MOST_MAPPED
+    while high - low > 1 << 20:
+        middle = (low + high) // 2
+        resource.setrlimit(resource.RLIMIT_AS, (middle, resource.RLIM_INFINITY))
+        try:
+            mmap.mmap(-1, mmap.PAGESIZE).close()
+            high = middle
+        except OSError:
+            low = middle
+    return high
+
+
+class _Program(ctypes.Structure):
+    """`struct sock_fprog`."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("lines", ctypes.c_char_p))
+
+
+def _forbid(filter_: bytes) -> None:
+    """Take a filter of system calls, for good: from here on there is no new program, no limit that changes,
+    and nothing that the filter does not list."""
+    program = _Program(len(filter_) // 8, filter_)
+    libc = ctypes.CDLL(None, use_errno=True)
+    # A filter is for processes that can gain no rights.
+    for arguments in ((NO_NEW_PRIVILEGES, 1, 0, 0, 0), (SET_FILTER, FILTER_MODE, ctypes.byref(program))):
+        if libc.prctl(*arguments) != 0:
+            raise OSError(ctypes.get_errno(), "the filter of system calls is not taken")
 
 
 def _check_attack(attack: dict[str, Any]) -> None:
@@ -121,14 +165,14 @@ def _end(status: int, line: str) -> NoReturn:
     os._exit(status)
 
 
-def _attack(order: dict[str, Any], observation: Observation) -> Reconstruction:
+def _attack(order: dict[str, Any], observation: Observation, oracle: Oracle) -> Reconstruction:
     from gifd_bench.benchmark.invert import invert
     from gifd_bench.benchmark.matrix.component import Component
 
     # Before the submitted code is imported: a file that is no generator never meets it.
     prior = Component.from_config("prior", order["prior"]).build() if order["prior"] else None
     attack = Component.from_config("attack", order["attack"]).build()
-    return invert(attack, observation, prior, order["seed"], accelerator="cpu")
+    return invert(attack, observation, prior, order["seed"], accelerator="cpu", oracle=oracle)
 
 
 def _as_bytes(answer: Reconstruction) -> bytes:
@@ -147,8 +191,6 @@ def _as_bytes(answer: Reconstruction) -> bytes:
             **earlier,
             "images": answer.images.detach().cpu().contiguous(),
             "labels": answer.labels.detach().cpu().contiguous(),
-            "matching_loss": torch.tensor(answer.matching_loss, dtype=torch.float64),
-            "gradient_evaluations": torch.tensor(answer.gradient_evaluations, dtype=torch.int64),
         }
     )
 

@@ -17,7 +17,8 @@ class RerunLimits:
 
     Attributes:
         seconds: of wall time, from the import of the submitted class to its end.
-        memory_gib: of address space, in GiB, over what Python and the libraries have mapped before.
+        memory_gib: in GiB, over what Python and the libraries take before: of address space, and of what
+            all processes of the sandbox hold together.
     """
 
     seconds: float = 600.0
@@ -45,10 +46,12 @@ class Order:
         prior: likewise, or `None`. Files that its options name are shown to the attack: whoever makes the
             order takes their paths from this machine's settings, never from the submission.
         seed: of the attack.
+        most: gradient evaluations.
         source: the submitted file, where there is one.
     """
 
     attack: Mapping[str, Any]
     prior: Mapping[str, Any] | None
     seed: int
+    most: int
     source: Path | None = None

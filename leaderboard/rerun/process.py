@@ -7,12 +7,32 @@ import selectors
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+import psutil
 
 # Python and torch come up in seconds on an idle machine.
 STARTUP_SECONDS = 300.0
 MOST_SAID = 4096
 CHUNK = 1 << 16
+# Between two looks at the memory that is held.
+LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a process may go.
+
+    Attributes:
+        seconds: of wall time, once it is ready.
+        answer_bytes: that it writes.
+        memory_bytes: that it and all its children hold, over what they held when it was ready.
+    """
+
+    seconds: float
+    answer_bytes: int
+    memory_bytes: int
 
 
 @dataclass
@@ -26,6 +46,7 @@ class Transcript:
         ended: when the process ended, likewise.
         late: whether it was killed for not being ready, or not done, in time.
         flooded: whether it was killed for the length of its answer.
+        greedy: whether it was killed for the memory that it and its children held.
         status: as `subprocess` has it.
     """
 
@@ -35,6 +56,7 @@ class Transcript:
     ended: float = 0.0
     late: bool = False
     flooded: bool = False
+    greedy: bool = False
     status: int = 0
 
     @property
@@ -44,21 +66,21 @@ class Transcript:
 
 
 def watch(
-    command: Sequence[str], pass_fds: Sequence[int], ready: bytes, seconds: float, most: int
+    command: Sequence[str], pass_fds: Sequence[int], text: bytes, ready: bytes, bounds: Bounds
 ) -> Transcript:
-    """Run a command without input and environment, and kill it when it goes out of bounds.
+    """Run a command without environment, and kill it when it goes out of bounds.
 
     Args:
         command: that ends all of its processes when it is killed.
         pass_fds: of files that it reads.
+        text: its standard input.
         ready: the byte that it writes when its time begins.
-        seconds: of wall time from then on.
-        most: bytes of an answer.
+        bounds: of what it may use from then on.
     """
     transcript = Transcript()
     with subprocess.Popen(
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         pass_fds=pass_fds,
@@ -68,7 +90,8 @@ def watch(
         start_new_session=True,
     ) as process:
         try:
-            _listen(process, transcript, ready, seconds, most)
+            _tell(process, text)
+            _listen(process, transcript, ready, bounds)
         finally:
             process.kill()
             transcript.ended = transcript.ended or time.monotonic()
@@ -76,32 +99,72 @@ def watch(
     return transcript
 
 
-def _listen(
-    process: subprocess.Popen[bytes], transcript: Transcript, ready: bytes, seconds: float, most: int
-) -> None:
+def _tell(process: subprocess.Popen[bytes], text: bytes) -> None:
+    assert process.stdin is not None
+    # One that has ended already says why by itself.
+    with suppress(BrokenPipeError), process.stdin:
+        process.stdin.write(text)
+
+
+def _listen(process: subprocess.Popen[bytes], transcript: Transcript, ready: bytes, bounds: Bounds) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
+    memory: _Memory | None = None
     with selectors.DefaultSelector() as selector:
         for pipe, text in ((process.stdout, transcript.answer), (process.stderr, transcript.said)):
             assert pipe is not None
             selector.register(pipe, selectors.EVENT_READ, text)
-        while selector.get_map():
-            for key, _ in selector.select(max(0.0, deadline - time.monotonic())):
+        # Both streams can be closed by a process that goes on.
+        while selector.get_map() or process.poll() is None:
+            for key, _ in selector.select(_until(deadline)) if selector.get_map() else ():
                 chunk = os.read(key.fd, CHUNK)
                 key.data.extend(chunk)
                 if not chunk:
                     selector.unregister(key.fileobj)
+            if not selector.get_map():
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_until(deadline))
             del transcript.said[:-MOST_SAID]
-            if transcript.started is None and transcript.answer.startswith(ready):
+            if memory is None and transcript.answer.startswith(ready):
                 del transcript.answer[: len(ready)]
                 transcript.started = time.monotonic()
-                deadline = transcript.started + seconds
-            transcript.flooded = len(transcript.answer) > most
+                deadline = transcript.started + bounds.seconds
+                memory = _Memory(process.pid, bounds.memory_bytes)
+            transcript.greedy = memory is not None and memory.is_exceeded()
+            transcript.flooded = len(transcript.answer) > bounds.answer_bytes
             transcript.late = time.monotonic() >= deadline
-            if transcript.flooded or transcript.late:
+            if transcript.flooded or transcript.greedy or transcript.late:
                 return
-    # Both streams can be closed by a process that goes on.
-    try:
-        process.wait(timeout=max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        transcript.late = True
     transcript.ended = time.monotonic()
+
+
+def _until(deadline: float) -> float:
+    return min(LOOK_SECONDS, max(0.0, deadline - time.monotonic()))
+
+
+class _Memory:
+    """Watches what a process and its children hold: limits of one process end with it, and start anew in
+    each child.
+
+    Args:
+        pid: of the process.
+        most: bytes, over what is held now.
+    """
+
+    def __init__(self, pid: int, most: int) -> None:
+        self._process, self._looked = psutil.Process(pid), 0.0
+        self._most = most + self._held()
+
+    def is_exceeded(self) -> bool:
+        """Whether more is held, as far as it is time to look."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        return self._held() > self._most
+
+    def _held(self) -> int:
+        total = 0
+        with suppress(psutil.Error):
+            for process in (self._process, *self._process.children(recursive=True)):
+                with suppress(psutil.Error):
+                    total += process.memory_info().rss
+        return total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 from gifd_bench.leaderboard.rerun import child
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunRefused
+from gifd_bench.leaderboard.rerun.oracle import OracleProcess
 from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
 from gifd_bench.leaderboard.rerun.visible import View, python_view
 from gifd_bench.leaderboard.rerun.weights import move_weights
@@ -48,25 +50,31 @@ class Sandbox:
     limits: RerunLimits
     view: View = field(default_factory=lambda: python_view(child.PACKAGES))
 
-    def command(self, filter_fd: int) -> list[str]:
-        """The command line.
+    def command(self, arguments_fd: int) -> list[str]:
+        """The command line, which the processes of the sandbox may read: it names nothing of this machine.
+
+        Args:
+            arguments_fd: of a file with `arguments`.
+
+        Raises:
+            RerunRefused: there is no bubblewrap.
+        """
+        bubblewrap = shutil.which("bwrap")
+        if bubblewrap is None:
+            raise RerunRefused(f"rerun: there is no sandbox here, and nothing is run without: {INSTALL}")
+        return [bubblewrap, "--args", str(arguments_fd), sys.executable, "-I", "-B", str(child.PROGRAM)]
+
+    def arguments(self, filter_fd: int) -> bytes:
+        """What bubblewrap is to do, as it reads it from a file.
 
         Args:
             filter_fd: of a file with the filter of system calls.
 
         Raises:
-            RerunRefused: there is no bubblewrap.
             RerunFailed: the order names what is not there.
         """
-        bubblewrap = shutil.which("bwrap")
-        if bubblewrap is None:
-            raise RerunRefused(f"rerun: there is no sandbox here, and nothing is run without: {INSTALL}")
-        prior, weights = None, dict[Path, Path]()
-        if self.order.prior is not None:
-            prior, weights = move_weights(self.order.prior, child.WEIGHTS)
-        shown = View({}, {**self._own_files(), **weights}, ())
-        return [
-            bubblewrap,
+        shown = View({}, {**self._own_files(), **self._moved()[1]}, ())
+        words = [
             "--unshare-all",
             "--die-with-parent",
             "--new-session",
@@ -76,12 +84,16 @@ class Sandbox:
             *self.view.arguments(),
             *shown.arguments(),
             *("--dir", str(child.TEMPORARY)),
-            *("--proc", "/proc", "--dev", "/dev", "--chdir", str(child.FOLDER)),
-            # Nothing can be written. To root, even the kernel's settings in /proc/sys would else be open.
-            *(word for place in ("/proc", "/dev", "/") for word in ("--remount-ro", place)),
+            # No /proc: it shows where on this machine what is mounted lies, and other processes.
+            *("--dev", "/dev", "--chdir", str(child.FOLDER)),
+            # Nothing can be written.
+            *(word for place in ("/dev", "/") for word in ("--remount-ro", place)),
             *("--seccomp", str(filter_fd)),
-            *(sys.executable, "-I", "-B", str(child.PROGRAM), self._order_text(prior)),
         ]
+        return b"".join(os.fsencode(word) + b"\0" for word in words)
+
+    def _moved(self) -> tuple[dict[str, Any] | None, dict[Path, Path]]:
+        return (None, {}) if self.order.prior is None else move_weights(self.order.prior, child.WEIGHTS)
 
     def _own_files(self) -> dict[Path, Path]:
         files = {
@@ -95,17 +107,25 @@ class Sandbox:
             files[child.SOURCE] = self.order.source.resolve()
         return files
 
-    def _order_text(self, prior: dict[str, Any] | None) -> str:
+    def order_text(self, oracle: OracleProcess, filter_: bytes) -> bytes:
+        """What `child.py` reads from its standard input.
+
+        Args:
+            oracle: that it asks for gradients.
+            filter_: of system calls, for the submitted code.
+        """
         return json.dumps(
             {
                 "attack": dict(self.order.attack),
-                "prior": prior,
+                "prior": self._moved()[0],
+                "oracle": [oracle.reading, oracle.writing],
+                "filter": filter_.hex(),
                 "seed": self.order.seed,
                 "submitted": self.order.source is not None,
                 "memory_bytes": self.limits.memory_bytes,
                 "seconds": self.limits.seconds,
             }
-        )
+        ).encode()
 
 
 def _mode(path: Path) -> int:

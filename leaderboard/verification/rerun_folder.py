@@ -33,7 +33,8 @@ class _Drawn(Strict):
 class _Spent(Strict):
     """`NAME.json`, written after the images that it is of."""
 
-    matching_loss: float
+    # Of older versions, which believed it.
+    matching_loss: float | None = None
     gradient_evaluations: int
     seconds: float
 
@@ -74,7 +75,6 @@ class RerunFolder:
         return Answer(
             tensors["images"],
             tensors["labels"],
-            spent.matching_loss,
             spent.gradient_evaluations,
             spent.seconds,
             self._earlier(name, tensors["images"]),
@@ -89,7 +89,6 @@ class RerunFolder:
         write_json(
             self.path / f"{name}.json",
             {
-                "matching_loss": answer.matching_loss,
                 "gradient_evaluations": answer.gradient_evaluations,
                 "seconds": answer.seconds,
             },
@@ -118,7 +117,8 @@ def rerun_folder(root: Path, submission: Mapping[str, str], index: Index) -> Rer
         index: of the observations.
     """
     attacked = {name: item.sha256 for name, item in index.observations.items()}
-    text = canonical({"submission": dict(submission), "observations": attacked})
+    # Answers of older versions came with counts of their own.
+    text = canonical({"submission": dict(submission), "observations": attacked, "counted": "by the oracle"})
     return RerunFolder(root / hashlib.sha256(text.encode()).hexdigest()[:32])
 
 

@@ -268,7 +268,7 @@ def test_more_evaluations_than_the_budget_are_caught(
     assert submission.verify(protocol, reference).standing is Standing.SELF_REPORTED
     submission.change_result("000", gradient_evaluations=251)
     detail = assert_rejected(submission.verify(protocol, reference), "budget")
-    assert detail == "000: 251 gradient evaluations of 250"
+    assert detail == "000: the attack asked for 251 gradient evaluations of 250"
 
 
 # The rest attacks again, in a sandbox; tests/leaderboard/rerun tries the sandbox itself.
@@ -333,7 +333,7 @@ def dull(monkeypatch: pytest.MonkeyPatch, submission: Tampered, reference: Refer
     def attack_again(file: Path, order: Order, limits: RerunLimits) -> Answer:
         seeds.append(order.seed)
         its = honest[file.stem]
-        return Answer(its["images"] * 0.98, its["labels"], 0.0, 201, 1.5)
+        return Answer(its["images"] * 0.98, its["labels"], 201, 1.5)
 
     monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
     return seeds
@@ -451,8 +451,7 @@ def test_a_rerun_over_the_budget_is_rejected(
     submission: Tampered, protocol: Protocol, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def attack_again(file: Path, order: Order, limits: RerunLimits) -> Answer:
-        its = submission.tensors(file.stem)
-        return Answer(its["images"], its["labels"], 0.0, 251, 1.0)
+        raise RerunFailed(f"the attack asked for {order.most + 1} gradient evaluations of {order.most}")
 
     monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
     detail = assert_rejected(submission.verify(protocol, reference, **again(None)), "rerun")

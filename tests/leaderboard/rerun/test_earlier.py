@@ -79,8 +79,8 @@ def test_earlier_answers_that_are_anything_else_fail_the_rerun(what: str) -> Non
 def test_a_rerun_that_goes_on_still_has_the_earlier_answers(tmp_path: Path) -> None:
     folder = RerunFolder(tmp_path / "kept")
     labels = torch.zeros(2, dtype=torch.int64)
-    folder.put("000", Answer(torch.ones(SHAPE), labels, 0.0, 30, 1.0, earlier=two()))
-    folder.put("001", Answer(torch.ones(SHAPE), labels, 0.0, 30, 1.0))
+    folder.put("000", Answer(torch.ones(SHAPE), labels, 30, 1.0, earlier=two()))
+    folder.put("001", Answer(torch.ones(SHAPE), labels, 30, 1.0))
     found, without = folder.get("000"), folder.get("001")
     assert found is not None
     assert_two(found.earlier)
@@ -92,7 +92,7 @@ def test_what_an_earlier_answer_was_worth_is_scored_here(reference: Reference) -
     truth = reference.truths["000"]
     close = (truth.images + 0.1).clamp(0, 1)
     answer = Answer(
-        truth.images, truth.labels, 0.0, 9, 1.0, earlier=(Earlier(2, close), Earlier(5, truth.images))
+        truth.images, truth.labels, 9, 1.0, earlier=(Earlier(2, close), Earlier(5, truth.images))
     )
     images = reconstruction.Answer(answer.images, answer.labels)
     first, second = judge(images, "000", answer, reference, answer.earlier).score.moments

@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from gifd_bench.leaderboard.rerun import process
-from gifd_bench.leaderboard.rerun.process import Transcript, watch
+from gifd_bench.leaderboard.rerun.process import Bounds, Transcript, watch
 
 
-def run(script: str, seconds: float = 30.0, most: int = 1000) -> Transcript:
-    return watch(["/bin/sh", "-c", script], [], b"+", seconds, most)
+def run(script: str, seconds: float = 30.0, memory: int = 1 << 30) -> Transcript:
+    return watch(["/bin/sh", "-c", script], [], b"hello\n", b"+", Bounds(seconds, 1000, memory))
 
 
 def test_answer_words_and_status_are_kept_apart() -> None:
@@ -64,4 +64,30 @@ def test_nothing_of_the_environment_is_handed_on(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("API_KEY", "xyzzy")
     command = [sys.executable, "-c", "import os; print('+' + os.environ.get('API_KEY', 'none'))"]
     assert subprocess.run(command, capture_output=True, check=True).stdout == b"+xyzzy\n"
-    assert watch(command, [], b"+", 30, 1000).answer == b"none\n"
+    assert watch(command, [], b"", b"+", Bounds(30, 1000, 1 << 30)).answer == b"none\n"
+
+
+# Waits for its time to begin, and then fills memory, page by page.
+GREEDY = (
+    "import time; time.sleep(0.5); held = [bytearray(b'x') * (8 << 20) for _ in range(64)]; time.sleep(60)"
+)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "exec",
+        # In a process of another's, which no limit of the first one reaches.
+        "",
+    ],
+)
+def test_one_that_holds_too_much_memory_is_killed_whoever_holds_it(start: str) -> None:
+    script = f'printf +; {start} {sys.executable} -c "{GREEDY}"; exit 0'
+    heard = run(script, memory=100 << 20)
+    assert heard.greedy
+    assert not heard.late
+    assert heard.status == -9
+
+
+def test_it_is_told_its_text() -> None:
+    assert run("read word; printf +$word").answer == b"hello"

@@ -9,6 +9,7 @@ import platform
 import resource
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +22,10 @@ from gifd_bench.tasks.datasets.photos import PHOTOGRAPHS, Photos
 
 NEW_USER_NAMESPACE = 0x10000000
 MEBIBYTE = 1 << 20
-# mq_open, io_setup, kcmp, userfaultfd and execveat, by their numbers.
-CALLS = {"x86_64": (240, 206, 312, 323, 322), "aarch64": (180, 0, 272, 282, 281)}
+# By their numbers: mq_open, io_setup, kcmp, userfaultfd, execveat, pipe2 and epoll_create1; then, alike on
+# all machines, io_uring_setup, pidfd_open, clone3, memfd_secret, statmount, listmount and a future one.
+CALLS = {"x86_64": (240, 206, 312, 323, 322, 293, 291), "aarch64": (180, 0, 272, 282, 281, 59, 20)}
+EVERYWHERE = (425, 434, 435, 447, 457, 458, 900)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,10 @@ class BurglarOptions(IGOptions):
     data: str
     port: int
     secret: str
+
+
+# Four GiB, page by page, in a program whose memory nobody limited.
+GREEDY = "held = bytearray(4 << 30); held[::4096] = bytes(1 << 20)"
 
 
 class Burglar(IG):
@@ -61,7 +68,12 @@ class Burglar(IG):
             "connect": lambda: socket.create_connection(("127.0.0.1", self.port), 2),
             "send": lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 9)),
             "fork": os.fork,
-            "spawn": lambda: subprocess.run(["/proc/self/exe", "-c", ""]),
+            "spawn": lambda: subprocess.run([sys.executable, "-c", ""]),
+            "become": lambda: os.execv(sys.executable, [sys.executable, "-c", GREEDY]),
+            "cmdline": lambda: Path("/proc/1/cmdline").read_bytes(),
+            "mountinfo": lambda: Path("/proc/self/mountinfo").read_text(),
+            "arguments": self.find_number,
+            "signal": lambda: os.kill(1, 0),
             "thread": lambda: threading.Thread(target=print).start(),
             "unshare": lambda: system_call("unshare", NEW_USER_NAMESPACE),
             "write": write_anywhere,
@@ -73,6 +85,12 @@ class Burglar(IG):
             "calls": call_the_kernel,
         }
         raise RuntimeError(" ".join(f"{name}={ending(act)}" for name, act in acts.items()))
+
+    def find_number(self) -> None:
+        """The observation's number, where it stands on the keeper's side."""
+        words = (*sys.argv, *sys.orig_argv, *os.environ.values(), str(Path.cwd()), __file__)
+        if not any("observation-0173" in word for word in words):
+            raise LookupError
 
     def find_secret(self) -> None:
         """Any process here whose environment has it."""
@@ -107,13 +125,14 @@ def list_folder() -> None:
 
 
 def write_anywhere() -> None:
-    mounts = [Path(line.split()[1]) for line in Path("/proc/self/mounts").read_text().splitlines()]
-    more = [
-        Path(place) for place in ("/tmp", "/dev/shm", "/sandbox", "/sandbox/packages/gifd_bench/benchmark")
+    packages = Path("/sandbox/packages/gifd_bench")
+    folders = [*Path("/").iterdir(), *Path("/dev").iterdir(), *packages.iterdir(), Path(sys.prefix)]
+    files = [
+        Path("/sandbox/attack.py"),
+        Path("/sandbox/child.py"),
+        Path("/sandbox/observation.safetensors"),
     ]
-    for place in [path / "x" for path in (*mounts, *more) if path.is_dir()] + [
-        path for path in (*mounts, Path("/sandbox/attack.py")) if path.is_file()
-    ]:
+    for place in [path / "x" for path in folders if path.is_dir()] + files:
         try:
             os.close(os.open(place, os.O_WRONLY | os.O_CREAT))
         except OSError:
@@ -137,7 +156,7 @@ def open_sockets() -> None:
 
 def call_the_kernel() -> None:
     """What a list of the obvious leaves out; answers other than that it is not permitted are a way in."""
-    for number in CALLS.get(platform.machine(), ()):
+    for number in (*CALLS.get(platform.machine(), ()), *EVERYWHERE):
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.syscall(number, 0, 0, 0, 0, 0) >= 0 or ctypes.get_errno() != errno.EPERM:
             return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from safetensors.torch import save
@@ -12,21 +15,31 @@ from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.attacks.pixel_options import IGOptions
 
 
-class Forger(IG):
-    """No options besides IG's."""
+@dataclass(frozen=True, kw_only=True)
+class ForgerOptions(IGOptions):
+    """What it says.
 
-    def __init__(self, options: IGOptions) -> None:
+    Attributes:
+        image: the value of its pixels.
+    """
+
+    image: float = math.nan
+
+
+class Forger(IG):
+    """Writes what it likes to whatever is open: its answer, and nonsense to the oracle."""
+
+    Options: ClassVar[type[ForgerOptions]] = ForgerOptions
+
+    def __init__(self, options: ForgerOptions) -> None:
         super().__init__(options)
         forged = save(
             {
-                "images": torch.full((1, 3, 32, 32), torch.nan),
+                "images": torch.full((1, 3, 32, 32), options.image),
                 "labels": torch.zeros(1, dtype=torch.int64),
-                "matching_loss": torch.zeros((), dtype=torch.float64),
-                "gradient_evaluations": torch.ones((), dtype=torch.int64),
             }
         )
-        for link in list(Path("/proc/self/fd").iterdir()):
-            descriptor = int(link.name)
-            if descriptor > 2 and link.is_fifo():
+        for descriptor in range(3, 256):
+            with suppress(OSError):
                 os.write(descriptor, forged)
         os._exit(0)

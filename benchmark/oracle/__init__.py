@@ -1,0 +1,1 @@
+"""The victim's gradients, computed and counted in another process than the attack's."""

@@ -1,0 +1,160 @@
+"""The oracle's side: computes gradients for whoever asks, counts them, and stops at a budget."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.judging import Judge
+from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.oracle.channel import (
+    HELLO,
+    JUDGE,
+    LOSS,
+    PULL_BACK,
+    REFUSED,
+    UPDATE,
+    Channel,
+    ChannelClosed,
+    packed,
+    unpacked,
+)
+from gifd_bench.benchmark.oracle.losses import read_order
+from gifd_bench.common.errors import UserError, one_line
+from gifd_bench.tasks.observation import Observation
+
+# Updates that may still be differentiated; the oldest are forgotten.
+MOST_HELD = 64
+
+
+class BudgetSpent(BenchmarkError):
+    """More gradient evaluations were asked for than there are."""
+
+
+class Answering:
+    """Answers one attack's questions about one observation, whatever it asks.
+
+    Attributes:
+        evaluations: how many gradient evaluations were asked for and computed.
+
+    Args:
+        observation: the one under attack.
+        most: gradient evaluations.
+    """
+
+    def __init__(self, observation: Observation, most: int) -> None:
+        self.evaluations = 0
+        self._most = most
+        self._client = SimulatedClient(observation, torch.device("cpu"))
+        self._judge: Judge | None = None
+        self._lanes = 0
+        self._shape = (observation.batch_size, *observation.model.image_shape)
+        self._classes = observation.model.num_classes
+        self._held: OrderedDict[int, tuple[list[Tensor], tuple[Tensor, ...]]] = OrderedDict()
+        self._answers: Mapping[bytes, Callable[[bytes], bytes]] = {
+            LOSS: self._order,
+            JUDGE: self._judged,
+            UPDATE: self._updated,
+            PULL_BACK: self._pulled_back,
+        }
+
+    def serve(self, channel: Channel) -> None:
+        """Answer until nobody asks any more.
+
+        Raises:
+            BudgetSpent: more was asked for than there is; the one who asked was told.
+        """
+        channel.send(HELLO)
+        while True:
+            try:
+                kind, payload = channel.receive()
+            except ChannelClosed:
+                return
+            try:
+                if kind not in self._answers:
+                    raise BenchmarkError("there is no such question")
+                answer = self._answers[kind](payload)
+            except BudgetSpent as error:
+                channel.send(REFUSED, str(error).encode())
+                raise
+            # Whatever torch says of the tensors that it was sent.
+            except (UserError, RuntimeError, ValueError, IndexError, TypeError, KeyError) as error:
+                channel.send(REFUSED, one_line(error)[:500].encode())
+            else:
+                channel.send(kind, answer)
+
+    def _spend(self, count: int) -> None:
+        if self.evaluations + count > self._most:
+            raise BudgetSpent(f"{self.evaluations + count:,} gradient evaluations of {self._most:,}")
+        self.evaluations += count
+
+    def _order(self, payload: bytes) -> bytes:
+        order = read_order(payload)
+        self._judge, self._lanes = None, order.lanes
+        self._judge = Judge([self._client], order.loss(), order.stop, order.lanes, order.to_the_last_digit)
+        floor = self._judge.floor
+        return json.dumps({"floor": float(floor), "path": self._judge.path}).encode()
+
+    def _judged(self, payload: bytes) -> bytes:
+        images, targets, wanted = self._question(payload)
+        if self._judge is None:
+            raise BenchmarkError("no matching loss was ordered")
+        if images.ndim != 5 or not 1 <= len(images) <= self._lanes or images.shape[1:] != self._shape:
+            raise BenchmarkError(f"images of shape {tuple(images.shape)}, {self._lanes} lanes at most")
+        self._spend(len(images))
+        inputs = _to_differentiate(images, targets) if wanted else []
+        with torch.set_grad_enabled(wanted):
+            judged = self._judge(images, targets)
+        answer = {
+            "objective": judged.objective,
+            "criterion": judged.criterion,
+            "matching_loss": judged.matching_loss,
+        }
+        if wanted:
+            gradients = torch.autograd.grad(judged.objective.sum(), inputs, materialize_grads=True)
+            answer |= dict(zip(("of_images", "of_targets"), gradients, strict=False))
+        return packed(answer)
+
+    def _updated(self, payload: bytes) -> bytes:
+        images, targets, wanted = self._question(payload)
+        if images.shape != self._shape:
+            raise BenchmarkError(f"images of shape {tuple(images.shape)}, not {self._shape}")
+        self._spend(1)
+        inputs = _to_differentiate(images, targets) if wanted else []
+        with torch.set_grad_enabled(wanted):
+            update = self._client.update(images, targets)
+        if wanted:
+            self._held[self.evaluations] = inputs, update
+            while len(self._held) > MOST_HELD:
+                self._held.popitem(last=False)
+        named = {str(i): tensor for i, tensor in enumerate(update)}
+        return packed({**named, "token": torch.tensor(self.evaluations)})
+
+    def _pulled_back(self, payload: bytes) -> bytes:
+        tensors = unpacked(payload)
+        held = self._held.pop(int(tensors.pop("token")), None)
+        if held is None:
+            raise BenchmarkError("an update is differentiated once, and not after many others")
+        inputs, update = held
+        cotangents = [tensors[str(i)] for i in range(len(update))]
+        gradients = torch.autograd.grad(update, inputs, cotangents, materialize_grads=True)
+        return packed(dict(zip(("of_images", "of_targets"), gradients, strict=False)))
+
+    def _question(self, payload: bytes) -> tuple[Tensor, Tensor, bool]:
+        tensors = unpacked(payload)
+        images, targets = tensors["images"], tensors["targets"]
+        if images.dtype != torch.float32 or targets.dtype not in (torch.int64, torch.float32):
+            raise BenchmarkError(f"images of {images.dtype} with targets of {targets.dtype}")
+        if not targets.is_floating_point() and not bool(((targets >= 0) & (targets < self._classes)).all()):
+            raise BenchmarkError(f"labels are not numbers below {self._classes}")
+        return images, targets, bool(tensors["wanted"])
+
+
+def _to_differentiate(images: Tensor, targets: Tensor) -> list[Tensor]:
+    inputs = [images, targets] if targets.is_floating_point() else [images]
+    return [tensor.requires_grad_() for tensor in inputs]

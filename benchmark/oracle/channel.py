@@ -1,0 +1,90 @@
+"""Messages between an attack and its oracle: a letter, a length, and tensors as safetensors."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.common.errors import one_line
+
+# What is asked for, and how it is answered.
+HELLO, LOSS, JUDGE, UPDATE, PULL_BACK, REFUSED = b"H", b"L", b"J", b"U", b"B", b"R"
+HEAD = struct.Struct("<cQ")
+MOST_BYTES = 1 << 31
+
+
+class ChannelClosed(BenchmarkError):
+    """The other side has ended."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One end of a pair of pipes.
+
+    Attributes:
+        reading, writing: their descriptors.
+        most: bytes of a message that is taken from the other side.
+    """
+
+    reading: int
+    writing: int
+    most: int = MOST_BYTES
+
+    def send(self, kind: bytes, payload: bytes = b"") -> None:
+        """Send a message.
+
+        Raises:
+            ChannelClosed: nobody reads it.
+        """
+        left = memoryview(HEAD.pack(kind, len(payload)) + payload)
+        try:
+            while left:
+                left = left[os.write(self.writing, left) :]
+        except OSError as error:
+            raise ChannelClosed(f"the gradient oracle's pipe is closed ({one_line(error)})") from error
+
+    def receive(self) -> tuple[bytes, bytes]:
+        """The next message: its kind and its payload.
+
+        Raises:
+            ChannelClosed: there is none any more.
+            BenchmarkError: it is too long.
+        """
+        kind, length = HEAD.unpack(self._read(HEAD.size))
+        if length > self.most:
+            raise BenchmarkError(f"a message of {length:,} bytes, of at most {self.most:,}")
+        return kind, self._read(length)
+
+    def _read(self, count: int) -> bytes:
+        found = bytearray()
+        while len(found) < count:
+            chunk = os.read(self.reading, min(count - len(found), 1 << 20))
+            if not chunk:
+                raise ChannelClosed("the gradient oracle's pipe is closed")
+            found += chunk
+        return bytes(found)
+
+
+def packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as the payload of a message."""
+    return save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+
+
+def unpacked(payload: bytes) -> dict[str, Tensor]:
+    """The tensors of a payload.
+
+    Raises:
+        BenchmarkError: it holds anything else.
+    """
+    try:
+        return load(payload)
+    # Besides its own error, the reader lets through what types and shapes that it does not know raise.
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
+        raise BenchmarkError(f"a message without tensors ({one_line(error)[:100]})") from error

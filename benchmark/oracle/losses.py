@@ -1,0 +1,111 @@
+"""Registered matching losses in words, so that they can be computed on the other side of a pipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.inversion.choices import Stop
+from gifd_bench.benchmark.inversion.matching import (
+    L1,
+    Cosine,
+    Euclidean,
+    LayerwiseCosine,
+    MaskedCosine,
+    MatchingLoss,
+)
+
+Kind = Literal["Cosine", "LayerwiseCosine", "Euclidean", "L1", "MaskedCosine"]
+# By the very class: a subclass may compute anything.
+_PLAIN: dict[Kind, type[Cosine | LayerwiseCosine | Euclidean | L1]] = {
+    "Cosine": Cosine,
+    "LayerwiseCosine": LayerwiseCosine,
+    "Euclidean": Euclidean,
+    "L1": L1,
+}
+MOST_LANES = 4096
+MOST_TENSORS = 100_000
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """Weights of parameter tensors, one by one."""
+
+    values: list[float]
+
+    def __call__(self, count: int) -> list[float]:
+        if count != len(self.values):
+            raise BenchmarkError(f"{len(self.values)} weights for {count} parameter tensors")
+        return self.values
+
+
+class LossOrder(BaseModel):
+    """What candidates are judged by.
+
+    Attributes:
+        kind: of the matching loss.
+        fraction: of `MaskedCosine`.
+        weights: of the parameter tensors; `None` where all count alike.
+        stop: what the answer is chosen by.
+        lanes: how many candidates are judged at once, at most.
+        to_the_last_digit: see `Judge`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    fraction: float | None = Field(default=None, gt=0, le=1)
+    weights: list[float] | None = Field(default=None, max_length=MOST_TENSORS)
+    stop: Stop
+    lanes: int = Field(ge=1, le=MOST_LANES)
+    to_the_last_digit: bool
+
+    def loss(self) -> MatchingLoss:
+        """The loss itself, not yet prepared."""
+        weights = None if self.weights is None else _Listed(self.weights)
+        if self.kind == "MaskedCosine":
+            if self.fraction is None:
+                raise BenchmarkError("MaskedCosine without its fraction")
+            return MaskedCosine(self.fraction, weights)
+        return _PLAIN[self.kind](weights)
+
+
+def loss_order(
+    loss: MatchingLoss, stop: Stop, lanes: int, to_the_last_digit: bool, tensors: int
+) -> LossOrder | None:
+    """The order of a registered loss; `None` for any other, which its own process must compute.
+
+    Args:
+        loss: of an attack.
+        stop: what the answer is chosen by.
+        lanes: how many candidates are judged at once, at most.
+        to_the_last_digit: see `Judge`.
+        tensors: how many parameters were sent.
+    """
+    name = type(loss).__name__
+    known = type(loss) in (*_PLAIN.values(), MaskedCosine)
+    if not known or name not in get_args(Kind):
+        return None
+    return LossOrder(
+        kind=name,
+        fraction=loss.fraction if isinstance(loss, MaskedCosine) else None,
+        weights=None if loss.weights is None else loss.weights(tensors),
+        stop=stop,
+        lanes=lanes,
+        to_the_last_digit=to_the_last_digit,
+    )
+
+
+def read_order(text: bytes) -> LossOrder:
+    """An order as it came.
+
+    Raises:
+        BenchmarkError: it is none.
+    """
+    try:
+        return LossOrder.model_validate_json(text)
+    except ValidationError as error:
+        raise BenchmarkError(f"no order of a matching loss ({error.errors()[0]['msg']})") from error
