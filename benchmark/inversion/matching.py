@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from gifd_bench.benchmark.inversion.choices import Distance, LayerWeights, Matching
+from gifd_bench.benchmark.inversion.choices import Distance, Matching
+
+# The weights of so many parameter tensors, in their order.
+TensorWeights: TypeAlias = Callable[[int], list[float]]
 
 
 class MatchingLoss(ABC):
@@ -20,9 +24,9 @@ class MatchingLoss(ABC):
     """
 
     # Also for subclasses with a constructor of their own.
-    weights: LayerWeights | None = None
+    weights: TensorWeights | None = None
 
-    def __init__(self, weights: LayerWeights | None = None) -> None:
+    def __init__(self, weights: TensorWeights | None = None) -> None:
         self.weights = weights
 
     def prepare(self, observed: Sequence[Tensor]) -> None:
@@ -107,7 +111,7 @@ class MaskedCosine(MatchingLoss):
         weights: the weights of the parameter tensors; `None` for equal weights.
     """
 
-    def __init__(self, fraction: float, weights: LayerWeights | None = None) -> None:
+    def __init__(self, fraction: float, weights: TensorWeights | None = None) -> None:
         super().__init__(weights)
         self.fraction = fraction
 

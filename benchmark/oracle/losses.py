@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -85,12 +85,12 @@ def loss_order(
         to_the_last_digit: see `Judge`.
         tensors: how many parameters were sent.
     """
-    name = type(loss).__name__
-    known = type(loss) in (*_PLAIN.values(), MaskedCosine)
-    if not known or name not in get_args(Kind):
+    kinds: dict[type[MatchingLoss], Kind] = {kind: name for name, kind in _PLAIN.items()}
+    kinds[MaskedCosine] = "MaskedCosine"
+    if type(loss) not in kinds:
         return None
     return LossOrder(
-        kind=name,
+        kind=kinds[type(loss)],
         fraction=loss.fraction if isinstance(loss, MaskedCosine) else None,
         weights=None if loss.weights is None else loss.weights(tensors),
         stop=stop,

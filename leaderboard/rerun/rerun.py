@@ -76,9 +76,10 @@ def attack_again(observation: Path, order: Order, limits: RerunLimits = RerunLim
         )
     if heard.status != 0:
         raise RerunFailed(f"the attack {_what_it_did(heard)}")
+    answer = read_answer(bytes(heard.answer), target, spent.evaluations, heard.seconds)
     if spent.evaluations < 1:
         raise RerunFailed("the attack asked for no gradient evaluation")
-    return read_answer(bytes(heard.answer), target, spent.evaluations, heard.seconds)
+    return answer
 
 
 @contextmanager

@@ -6,6 +6,9 @@ import functools
 import shutil
 import subprocess
 
+from gifd_bench.leaderboard.rerun.errors import RerunRefused
+from gifd_bench.leaderboard.rerun.seccomp import programs
+
 
 @functools.cache
 def sandbox_missing() -> str | None:
@@ -16,4 +19,8 @@ def sandbox_missing() -> str | None:
     command = [bubblewrap, "--unshare-all", "--ro-bind", "/", "/", "true"]
     if subprocess.run(command, capture_output=True, check=False).returncode != 0:
         return "bubblewrap can make no namespaces here"
+    try:
+        programs()
+    except RerunRefused as error:
+        return str(error)
     return None
