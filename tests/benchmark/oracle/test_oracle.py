@@ -35,7 +35,7 @@ from gifd_bench.benchmark.oracle.channel import (
 )
 from gifd_bench.benchmark.oracle.losses import LossOrder
 from gifd_bench.tasks.observation import Observation
-from tests.conftest import make_round
+from tests.rounds import make_round
 
 
 @contextmanager
