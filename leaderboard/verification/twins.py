@@ -97,8 +97,8 @@ def check_twins(
     worse = -its.mean if metric in LOWER_IS_BETTER else its.mean
     how = "worse" if worse > 0 else "better"
     detail = (
-        f"{metric} is {how} by {abs(worse):.3g} on {len(rounds)} secret twins than on the track, where chance "
-        f"makes up to {its.margin:.3g}"
+        f"{metric} is {how} by {abs(worse):.3g} on {len(rounds)} secret twins than on the track, where "
+        f"chance makes up to {its.margin:.3g}"
     )
     verdict = Verdict.FLAGGED if worse > its.margin else Verdict.PASSED
     return Check(name=NAME, verdict=verdict, detail=detail)
