@@ -84,8 +84,8 @@ class Sandbox:
             *self.view.arguments(),
             *shown.arguments(),
             *("--dir", str(child.TEMPORARY)),
-            # No other /proc: it shows where on this machine what is mounted lies, and other processes. By the
-            # processor's description torch chooses how it computes, and thereby the last digits.
+            # No other /proc: it shows where on this machine what is mounted lies, and other processes. By
+            # the processor's description torch chooses how it computes, and thereby the last digits.
             *("--ro-bind", "/proc/cpuinfo", "/proc/cpuinfo"),
             *("--dev", "/dev", "--chdir", str(child.FOLDER)),
             # Nothing can be written.
