@@ -268,7 +268,7 @@ def test_more_evaluations_than_the_budget_are_caught(
     assert submission.verify(protocol, reference).standing is Standing.SELF_REPORTED
     submission.change_result("000", gradient_evaluations=251)
     detail = assert_rejected(submission.verify(protocol, reference), "budget")
-    assert detail == "000: the attack asked for 251 gradient evaluations of 250"
+    assert detail == "000: 251 gradient evaluations of 250"
 
 
 # The rest attacks again, in a sandbox; tests/leaderboard/rerun tries the sandbox itself.
@@ -455,7 +455,7 @@ def test_a_rerun_over_the_budget_is_rejected(
 
     monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
     detail = assert_rejected(submission.verify(protocol, reference, **again(None)), "rerun")
-    assert detail == "000: 251 gradient evaluations of 250"
+    assert detail == "000: the attack asked for 251 gradient evaluations of 250"
 
 
 @pytest.mark.usefixtures("sandbox")
