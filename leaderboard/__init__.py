@@ -1,5 +1,5 @@
 """The leaderboard: protocols, submissions, their verification, and the board.
 
-What is submitted are reconstructions, not numbers: everything that the board shows is computed here, from
-them, by anyone who likes to.
+Reconstructions are submitted, and not numbers: everything that the board shows is computed from them here,
+and anybody can compute it again.
 """

@@ -1,4 +1,4 @@
-"""Attacking every observation of a set: the challenger's run."""
+"""Attacking every observation of a set: the run of a challenger."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class ChallengeRecord:
     Attributes:
         protocol: its key.
         observations: SHA-256 of each observation's file.
-        fingerprints: of each observation; see `gifd_bench.leaderboard.fingerprint`.
-        attack, prior: as `Component.config` gives them; `None` for an attack without a prior.
-        seed: of the challenge, from which each observation has one of its own.
+        fingerprints: the fingerprint of each observation; see `gifd_bench.leaderboard.fingerprint`.
+        attack, prior: in the form of `Component.config`; the prior is `None` for an attack without one.
+        seed: the seed of the challenge, from which each observation has one of its own.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -51,7 +51,7 @@ class ChallengeRecord:
 
     @classmethod
     def of(cls, observations: ObservationSet, auditor: Auditor, seed: int) -> ChallengeRecord:
-        """That of an attack on a set."""
+        """The record of an attack on a set."""
         index = observations.index
         return cls(
             protocol=index.protocol,
@@ -74,7 +74,7 @@ class ChallengeRecord:
         )
 
     def attack_seed(self, number: int) -> int:
-        """Of the attack on the observation that has this place in the set."""
+        """The seed of the attack on the observation with this number in the set."""
         return stream(self.seed, "attack", number)
 
 
@@ -102,7 +102,7 @@ class ChallengeFolder:
         return read_record(ChallengeRecord, self.record)
 
     def open_for(self, asked: ChallengeRecord) -> None:
-        """Make the folder, or make sure that it holds this very challenge.
+        """Make the folder, or check that it holds this very challenge.
 
         Raises:
             UserError: it holds something else; nothing is written.
@@ -116,10 +116,10 @@ class ChallengeFolder:
             write_record(asked, self.record)
 
     def check_attacked(self, observations: ObservationSet) -> None:
-        """Whether it is this set that was attacked.
+        """Check that this set was attacked.
 
         Raises:
-            LeaderboardError: it is another.
+            LeaderboardError: it was another set.
             FileError: the record is damaged.
         """
         asked, index = self.read(), observations.index
@@ -155,10 +155,10 @@ def run_challenge(
     display: Display,
     stop: Callable[[], bool],
 ) -> None:
-    """Attack what has not been attacked yet; each observation with a seed of its own.
+    """Attack the observations that have not been attacked yet, each with a seed of its own.
 
     Raises:
-        InversionInterrupted: asked to stop; running again goes on.
+        InversionInterrupted: it was asked to stop; running it again continues.
     """
     asked = ChallengeRecord.of(observations, auditor, seed)
     folder.open_for(asked)

@@ -1,4 +1,4 @@
-"""`gifd-bench leaderboard`: its commands, one file each."""
+"""`gifd-bench leaderboard`: its commands, one file for each."""
 
 from __future__ import annotations
 

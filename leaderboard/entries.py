@@ -17,7 +17,7 @@ from gifd_bench.leaderboard.observation_set import Index, checksum
 from gifd_bench.leaderboard.ownership import check_owner
 from gifd_bench.leaderboard.plain_copy import copy_plain
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
-from gifd_bench.leaderboard.submission.reconstruction import Answer, read_answer
+from gifd_bench.leaderboard.submission.reconstruction import SubmittedAnswer, read_answer
 from gifd_bench.leaderboard.submission.schema import About
 from gifd_bench.leaderboard.verification.report import (
     Standing,
@@ -33,7 +33,7 @@ RERUN = "rerun"
 
 @dataclass(frozen=True)
 class Entry:
-    """An accepted submission, with the verification that it was accepted by."""
+    """An accepted submission, with the verification by which it was accepted."""
 
     path: Path
 
@@ -44,12 +44,12 @@ class Entry:
 
     @property
     def about(self) -> About:
-        """What its authors say of it."""
+        """What its authors say about it."""
         return self.submission.file.about
 
     @property
     def verification_file(self) -> Path:
-        """What was found."""
+        """The file of what was found."""
         return self.path / "verification.json"
 
     @cached_property
@@ -58,18 +58,18 @@ class Entry:
         return read_verification(self.verification_file)
 
     def keep(self, verification: Verification) -> None:
-        """Replace what was found by what is found now; what was submitted stays."""
+        """Replace the old verification by a new one; what was submitted stays."""
         write_verification(self.verification_file, verification)
         self.__dict__["verification"] = verification
 
     @property
     def date(self) -> str:
-        """The day of the acceptance; of an entry from before these were kept, the day that it names."""
+        """The day of the acceptance; for old entries, which do not record it, the day that they name."""
         return self.verification.accepted or self.about.date
 
     @property
     def key(self) -> str:
-        """Attack, version and date, as its folders are called."""
+        """Attack, version and date, as in the names of its folders."""
         return f"{self.about.attack}/{self.about.version}_{self.date}"
 
     @property
@@ -83,15 +83,16 @@ class Entry:
             return self.path / RERUN / f"{name}.safetensors"
         return self.submission.reconstruction(name)
 
-    def answer(self, name: str, images: int, size: int) -> Answer:
-        """The images that are shown and ranked.
+    def answer(self, name: str, images: int, size: int) -> SubmittedAnswer:
+        """The images of an observation that are shown and ranked.
 
         Args:
-            name: of the observation.
-            images, size: how many images of how many pixels are expected.
+            name: the name of the observation.
+            images: the expected number of images.
+            size: the expected side of the images in pixels.
 
         Raises:
-            LeaderboardError: they are not what they were when the entry was accepted.
+            LeaderboardError: they have changed since the entry was accepted.
         """
         if not self.verification.reranked:
             return self.submission.answer(name, images, size)
@@ -102,8 +103,8 @@ class Entry:
             raise LeaderboardError(f"{path}: is not what it was when the entry was accepted")
         return read_answer(path, images, size)
 
-    def reruns(self, index: Index) -> dict[str, Answer]:
-        """The rerun's images, by observation; none where not all were attacked again."""
+    def reruns(self, index: Index) -> dict[str, SubmittedAnswer]:
+        """The rerun's images, by observation; none if not all were attacked again."""
         if not self.verification.reranked:
             return {}
         items = {name: index.observations[name] for name in self.verification.scores}
@@ -122,19 +123,19 @@ class Entries:
             yield from map(Entry, _folders(attack))
 
     def protocols(self) -> list[str]:
-        """Keys of the protocols that have entries."""
+        """The keys of the protocols that have entries."""
         return [folder.name for folder in _folders(self.path)]
 
     def check_name(self, attack: str, signer: str | None, maintainer: bool) -> None:
-        """Refuse a name that is somebody else's or looks like another.
+        """Refuse a name that belongs to somebody else, or looks like another name.
 
         Args:
             attack: the name.
-            signer: see `check_owner`.
-            maintainer: likewise.
+            signer: the public key of the signer, as in `check_owner`.
+            maintainer: whether a maintainer accepts it, as in `check_owner`.
 
         Raises:
-            LeaderboardError: it is.
+            LeaderboardError: the name is refused.
         """
         there = list(self.all())
         check_name(attack, {entry.about.attack for entry in there})
@@ -152,14 +153,14 @@ class Entries:
 
         Args:
             submission: its files, which are copied; what is copied must be what was verified.
-            verification: of these files.
-            rerun: the images of the rerun, where all observations were attacked again.
+            verification: the verification of these files.
+            rerun: the images of the rerun, if all observations were attacked again.
             maintainer: whether it is a version of a name that belongs to the maintainers of this board, and
                 one of them accepts it.
 
         Raises:
-            LeaderboardError: it was rejected, has changed since it was verified, its name is another's,
-                or there is an entry of this attack and version.
+            LeaderboardError: it was rejected, has changed since it was verified, its name belongs to
+                somebody else, or there is an entry of this attack and version.
             StorageError: it cannot be written.
         """
         standing = verification.standing
@@ -203,17 +204,17 @@ class Entries:
         return Entry(folder)
 
     def all(self) -> Iterator[Entry]:
-        """Those of all protocols."""
+        """The entries of all protocols."""
         for protocol in self.protocols():
             yield from self.of(protocol)
 
 
 @dataclass(frozen=True)
 class EntriesTogether:
-    """Several folders of entries as one to look at.
+    """Several folders of entries, to be read as one.
 
     Attributes:
-        folders: of an entry that is in several, the first one's is taken.
+        folders: the folders; if an entry is in several of them, the first one is used.
     """
 
     folders: tuple[Entries, ...]
@@ -232,7 +233,7 @@ class EntriesTogether:
 
 
 def _folders(path: Path) -> list[Path]:
-    """By name; hidden is what an acceptance that was killed has left."""
+    """Folders by name, without hidden ones, which an acceptance that was killed has left."""
     return sorted(inner for inner in path.glob("*") if inner.is_dir() and not inner.name.startswith("."))
 
 

@@ -1,4 +1,4 @@
-"""The error of this room that is meant for a person to read."""
+"""The error of `leaderboard` that is meant for a person to read."""
 
 from __future__ import annotations
 

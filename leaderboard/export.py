@@ -1,4 +1,4 @@
-"""Making the observations of a protocol, and the truths that their keeper scores by."""
+"""Making the observations of a protocol, and the truths by which their keeper scores."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from gifd_bench.tasks.truth import Truth
 
 @dataclass(frozen=True)
 class TruthFolder:
-    """The private images of a set of observations, by the observations' names. Never handed out."""
+    """The private images of a set of observations, by their names; it is never handed out."""
 
     path: Path
 
     def write(self, name: str, truth: Truth) -> None:
-        """Keep the truth of an observation."""
+        """Store the truth of an observation."""
         write_tensors(self._file(name), {"images": truth.images, "labels": truth.labels})
 
     def read(self, name: str) -> Truth:
         """The truth of an observation.
 
         Raises:
-            FileError: it is not here, or is damaged.
+            FileError: it is missing or damaged.
         """
         tensors = read_tensors(self._file(name))
         return Truth(tensors["images"], tensors["labels"])
@@ -58,18 +58,18 @@ class TruthFolder:
 def export(
     protocol: Protocol, output: Path, truths: Path | None, secret: int | None = None
 ) -> ObservationSet:
-    """Play every round of a protocol and write what the server sees of it.
+    """Run every round of a protocol, and write what the server sees of it.
 
     Args:
-        protocol: which rounds.
-        output: a folder that is not there yet, or empty.
-        truths: where the keeper's truths go, likewise; `None` throws them away.
-        secret: makes the set blind: a number that the keeper keeps, by which the images are drawn at
-            random and the observations shuffled.
+        protocol: the protocol with the rounds.
+        output: a folder that does not exist yet, or is empty.
+        truths: a folder for the truths, which does not exist yet, or is empty; `None` discards them.
+        secret: makes the set blind: a number that the keeper keeps secret, by which the images are drawn at
+            random and the observations are shuffled.
 
     Raises:
-        LeaderboardError: a folder is in use, or an observation is not the one that the protocol was
-            published with (other images, or other versions of what computes it).
+        LeaderboardError: a folder is in use, or an observation differs from the published one (because of
+            other images, or other versions of what computes it).
     """
     folders = [output, *([truths] if truths else [])]
     for folder in folders:
@@ -87,20 +87,20 @@ def export(
         if published is not None:
             check_published(index, published)
         write_json(ObservationSet(made[0]).index_file, index.model_dump())
-        for folder, its in zip(folders, made, strict=True):
-            its.replace(folder)
+        for folder, beside in zip(folders, made, strict=True):
+            beside.replace(folder)
     return ObservationSet(output)
 
 
 def export_rounds(
     protocol: Protocol, rounds: dict[str, Round], output: Path
 ) -> tuple[ObservationSet, dict[str, Truth]]:
-    """Play rounds that are none of a protocol's, and write what the server sees of them.
+    """Run rounds that do not belong to a protocol, and write what the server sees of them.
 
     Args:
-        protocol: whose budget and metrics they have.
-        rounds: by the names of their observations.
-        output: a folder that is not there yet, of the verifier's own.
+        protocol: the protocol whose budget and metrics they have.
+        rounds: the rounds by the names of their observations.
+        output: a folder of the verifier, which does not exist yet.
 
     Returns:
         The observations, and the truth of each.
@@ -115,7 +115,7 @@ def export_rounds(
 
 
 def _beside(folder: Path, partial: ExitStack) -> Path:
-    """A new folder on the same disk, which is gone at the end if it is still there."""
+    """A new folder on the same disk, which is removed at the end if it still exists."""
     make_folder(folder.parent)
     temporary = partial.enter_context(TemporaryDirectory(prefix=".export-", dir=folder.parent))
     made = Path(temporary) / folder.name
@@ -126,7 +126,7 @@ def _beside(folder: Path, partial: ExitStack) -> Path:
 def _play(
     rounds: dict[str, Round], output: Path, truths: TruthFolder | None, blind: bool
 ) -> dict[str, Item]:
-    """Write the observation of every round, and its truth; the index's items."""
+    """Write the observation of every round and its truth, and return the items of the index."""
     tasks: dict[str, Task] = {}
     items = {}
     for name, one in rounds.items():
@@ -156,13 +156,13 @@ def _index(protocol: Protocol, items: dict[str, Item], blind: bool) -> Index:
 
 
 def published_index(protocol: Protocol) -> Index | None:
-    """The index that a bundled protocol was published with; `None` where it has not been exported yet."""
+    """The index with which a bundled protocol was published; `None` if it has not been exported yet."""
     path = Path(__file__).parent / "protocols" / f"{protocol.key}.index.json"
     return Index.model_validate(read_json(path)) if path.is_file() else None
 
 
 def check_published(index: Index, published: Index) -> None:
-    """Whether a set holds the observations that its protocol was published with.
+    """Check that a set holds the observations with which its protocol was published.
 
     Raises:
         LeaderboardError: it does not.
@@ -180,7 +180,7 @@ def check_published(index: Index, published: Index) -> None:
 
 
 def _blind(rounds: dict[str, Round], secret: int) -> dict[str, Round]:
-    """The same rounds on other images, in another order."""
+    """The same rounds with other images, in another order."""
     drawn = [
         replace(
             one, task=replace(one.task, settings=replace(one.task.settings, selection=_secretly(secret)))

@@ -23,9 +23,9 @@ SEED = 0
 def fingerprint(observation: Observation) -> list[float]:
     """A count sketch of the update (Charikar et al., "Finding frequent items in data streams", 2002).
 
-    Every entry is added with a random sign to one of `BUCKETS` sums, so that the sketch's length estimates
-    the update's, and the difference of two sketches the difference of two updates. It tells nothing of the
-    images that the update does not.
+    Every entry is added with a random sign to one of `BUCKETS` sums. The length of the sketch then
+    estimates that of the update, and the difference of two sketches that of two updates. It says nothing
+    about the images that the update does not say.
 
     Returns:
         `BUCKETS` numbers with six digits.
@@ -41,5 +41,5 @@ def fingerprint(observation: Observation) -> list[float]:
 
 
 def is_same(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Whether two fingerprints are of one observation, made on whatever machines."""
+    """Whether two fingerprints belong to one observation, even if it was made on two machines."""
     return math.dist(first, second) <= TOLERANCE * max(math.hypot(*first), math.hypot(*second))

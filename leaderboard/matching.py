@@ -1,4 +1,4 @@
-"""The one matching loss that every submission is held to."""
+"""The one matching loss for all submissions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from gifd_bench.tasks.observation import Observation
 
 
 class UpdateDistance:
-    """1 - cosine similarity of the observed update and the update that other images and labels give, over
-    all parameters at once.
+    """1 - cosine similarity of the observed update and the update for given images and labels.
 
-    Defenses are not imitated, whatever the attacker knows of them, so that anyone can compute it: it is a
-    property of images, labels and observation, and of no attack.
+    It is over all parameters at once. Defenses are not imitated, whatever the attacker knows about them, so
+    anyone can compute it: it is a property of images, labels and observation, and not of an attack.
     """
 
     def __init__(self, observation: Observation) -> None:
@@ -24,7 +23,7 @@ class UpdateDistance:
         self._observed = _flat(self._client.observed)
 
     def __call__(self, images: Tensor, labels: Tensor) -> float:
-        """Between 0 and 2.
+        """The distance, between 0 and 2.
 
         Args:
             images: (B, 3, H, W) in [0, 1].

@@ -1,4 +1,4 @@
-"""Names of attacks that a reader could take for one another."""
+"""Names of attacks that a reader could confuse."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def check_name(name: str, others: Iterable[str]) -> None:
 
 @cache
 def skeleton(name: str) -> str:
-    """What is left of a name when characters that look alike are one (after Unicode's UTS 39)."""
+    """A name in which all characters that look alike are replaced by one (after Unicode's UTS 39)."""
     text = unicodedata.normalize("NFKD", name).casefold()
     return "".join(map(_prototype, text)).translate(ALIKE)
 
 
 @cache
 def _prototype(character: str) -> str:
-    """The first Latin letter that a character can be taken for, or itself."""
+    """The first Latin letter that a character looks like, or the character itself."""
     if character.isascii() and character.isalpha():
         return character
     found = confusables.is_confusable(character, greedy=True)

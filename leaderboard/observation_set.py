@@ -1,4 +1,4 @@
-"""The observations of a protocol as files: all that a challenger needs."""
+"""The observations of a protocol as files: everything that a challenger needs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Item(Strict):
     """One observation of a set.
 
     Attributes:
-        sha256: of its file.
+        sha256: the SHA-256 of its file.
         fingerprint: see `gifd_bench.leaderboard.fingerprint`.
         task, defense: their labels, for tables.
-        images, size: how many images are asked for, and their height and width in pixels.
-        classes: that the victim tells apart; labels are below.
-        round: hash of the round's configuration, by which runs know it; `None` in a blind set.
+        images, size: the number of requested images, and their height and width in pixels.
+        classes: the number of classes of the victim; labels are below it.
+        round: a hash of the round's configuration, by which runs recognize it; `None` in a blind set.
     """
 
     sha256: Sha256
@@ -94,10 +94,10 @@ class ObservationSet:
         return self.path / f"{name}.safetensors"
 
     def load(self, name: str) -> Observation:
-        """An observation, after its checksum was compared.
+        """Load an observation, after comparing its checksum.
 
         Raises:
-            LeaderboardError: the file is missing or is not the one that was exported.
+            LeaderboardError: the file is missing, or is not the one that was exported.
         """
         path = self.file(name)
         if not path.is_file() or path.is_symlink():
@@ -108,7 +108,7 @@ class ObservationSet:
 
 
 def item_of(path: Path, observation: Observation, one: Round, blind: bool) -> Item:
-    """The index's line of an observation that was written to a file."""
+    """The index's item for an observation that was written to a file."""
     return Item(
         sha256=checksum(path),
         fingerprint=fingerprint(observation),
@@ -122,7 +122,7 @@ def item_of(path: Path, observation: Observation, one: Round, blind: bool) -> It
 
 
 def same_observation(one: Item, other: Item) -> bool:
-    """Whether two items are of one observation: one file, or the same made on two machines."""
+    """Whether two items belong to one observation: one file, or one observation made on two machines."""
     return one.sha256 == other.sha256 or is_same(one.fingerprint, other.fingerprint)
 
 

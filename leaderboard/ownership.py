@@ -1,4 +1,4 @@
-"""To whom the names on a board belong."""
+"""The owners of the names on a board."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ SHOWN_DIGITS = 16
 
 
 def check_owner(attack: str, signer: str | None, owners: Collection[str | None], maintainer: bool) -> None:
-    """Refuse a version of a name that is somebody else's.
+    """Refuse a version of a name that belongs to somebody else.
 
-    A name belongs, on all tracks of a board, to the key that signed an entry of it, or else to the board's
+    On all tracks of a board, a name belongs to the key that signed an entry of it, or else to the board's
     maintainers, who may hand it over to a key.
 
     Args:
         attack: the name.
-        signer: the public key that signed the new version, whose signature was verified; `None` where
-            nobody signed.
-        owners: who signed each entry of this name that is on the board; empty where it is new.
-        maintainer: whether it is a maintainer of the board who accepts it as one of their own.
+        signer: the public key that signed the new version, whose signature was verified; `None` if nobody
+            signed it.
+        owners: who signed each entry of this name on the board; empty if the name is new.
+        maintainer: whether a maintainer of the board accepts it as one of their own.
 
     Raises:
-        LeaderboardError: the name is another's.
+        LeaderboardError: the name belongs to somebody else.
     """
     keys = {owner for owner in owners if owner is not None}
     if not owners or signer in keys:

@@ -1,4 +1,4 @@
-"""Copying a file of a stranger's folder, which may change meanwhile."""
+"""Copying a file of a stranger's folder, which may change in the meantime."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from gifd_bench.leaderboard.observation_set import checksum
 
 
 def copy_plain(source: Path, target: Path, digest: str | None = None) -> str:
-    """Copy the content of a file that is no link, and hash what was copied.
+    """Copy the content of a file that is not a link, and hash what was copied.
 
     Args:
-        source: whatever it may have become since it was looked at.
-        target: in a folder that nobody else writes to.
+        source: the file, whatever it may have become since it was checked.
+        target: a path in a folder to which nobody else writes.
         digest: the SHA-256 that it must have; `None` for any.
 
     Returns:
         The SHA-256 of the copy.
 
     Raises:
-        LeaderboardError: it is a link or no file, or its content is another.
+        LeaderboardError: it is a link, is not a file, or has other content.
     """
     try:
         # A stranger's permissions are not kept, a link is not followed, and a pipe is not waited for.

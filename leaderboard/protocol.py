@@ -30,21 +30,21 @@ class Budget(Strict):
     """What an attack may spend.
 
     Attributes:
-        gradient_evaluations: at most, for each observation, over all restarts.
+        gradient_evaluations: the largest number for each observation, over all restarts.
     """
 
     gradient_evaluations: Annotated[int, Field(ge=1)]
 
 
 class ProtocolFile(Strict):
-    """A protocol as its YAML file has it.
+    """A protocol as in its YAML file.
 
     Attributes:
-        name, version: together the protocol's key, such as `photos-v1`; whatever changes an observation,
-            the budget or the metrics makes a new version.
-        title, description: for the board.
+        name, version: together the key of the protocol, such as `photos-v1`; whatever changes an
+            observation, the budget or the metrics makes a new version.
+        title, description: texts for the board.
         budget: what an attack may spend.
-        metrics: that entries are ranked by, the first one first.
+        metrics: the metrics by which entries are ranked, the first one first.
         tasks, defenses, targets, seeds: the axes of a matrix, as `gifd-bench run` reads them.
     """
 
@@ -65,8 +65,8 @@ class Protocol:
     """A track of the board.
 
     Attributes:
-        file: what was read.
-        rounds: the client's rounds that are attacked, by the observations' names.
+        file: the content of its file.
+        rounds: the rounds that are attacked, by the names of the observations.
     """
 
     file: ProtocolFile
@@ -79,12 +79,12 @@ class Protocol:
 
     @property
     def images(self) -> int:
-        """How many private images there are over all observations."""
+        """The number of private images over all observations."""
         return sum(one.task.settings.images for one in self.rounds.values())
 
 
 def find_protocol(name: str) -> Protocol:
-    """A protocol by its key, such as `photos-v1`, or by the path of its `.yaml` file, which no key is.
+    """A protocol by its key, such as `photos-v1`, or by the path of a `.yaml` file.
 
     Raises:
         LeaderboardError: there is none, or it is wrong.
@@ -107,7 +107,7 @@ def read_protocol(path: Path) -> Protocol:
     """Read and resolve a protocol.
 
     Raises:
-        LeaderboardError: anything wrong with it, with the file and the key.
+        LeaderboardError: something in it is wrong; the message names the file and the key.
     """
     try:
         file = ProtocolFile.model_validate(read_yaml(path))
@@ -126,7 +126,7 @@ def read_protocol(path: Path) -> Protocol:
 
 
 def _rounds(file: ProtocolFile) -> list[Round]:
-    """The product of the axes, seeds outermost of each task, as a matrix has it."""
+    """The product of the axes, as in a matrix, with seeds as the outermost axis of each task."""
     resolver = Resolver(())
     tasks, defenses = labeled(file.tasks, "tasks"), labeled(file.defenses, "defenses")
     for label, spec in tasks.items():

@@ -1,4 +1,4 @@
-"""What submissions are held against: the verifier's own observations and truths."""
+"""What submissions are compared with: the verifier's own observations and truths."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from gifd_bench.tasks.truth import Truth
 
 @dataclass(frozen=True)
 class Reference:
-    """A protocol's observations, and the private images behind them.
+    """A protocol's observations, and their private images.
 
     Attributes:
-        observations: the verifier's own.
-        truths: the private images, by the observations' names.
-        others: among which images a reconstruction is to find its own private one, by the observations'
-            names; empty where the protocol does not ask for it or the dataset is not here.
+        observations: the verifier's own observations.
+        truths: the private images, by the names of the observations.
+        others: the other images for identification, by the names of the observations; empty if the protocol
+            does not ask for identification, or the dataset is not on this machine.
     """
 
     observations: ObservationSet
@@ -43,43 +43,49 @@ def reference_of(protocol: Protocol, observations: Path | None, truths: Path | N
     """The reference of a protocol.
 
     Args:
-        protocol: whose observations and private images are wanted.
+        protocol: the protocol whose observations and private images are wanted.
         observations: an exported set; `None` makes one, once, in the user's cache.
-        truths: the keeper's, of a blind set.
+        truths: the truths of a blind set, from its keeper.
 
     Raises:
-        LeaderboardError: the set is of another protocol, or the private images are not here.
+        LeaderboardError: the set belongs to another protocol, or the private images are not on this
+            machine.
     """
-    its = observations_of(protocol, observations)
+    observation_set = observations_of(protocol, observations)
     if truths is not None:
         folder = TruthFolder(truths)
-        read = {name: folder.read(name) for name in its.index.observations}
-        return Reference(its, read, others_of(protocol))
-    if its.index.blind:
-        raise LeaderboardError(f"{its.path}: a blind set is verified by its keeper: give --truths")
-    return Reference(its, truths_of(protocol), others_of(protocol))
+        read = {name: folder.read(name) for name in observation_set.index.observations}
+        return Reference(observation_set, read, others_of(protocol))
+    if observation_set.index.blind:
+        raise LeaderboardError(
+            f"{observation_set.path}: a blind set is verified by its keeper: give --truths"
+        )
+    return Reference(observation_set, truths_of(protocol), others_of(protocol))
 
 
 def observations_of(protocol: Protocol, folder: Path | None) -> ObservationSet:
-    """The observations of a protocol: an exported set, or one in the user's cache, made there if need be.
+    """The observations of a protocol: an exported set, or one in the user's cache, which is made if needed.
 
     Raises:
-        LeaderboardError: the set is of another protocol, or its observations are not the published ones.
+        LeaderboardError: the set belongs to another protocol, or its observations are not the published
+            ones.
     """
-    its = ObservationSet(folder or _cached(protocol))
-    if its.index.protocol != protocol.key:
-        raise LeaderboardError(f"{its.path}: of protocol {its.index.protocol}, not {protocol.key}")
+    observation_set = ObservationSet(folder or _cached(protocol))
+    if observation_set.index.protocol != protocol.key:
+        raise LeaderboardError(
+            f"{observation_set.path}: of protocol {observation_set.index.protocol}, not {protocol.key}"
+        )
     published = published_index(protocol)
-    if published is not None and not its.index.blind:
-        check_published(its.index, published)
-    return its
+    if published is not None and not observation_set.index.blind:
+        check_published(observation_set.index, published)
+    return observation_set
 
 
 def truths_of(protocol: Protocol) -> dict[str, Truth]:
     """The private images of a protocol that is not blind.
 
     Raises:
-        TaskError: the dataset is not here.
+        TaskError: the dataset is not on this machine.
     """
     tasks: dict[str, Task] = {}
     found = {}
@@ -92,7 +98,7 @@ def truths_of(protocol: Protocol) -> dict[str, Truth]:
 
 
 def others_of(protocol: Protocol) -> dict[str, Lineup]:
-    """Other images of the datasets, where the protocol asks for identification; see `Reference`."""
+    """Other images of the datasets, if the protocol asks for identification; see `Reference`."""
     if not set(protocol.file.metrics) & set(IDENTIFICATION):
         return {}
     lineups: dict[str, Lineup] = {}
@@ -110,7 +116,7 @@ def others_of(protocol: Protocol) -> dict[str, Lineup]:
 
 
 def truths_at_hand(protocol: Protocol) -> dict[str, Truth] | None:
-    """The same, or `None` where a dataset is not here."""
+    """The private images of a protocol; `None` if a dataset is not on this machine."""
     try:
         return truths_of(protocol)
     except TaskError:

@@ -1,4 +1,4 @@
-"""Entries of the project's own attacks, made again by today's code, tuned where there are recipes.
+"""Entries of the project's own attacks, made again with today's code and tuned options.
 
 Such an entry claims nothing of its own: what the sandbox made is both what is submitted and the rerun.
 """
@@ -21,14 +21,14 @@ from gifd_bench.leaderboard.entries import Entries, Entry
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.observation_set import Index, ObservationSet
 from gifd_bench.leaderboard.protocol import Protocol
-from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.rerun.answer import RerunAnswer
 from gifd_bench.leaderboard.submission.attempts import Attempt, Attempts
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.overrides import overrides_of
 from gifd_bench.leaderboard.submission.schema import SOURCE, About, Rerun
 from gifd_bench.leaderboard.submission.write import write_submission
 from gifd_bench.leaderboard.verification.attack_all import Ordered, attack_all
-from gifd_bench.leaderboard.verification.rerun import Again, prior_here
+from gifd_bench.leaderboard.verification.rerun import RerunRequest, prior_here
 from gifd_bench.leaderboard.verification.rerun_folder import RerunFolder, rerun_folder, seed_of
 
 FIRST_VERSION = "0.1.0"
@@ -40,9 +40,9 @@ class Renewal:
 
     Attributes:
         protocol: its track.
-        about: what the board says of it.
+        about: what the board says about it.
         rerun: the attack, with its options.
-        tuned: labels of the tasks and defenses whose options are a recipe's.
+        tuned: labels of the tasks and defenses whose options come from a recipe.
     """
 
     protocol: Protocol
@@ -52,33 +52,34 @@ class Renewal:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The title for people."""
         return f"{self.protocol.key} {self.about.attack} {self.about.version}"
 
 
 def own_attacks(entries: Entries) -> list[str]:
-    """Names on the board of this project's attacks."""
+    """The names on the board of this project's attacks."""
     return sorted({entry.about.attack for entry in entries.all() if _is_own(entry)})
 
 
 def renewal_of(
     protocol: Protocol, attack: str, entries: Entries, recipes: Path | None = None, once: bool = True
 ) -> Renewal | None:
-    """What is to be made of an attack on a track.
+    """What is to be made for an attack on a track.
 
     Its options are those of the recipe `tuned-VICTIM-DEFENSE` under the largest budget that the track
-    grants; where there is no recipe, those of the newest entry of the track, or else of a track with the
+    grants. Without a recipe, they are those of the newest entry of the track, or else of a track with the
     same budget.
 
     Args:
         protocol: the track.
         attack: its name on the board.
-        entries: of which the newest says what the board says of the attack.
-        recipes: folder of the recipes; `None` for the bundled ones.
-        once: whether what the newest entry has is not made again.
+        entries: the entries, of which the newest says what the board says about the attack.
+        recipes: the folder of the recipes; `None` for the bundled ones.
+        once: whether not to make again what the newest entry has.
 
     Returns:
-        `None` where the newest entry has been made so already, and once is enough.
+        What is to be made; `None` if the newest entry has already been made in this way, and once is
+        enough.
 
     Raises:
         LeaderboardError: there is no entry of this attack, or there are no options for it.
@@ -126,48 +127,54 @@ def renewal_of(
     return Renewal(protocol, about, rerun, tuple(tuned))
 
 
-def make(renewal: Renewal, observations: ObservationSet, again: Again, work: Path) -> SubmissionFolder:
-    """Attack every observation in the sandbox, with seeds that are drawn, and write the submission of it.
+def make(
+    renewal: Renewal, observations: ObservationSet, request: RerunRequest, work: Path
+) -> SubmissionFolder:
+    """Attack every observation in the sandbox, with seeds that are drawn, and write a submission of it.
 
     Args:
         renewal: what is made.
-        observations: the verifier's own.
-        again: how; its folder is given the answers, so that the verification attacks nothing again.
-        work: keeps the answers until then, so that what was interrupted goes on.
+        observations: the verifier's own observations.
+        request: how they are attacked; its folder receives the answers, so that the verification attacks
+            nothing again.
+        work: a folder that keeps the answers until then, so that an interrupted run continues.
+
+    Returns:
+        The submission.
 
     Raises:
         RerunRefused: there is no sandbox here.
         RerunFailed: the attack gave no valid answer, or spent more than the track grants.
     """
     how, index = renewal.rerun, observations.index
-    prior = prior_here(how.prior, again.weights) if how.prior else None
+    prior = prior_here(how.prior, request.weights) if how.prior else None
     folder = RerunFolder(work / work_name(renewal, index))
     drawn = folder.seed()
     answers = attack_all(
-        Ordered(how, prior, None), sorted(index.observations), observations, again, drawn, folder
+        Ordered(how, prior, None), sorted(index.observations), observations, request, drawn, folder
     )
     attempts = Attempts(
         Component.from_config("attack", how.attack.model_dump()),
         Component.from_config("prior", how.prior.model_dump()) if how.prior else None,
-        {name: _attempt(its, seed_of(drawn, name)) for name, its in answers.items()},
+        {name: _attempt(answer, seed_of(drawn, name)) for name, answer in answers.items()},
         how.overrides,
     )
     output = folder.path / "submission"
     shutil.rmtree(output, ignore_errors=True)
     submission = write_submission(attempts, observations, renewal.about, output)
-    assert again.folder is not None
-    kept = rerun_folder(again.folder, submission.checksums(), index)
+    assert request.folder is not None
+    kept = rerun_folder(request.folder, submission.checksums(), index)
     shutil.copytree(folder.path, kept.path, ignore=shutil.ignore_patterns("submission"), dirs_exist_ok=True)
     return submission
 
 
-def _attempt(answer: Answer, seed: int) -> Attempt:
+def _attempt(answer: RerunAnswer, seed: int) -> Attempt:
     spent = answer.gradient_evaluations
     return Attempt(answer.images, answer.labels, spent, answer.seconds, seed)
 
 
 def work_name(renewal: Renewal, index: Index) -> str:
-    """The name of the folder that keeps the answers: by what is run, on which observations."""
+    """The name of the folder that keeps the answers, from what is run, on which observations."""
     attacked = {name: item.sha256 for name, item in index.observations.items()}
     text = canonical({"rerun": renewal.rerun.model_dump(mode="json"), "observations": attacked})
     return f"{renewal.protocol.key}-{renewal.about.attack}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"

@@ -1,4 +1,4 @@
-"""What text from outside may look like, and models that take nothing else."""
+"""What text from outside may look like, and models that accept nothing else."""
 
 from __future__ import annotations
 
@@ -81,8 +81,11 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def shown(text: object, most: int = 300) -> str:
-    """What a stranger may have written, safe to print: one short line, in which what is not printable is
-    written out as `\\u001b`."""
+    """A text that a stranger may have written, made safe to print.
+
+    It is one short line, in which characters that are not printable are written out as escapes such as
+    u001b with a backslash.
+    """
     line = " ".join(str(text)[: 4 * most].split())
     return "".join(map(_escaped, line))[:most]
 
@@ -94,7 +97,7 @@ def _escaped(character: str) -> str:
 
 
 def first_error(error: ValidationError) -> str:
-    """The first thing that is wrong, in one line: where and what."""
+    """The first error, in one line: where and what."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"])
     return shown(f"{where}: {first['msg']}")

@@ -1,4 +1,4 @@
-"""Twins of a track's observations: of other images, that nobody could know beforehand."""
+"""Secret twins of the observations of a track, made of images that nobody could know before."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from gifd_bench.tasks.selection import Selection
 
 
 class NoTwins(LeaderboardError):
-    """A track's datasets have no images besides those that the track uses."""
+    """The datasets of a track have no images except those that the track uses."""
 
 
 def draw_twins(protocol: Protocol, count: int, secret: int) -> dict[str, Round]:
-    """Rounds of the same datasets, victims and defenses, on images that the track does not use.
+    """Rounds of the same datasets, victims and defenses, with images that the track does not use.
 
-    Tasks and defenses take turns, so that there are as many twins of each.
+    Tasks and defenses take turns, so there are equally many twins of each.
 
     Args:
         protocol: the track.
-        count: how many, at most.
-        secret: what is drawn depends on it; the first ones are the same for any count.
+        count: the largest number of twins.
+        secret: a number that determines what is drawn; the first twins are the same for any count.
 
     Returns:
-        The rounds, by names like those of a track; fewer where the datasets have no more images.
+        The rounds, by names like those of a track; fewer if the datasets have no more images.
 
     Raises:
-        NoTwins: there is not one image that is not used.
-        TaskError: a dataset is not here.
+        NoTwins: every image is used.
+        TaskError: a dataset is not on this machine.
     """
     draw = random.Random(stream(secret, "order"))
     groups: dict[tuple[str, str], list[Round]] = {}
@@ -73,7 +73,7 @@ def _used(protocol: Protocol) -> dict[str, set[int]]:
 
 
 def _fresh(task: TaskConfig, used: set[int], seed: int) -> Iterator[tuple[TaskConfig, int]]:
-    """Targets of a secret selection that share no image with the track, with the task that they are of."""
+    """Targets of a secret selection that share no image with the track, each with its task."""
     rule = task.settings.selection.rule
     selection = Selection(rule=rule if rule == "unique_labels" else "random", seed=seed >> 1)
     drawn = replace(task, settings=replace(task.settings, selection=selection))

@@ -1,4 +1,4 @@
-"""The oracle's side: computes gradients for whoever asks, counts them, and stops at a budget."""
+"""The oracle's side: it computes gradients for whoever asks, counts them, and stops at a budget."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ MOST_HELD = 64
 
 
 class BudgetSpent(BenchmarkError):
-    """More gradient evaluations were asked for than there are."""
+    """More gradient evaluations were asked for than the budget allows."""
 
 
 class Answering:
-    """Answers one attack's questions about one observation, whatever it asks.
+    """Answers the questions of one attack about one observation, whatever it asks.
 
     Attributes:
-        evaluations: how many gradient evaluations were asked for and computed.
+        evaluations: the gradient evaluations that were asked for and computed.
 
     Args:
-        observation: the one under attack.
-        most: gradient evaluations.
+        observation: the observation under attack.
+        most: the largest number of gradient evaluations.
     """
 
     def __init__(self, observation: Observation, most: int) -> None:
@@ -66,7 +66,7 @@ class Answering:
         """Answer until nobody asks any more.
 
         Raises:
-            BudgetSpent: more was asked for than there is; the one who asked was told.
+            BudgetSpent: more was asked for than the budget allows; the asker was told.
         """
         channel.send(HELLO)
         while True:

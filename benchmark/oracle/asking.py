@@ -1,4 +1,4 @@
-"""The attack's side of the oracle: what looks like a judge and a client, and asks."""
+"""The attack's side of the oracle: it has the interface of a judge and a client, and asks."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from gifd_bench.tasks.observation import Observation
 
 
 class Oracle:
-    """Asks another process for the victim's gradients of one observation, which counts them.
+    """Asks another process for the gradients of the victim for one observation, which counts them.
 
     Args:
-        channel: to the oracle.
+        channel: the channel to the oracle.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -45,7 +45,7 @@ class Oracle:
     def judge(
         self, client: SimulatedClient, loss: MatchingLoss, stop: Stop, lanes: int, to_the_last_digit: bool
     ) -> RemoteJudge | None:
-        """A judge that computes nothing here; `None` where the loss is known to this process alone."""
+        """A judge that computes nothing here; `None` if only this process knows the loss."""
         order = loss_order(loss, stop, lanes, to_the_last_digit, len(client.observed))
         if order is None:
             return None
@@ -54,10 +54,10 @@ class Oracle:
         return RemoteJudge(self, order)
 
     def ask(self, kind: bytes, payload: bytes) -> bytes:
-        """A question's answer.
+        """Ask a question, and return the answer.
 
         Raises:
-            BenchmarkError: there is none; most likely the evaluations are spent.
+            BenchmarkError: there is no answer; most likely, the evaluations are spent.
         """
         self._channel.send(kind, payload)
         return self._expect(kind)
@@ -70,11 +70,11 @@ class Oracle:
 
 
 class RemoteJudge:
-    """Judges candidates by asking the oracle; see `Judge`.
+    """Judges candidates by asking the oracle, with the interface of `Judge`.
 
     Attributes:
-        floor, path: see `Judge`.
-        victim: none; no candidate passes one here.
+        floor, path: as in `Judge`.
+        victim: `None`, because no candidate passes a victim here.
     """
 
     victim = None
@@ -86,18 +86,18 @@ class RemoteJudge:
         self.path: Path = answer["path"]
 
     def __call__(self, images: Tensor, targets: Tensor) -> Judgment:
-        """Judge the candidates of L lanes; see `Judge`."""
+        """Judge the candidates of L lanes, as `Judge` does."""
         objective, criterion, matching = _Judged.apply(self._oracle, images, targets)
         return Judgment(objective, criterion, matching)
 
 
 class RemoteClient(SimulatedClient):
-    """A client whose updates the oracle computes; see `SimulatedClient`.
+    """A client whose updates the oracle computes, with the interface of `SimulatedClient`.
 
     Args:
-        observation: all that the attacker sees.
+        observation: everything that the attacker sees.
         device: where the attack computes.
-        oracle: of this observation.
+        oracle: the oracle of this observation.
     """
 
     def __init__(self, observation: Observation, device: torch.device, oracle: Oracle) -> None:
@@ -110,7 +110,7 @@ class RemoteClient(SimulatedClient):
 
 
 class _Judged(torch.autograd.Function):
-    """Lanes have nothing to do with each other: the gradient of their sum is that of each."""
+    """Lanes do not depend on each other, so the gradient of their sum is that of each."""
 
     @staticmethod
     def forward(ctx: Any, oracle: Oracle, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:

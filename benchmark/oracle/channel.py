@@ -30,7 +30,7 @@ class Channel:
 
     Attributes:
         reading, writing: their descriptors.
-        most: bytes of a message that is taken from the other side.
+        most: the largest number of bytes of a message that is accepted from the other side.
     """
 
     reading: int
@@ -51,10 +51,10 @@ class Channel:
             raise ChannelClosed(f"the gradient oracle's pipe is closed ({one_line(error)})") from error
 
     def receive(self) -> tuple[bytes, bytes]:
-        """The next message: its kind and its payload.
+        """Receive the next message: its kind and its payload.
 
         Raises:
-            ChannelClosed: there is none any more.
+            ChannelClosed: there are no more messages.
             BenchmarkError: it is too long.
         """
         kind, length = HEAD.unpack(self._read(HEAD.size))

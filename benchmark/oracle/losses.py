@@ -1,4 +1,4 @@
-"""Registered matching losses in words, so that they can be computed on the other side of a pipe."""
+"""Registered matching losses as text, so that they can be computed on the other side of a pipe."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class _Listed:
 
 
 class LossOrder(BaseModel):
-    """What candidates are judged by.
+    """How candidates are judged.
 
     Attributes:
-        kind: of the matching loss.
-        fraction: of `MaskedCosine`.
-        weights: of the parameter tensors; `None` where all count alike.
-        stop: what the answer is chosen by.
-        lanes: how many candidates are judged at once, at most.
-        to_the_last_digit: see `Judge`.
+        kind: the kind of the matching loss.
+        fraction: the fraction of `MaskedCosine`.
+        weights: the weights of the parameter tensors; `None` for equal weights.
+        stop: the rule that chooses the answer.
+        lanes: the largest number of candidates that are judged at once.
+        to_the_last_digit: as in `Judge`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,7 +64,7 @@ class LossOrder(BaseModel):
     to_the_last_digit: bool
 
     def loss(self) -> MatchingLoss:
-        """The loss itself, not yet prepared."""
+        """The loss, which has not been prepared yet."""
         weights = None if self.weights is None else _Listed(self.weights)
         if self.kind == "MaskedCosine":
             if self.fraction is None:
@@ -76,14 +76,14 @@ class LossOrder(BaseModel):
 def loss_order(
     loss: MatchingLoss, stop: Stop, lanes: int, to_the_last_digit: bool, tensors: int
 ) -> LossOrder | None:
-    """The order of a registered loss; `None` for any other, which its own process must compute.
+    """The description of a registered loss; `None` for any other, which its own process must compute.
 
     Args:
-        loss: of an attack.
-        stop: what the answer is chosen by.
-        lanes: how many candidates are judged at once, at most.
-        to_the_last_digit: see `Judge`.
-        tensors: how many parameters were sent.
+        loss: the loss of an attack.
+        stop: the rule that chooses the answer.
+        lanes: the largest number of candidates that are judged at once.
+        to_the_last_digit: as in `Judge`.
+        tensors: the number of parameters that were sent.
     """
     kinds: dict[type[MatchingLoss], Kind] = {kind: name for name, kind in _PLAIN.items()}
     kinds[MaskedCosine] = "MaskedCosine"
@@ -100,10 +100,10 @@ def loss_order(
 
 
 def read_order(text: bytes) -> LossOrder:
-    """An order as it came.
+    """Read a description that was received.
 
     Raises:
-        BenchmarkError: it is none.
+        BenchmarkError: it is not one.
     """
     try:
         return LossOrder.model_validate_json(text)

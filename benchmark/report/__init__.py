@@ -1,1 +1,1 @@
-"""What a run has shown: a page to look at, and tables for a paper."""
+"""The results of a run: a page for the browser, and tables for a paper."""

@@ -19,10 +19,10 @@ class ParameterAxis:
     """Settings made of the same components that differ in one number.
 
     Attributes:
-        component: names of what they are made of, such as `gaussian_noise`.
-        parameter: that differs, such as `std`.
-        values: by the label of each setting, in ascending order.
-        others: what else tells these settings from further ones of the same components; mostly empty.
+        component: the names of their components, such as `gaussian_noise`.
+        parameter: the parameter that differs, such as `std`.
+        values: the values by the label of each setting, in ascending order.
+        others: what else distinguishes these settings from others of the same components; mostly empty.
     """
 
     component: str
@@ -32,13 +32,13 @@ class ParameterAxis:
 
     @property
     def title(self) -> str:
-        """What stands at the axis."""
+        """The title of the axis."""
         head = f"{self.component} {self.parameter}"
         return f"{head} ({self.others})" if self.others else head
 
     @property
     def logarithmic(self) -> bool:
-        """Whether the values are positive and span a decade."""
+        """Whether the values are positive and span a factor of ten or more."""
         low, high = min(self.values.values()), max(self.values.values())
         return low > 0 and high / low >= DECADE
 

@@ -50,7 +50,7 @@ def cell_table_of(rows: Sequence[Row], metrics: Sequence[Metric], names: Names) 
 
 
 def _texts(values: Sequence[str], shown: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A column of few different texts; `shown` says what people read of each."""
+    """A column of few different texts; `shown` says how people read each of them."""
     keys = list(dict.fromkeys(values))
     position = {key: k for k, key in enumerate(keys)}
     texts = [(shown or {}).get(key, key) for key in keys]
@@ -58,6 +58,6 @@ def _texts(values: Sequence[str], shown: Mapping[str, str] | None = None) -> dic
 
 
 def _numbers(values: Sequence[float | None], digits: int = 0) -> dict[str, Any]:
-    """A column of numbers; null where there is none."""
+    """A column of numbers; `None` where there is none."""
     rounded = [None if value is None else round(value, digits) for value in values]
     return {"numbers": rounded if digits else [None if v is None else int(v) for v in rounded]}

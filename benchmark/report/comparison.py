@@ -1,4 +1,4 @@
-"""The best attack against every other, image by image."""
+"""The best attack, compared with every other image by image."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Comparison:
     """The best attack and another one on the same images under the same defense.
 
     Attributes:
-        difference: the best's scores less the other's, with Holm's correction over the comparisons of the
-            defense: the same that decides which attacks share the best.
-        unpaired: cells of which one attack or both have no score.
+        difference: the scores of the best minus those of the other, with Holm's correction over the
+            comparisons under the defense. The same differences decide which attacks share the best place.
+        unpaired: cells for which one attack or both have no score.
     """
 
     defense: str

@@ -1,4 +1,4 @@
-"""What attacks had found by when: means over the cells that are done, against what had been spent."""
+"""What attacks had found at each moment: means over the cells that are done, by what had been spent."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from gifd_bench.benchmark.results.rows import Row
 
 @dataclass(frozen=True)
 class Point:
-    """One moment of an attack, mean over cells.
+    """One moment of an attack, as a mean over cells.
 
     Attributes:
-        gradient_evaluations, seconds: spent until then; seconds are `None` where they were not noted.
+        gradient_evaluations, seconds: what was spent until then; seconds are `None` if they were not
+            recorded.
         psnr: in dB.
-        identified: share of the images, 0 to 1; `None` where nobody looked.
+        identified: the share of the images, 0 to 1; `None` if identification was not computed.
     """
 
     gradient_evaluations: float
@@ -28,12 +29,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Course:
-    """The way of one attack to its answer.
+    """The progress of one attack to its answer.
 
     Attributes:
         attack: its name.
-        points: the last one is the answer itself.
-        cells: that they are means over.
+        points: its moments; the last one is the answer itself.
+        cells: the number of cells that the means cover.
     """
 
     attack: str
@@ -42,21 +43,23 @@ class Course:
 
 
 def courses_of(group: Group) -> list[Course]:
-    """The course of an attack on one task under one defense; several where cells have other moments than
-    others."""
+    """The course of an attack on one task under one defense.
+
+    There are several if some cells have other moments than others.
+    """
     alike: dict[tuple[float, ...], list[list[Point]]] = {}
     for row in group.done:
         if row.psnr is not None and row.gradient_evaluations is not None:
             points = _points(row)
             alike.setdefault(tuple(point.gradient_evaluations for point in points), []).append(points)
     return [
-        Course(group.attack, tuple(_mean(its) for its in zip(*paths, strict=True)), len(paths))
+        Course(group.attack, tuple(_mean(moments) for moments in zip(*paths, strict=True)), len(paths))
         for paths in alike.values()
     ]
 
 
 def _points(row: Row) -> list[Point]:
-    """The moments of a cell, and the answer; of a cell that was run without moments the ends of stages."""
+    """The moments of a cell, and the answer; for a cell without moments, the ends of its stages."""
     assert row.psnr is not None
     assert row.gradient_evaluations is not None
     moments = row.record.moments if row.record else ()

@@ -1,4 +1,4 @@
-"""How charts of a report look: colors, symbols and axes, as plotly specifications."""
+"""The look of charts in a report: colors, symbols and axes, as plotly specifications."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ LINEAR: Mapping[str, Any] = MappingProxyType({})
 
 
 class Look:
-    """What each of several things drawn looks like in every chart of a page.
+    """The look of each thing that is drawn, in every chart of a page.
 
     Args:
-        names: of the things, by the key that filters go by.
+        names: the names of the things, by the key that filters use.
     """
 
     def __init__(self, names: Mapping[str, str]) -> None:
@@ -38,7 +38,7 @@ class Look:
         self.symbols = dict(zip(names, cycle(SYMBOLS)))
 
     def name(self, key: str) -> str:
-        """What a thing is called, as text to plotly."""
+        """The name of a thing, as text for plotly."""
         return escape(self._names[key])
 
     def line(
@@ -50,7 +50,7 @@ class Look:
         mode: str = "lines+markers",
         **more: Any,
     ) -> go.Scatter:
-        """A line in the colors of an attack; `hover` is what the pointer says of a point."""
+        """A line in the colors of an attack; `hover` is the text at a point."""
         return go.Scatter(
             name=self.name(key),
             meta={"attack": key},
@@ -65,7 +65,7 @@ class Look:
 
 
 def whiskers(intervals: Sequence[Interval]) -> dict[str, Any]:
-    """Error bars that reach to the ends of intervals; none where there is no interval."""
+    """Error bars to the ends of intervals; none if there is no interval."""
     return {
         "type": "data",
         "array": [None if i.high is None else i.high - i.mean for i in intervals],

@@ -1,4 +1,4 @@
-"""What was run, and by what: the head of a report."""
+"""What was run, and with what: the head of a report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Axis:
 
 
 def axes_of(matrix: Matrix) -> list[Axis]:
-    """The axes of a matrix with every option, those that nobody set too."""
+    """The axes of a matrix with every option, including those with their defaults."""
     tasks = (
         Entry(
             t.label,
@@ -76,7 +76,7 @@ def _value(value: Any) -> str:
 
 
 def _numbers(numbers: Sequence[int]) -> str:
-    """Numbers with runs of them drawn together: `0 to 9, 12`."""
+    """Numbers, with consecutive ones joined: `0 to 9, 12`."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

@@ -1,5 +1,8 @@
-"""What a run has found, in three sentences: what leaked, which attack is best and how sure that is, and
-which defense helped at what strength."""
+"""The finding of a run in three sentences.
+
+They say what leaked, which attack is best and how certain that is, and which defense helped at which
+strength.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ HIDDEN = 0.05
 
 @dataclass(frozen=True)
 class Setting:
-    """A defense with what the attacks on one task have read under it.
+    """A defense, with what the attacks on one task read under it.
 
     Attributes:
-        name: what people call it, with its parameters.
+        name: its name for people, with its parameters.
         undefended: whether the update is sent as it is.
         attack: the name of the best attack.
-        best: it is the one with the best mean PSNR, of those that lack no cell if there are any.
-        summaries: of all attacks with scores.
+        best: the attack with the best mean PSNR, among those that lack no cell if there are any.
+        summaries: the summaries of all attacks with scores.
     """
 
     name: str
@@ -38,13 +41,12 @@ class Setting:
 
     @property
     def psnr(self) -> float:
-        """Mean of the best attack in dB."""
+        """The mean of the best attack in dB."""
         return mean_psnr(self.best)
 
     @property
     def identified(self) -> float | None:
-        """The largest share of the images that any attack identified, 0 to 1; `None` where it is not
-        known."""
+        """The largest share of the images that any attack identified, 0 to 1; `None` if it is not known."""
         shares = [i.mean for s in self.summaries if (i := s.intervals[IDENTIFIED]) is not None]
         return max(shares, default=None)
 
@@ -63,16 +65,16 @@ class Setting:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is said of one task.
+    """The finding on one task.
 
     Attributes:
         task: its label.
-        opened: the setting that leaks most: without a defense where that was run.
-        helped: the defended setting that helped: of those that hide the images the one that leaks most by
-            PSNR, which is the weakest; where none hides them, the one that leaks least. `None` without a
-            defended setting.
-        still_leaks: of the settings made of the same components the strongest one that leaks more.
-        sentences: three, or two where nothing was defended.
+        opened: the setting that leaks most: that without a defense, if it was run.
+        helped: the defended setting that helped. Among those that hide the images, it is the one that leaks
+            most by PSNR, which is the weakest; if none hides them, the one that leaks least. `None` without
+            a defended setting.
+        still_leaks: among the settings made of the same components, the strongest one that leaks more.
+        sentences: three, or two if nothing was defended.
     """
 
     task: str
@@ -83,12 +85,12 @@ class Finding:
 
     @property
     def settings(self) -> tuple[Setting, ...]:
-        """Those to show, from the one that leaks most on."""
+        """The settings to show, from the one that leaks most on."""
         return tuple(s for s in (self.opened, self.still_leaks, self.helped) if s is not None)
 
 
 def finding_of(summaries: Sequence[Summary], names: Names) -> Finding | None:
-    """What the summaries of one task say; `None` where no cell has scores."""
+    """What the summaries of one task say; `None` if no cell has scores."""
     settings = _settings(summaries, names)
     if not settings:
         return None
@@ -103,7 +105,7 @@ def finding_of(summaries: Sequence[Summary], names: Names) -> Finding | None:
 
 
 def mean_psnr(summary: Summary) -> float:
-    """In dB; minus infinity without scores."""
+    """The mean PSNR in dB; minus infinity without scores."""
     interval = summary.intervals[PSNR]
     return interval.mean if interval else -math.inf
 
@@ -114,11 +116,11 @@ def _settings(summaries: Sequence[Summary], names: Names) -> list[Setting]:
         if summary.intervals[PSNR] is not None:
             found.setdefault(summary.group.defense, []).append(summary)
     settings = []
-    for defense, its in found.items():
-        best = max(its, key=lambda s: (s.complete, mean_psnr(s)))
-        undefended = is_undefended(its[0].group.rows[0].cell.defense)
+    for defense, of_defense in found.items():
+        best = max(of_defense, key=lambda s: (s.complete, mean_psnr(s)))
+        undefended = is_undefended(of_defense[0].group.rows[0].cell.defense)
         attack = names.attack(best.group.attack)
-        settings.append(Setting(names.defense(defense), undefended, attack, best, tuple(its)))
+        settings.append(Setting(names.defense(defense), undefended, attack, best, tuple(of_defense)))
     return settings
 
 
@@ -174,7 +176,7 @@ def _best(setting: Setting, names: Names) -> str:
             f"{name} is ahead of {names.attack(nearest)}, the next best, by {ahead}, but {few} to be sure: "
             f"the paired test needs {FEWEST_UNITS}."
         )
-    level = [names.attack(attack) for attack, its in found.items() if not its.separates]
+    level = [names.attack(attack) for attack, difference in found.items() if not difference.separates]
     if level:
         return (
             f"{name} has the best mean, but a paired test over {images} images cannot tell it from "
@@ -223,7 +225,7 @@ def _margin(found: Difference) -> str:
 
 
 def _ends(interval: Interval, form: str) -> str:
-    """The interval in brackets; nothing where there is none."""
+    """The interval in brackets; empty if there is none."""
     if interval.low is None or interval.high is None:
         return ""
     return f" [{interval.low:{form}}, {interval.high:{form}}]"

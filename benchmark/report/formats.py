@@ -18,11 +18,11 @@ from gifd_bench.benchmark.statistics.interval import Interval
 
 @dataclass(frozen=True)
 class TableOptions:
-    """What a table of means shows.
+    """The content of a table of means.
 
     Attributes:
-        columns: metrics, by name; empty for all that any cell has.
-        significance: whether a LaTeX table is a float that says how sure it is.
+        columns: metrics by name; empty for all that any cell has.
+        significance: whether a LaTeX table is a float that says how certain it is.
     """
 
     columns: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ def metrics_for(rows: Sequence[Row], options: TableOptions) -> tuple[Metric, ...
     """The metrics that are columns of a table.
 
     Raises:
-        BenchmarkError: no such metric, or no cell has it.
+        BenchmarkError: there is no such metric, or no cell has it.
     """
     there = {metric.name: metric for metric in shown_metrics(rows)}
     for name in options.columns:
@@ -46,7 +46,7 @@ def metrics_for(rows: Sequence[Row], options: TableOptions) -> tuple[Metric, ...
 
 
 def means_as_markdown(rows: Sequence[Row], options: TableOptions = ALL) -> str:
-    """Markdown: means with their intervals, the best of a task and defense bold."""
+    """Markdown: means with their intervals, with the best of a task and defense in bold."""
     metrics, summaries, names = metrics_for(rows, options), summaries_of(rows), Names.of(rows)
     headings = ["task", "defense", "attack", *(f"{m.heading} {m.arrow}" for m in metrics)]
     lines = [
@@ -61,7 +61,7 @@ def means_as_markdown(rows: Sequence[Row], options: TableOptions = ALL) -> str:
 
 
 def means_as_latex(rows: Sequence[Row], options: TableOptions = ALL) -> str:
-    """LaTeX: as the Markdown; see `latex_table`."""
+    """LaTeX with the content of the Markdown table; see `latex_table`."""
     return latex_table(summaries_of(rows), metrics_for(rows, options), Names.of(rows), options.significance)
 
 

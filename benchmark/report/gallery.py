@@ -1,4 +1,4 @@
-"""The truth and what was made of it, side by side, by task and defense."""
+"""The truth and the reconstructions, side by side, by task and defense."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ BYTES_A_PIXEL = 4
 
 @dataclass(frozen=True)
 class Line:
-    """One private image: the truth, then the answer of every attack; and of the attacks with several
-    stages, the way there."""
+    """One private image: the truth, then the answer of every attack.
+
+    For attacks with several stages, it also has the result of each stage.
+    """
 
     heading: str
     pictures: tuple[Picture, ...]
@@ -29,8 +31,8 @@ class Section:
     """One task under one defense.
 
     Attributes:
-        name: of the defense, as people read it.
-        observations: the rows of each observation of which an attack has ended well.
+        name: the name of the defense for people.
+        observations: the rows of each observation for which an attack has ended with an answer.
     """
 
     task: str
@@ -40,12 +42,12 @@ class Section:
 
     @cached_property
     def size(self) -> int:
-        """How many private images."""
+        """The number of private images."""
         return sum(max(row.images for row in rows) for rows in self.observations)
 
 
 def bytes_inlined(section: Section, pictures: Pictures) -> int:
-    """About what the pictures of a section would take within a page."""
+    """The approximate size of the pictures of a section within a page."""
     images = 0
     for rows in section.observations:
         done = [row for row in rows if row.status == "done"]
@@ -94,7 +96,7 @@ def lines_of(section: Section, pictures: Pictures, names: Names) -> Iterator[Lin
 
 
 def _scores(row: Row, image: int) -> tuple[str, ...]:
-    """The metrics of one image, those that there are."""
+    """The available metrics of one image."""
     shown = (
         ("psnr", "{:.2f} dB"),
         ("ssim", "SSIM {:.3f}"),

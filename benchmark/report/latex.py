@@ -25,7 +25,7 @@ COUNTS = ("evaluations", "images", "cells done")
 
 
 def escaped(text: str) -> str:
-    """A text in which nothing is a command."""
+    """A text in which nothing is a LaTeX command."""
     return text.translate(SPECIALS)
 
 
@@ -37,9 +37,9 @@ def latex_table(
     Args:
         summaries: its lines.
         metrics: its columns.
-        names: of defenses and attacks.
-        significance: whether it is a float with a caption, which says over how many images the means are
-            and what bold means, and with the p value of every comparison with the best.
+        names: the names of defenses and attacks.
+        significance: whether it is a float with a caption, which says how many images the means cover and
+            what bold means, and with the p value of every comparison with the best.
     """
     columns = "lll" + ("rr" if significance else "r") * len(metrics) + ("" if significance else "rrr")
     tabular = [
@@ -90,7 +90,7 @@ def _lines(
 
 
 def counts_of(summary: Summary) -> list[str]:
-    """Evaluations, images, and how many cells are done, as text."""
+    """Evaluations, images, and the number of cells that are done, as text."""
     evaluations = summary.gradient_evaluations
     return [
         "–" if evaluations is None else f"{evaluations:.0f}",
@@ -115,7 +115,7 @@ def _ends(interval: Interval, metric: Metric) -> str:
 
 
 def _p(summary: Summary, metric: Metric) -> str:
-    """Of the comparison with the best; what has none is the best, or was not tested."""
+    """The p value of the comparison with the best; without one, it is the best, or was not tested."""
     against = summary.against.get(metric.name)
     if against is None:
         return "best" if metric.name in summary.best else "--"

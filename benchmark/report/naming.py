@@ -1,4 +1,4 @@
-"""What the settings of a run are called where people read them: with the parameters that they are about."""
+"""The names of the settings of a run for people, with the parameters that matter."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ UNDEFENDED = "no defense"
 
 @dataclass(frozen=True)
 class Names:
-    """Names of defenses and attacks with their parameters, by what the columns of rows call them.
+    """Names of defenses and attacks with their parameters, by their names in the columns of rows.
 
     Attributes:
-        defenses: `noise_std_0.01` to `noise (std 0.01)`, and `none` to `no defense`.
-        attacks: `ig_learning_rate_0.1` to `ig (learning_rate 0.1)`; others are as they were.
+        defenses: for instance `noise_std_0.01` to `noise (std 0.01)`, and `none` to `no defense`.
+        attacks: for instance `ig_learning_rate_0.1` to `ig (learning_rate 0.1)`; others stay as they were.
     """
 
     defenses: Mapping[str, str]
@@ -54,7 +54,7 @@ def is_undefended(defense: DefenseConfig) -> bool:
 
 
 def value_text(value: Any) -> str:
-    """A parameter's value where people read it."""
+    """A parameter's value as text for people."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -77,7 +77,7 @@ def _attack_name(row: Row) -> str:
 
 
 def _without_values(label: str, options: Sequence[tuple[str, Any]]) -> str:
-    """A label without the parameters that a sweep has put at its end."""
+    """A label without the parameters that a sweep has added at its end."""
     ends = [f"_{name}_{value_in_label(value)}" for name, value in options]
     while found := next((end for end in ends if label.endswith(end) and label != end), None):
         label = label.removesuffix(found)
@@ -90,8 +90,10 @@ def _with(head: str, parameters: Sequence[tuple[str, Any]]) -> str:
 
 
 def _chosen(part: Component) -> list[tuple[str, Any]]:
-    """The options of a component that have no default or another value than that; where all are as by
-    default, its numbers, for they are its strength."""
+    """The options of a component that have no default or another value.
+
+    If all have their defaults, they are its numbers, because these are its strength.
+    """
     defaults = _defaults(part.kind, part.name)
     simple = [
         (name, value)

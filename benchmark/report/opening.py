@@ -1,4 +1,4 @@
-"""The first screen of a report: what was found in a few sentences, and the images that say so."""
+"""The first screen of a report: the findings in a few sentences, and images that show them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MOST_ATTACKS = 4
 
 @dataclass(frozen=True)
 class Answers:
-    """What the attacks made of one private image under one setting.
+    """The answers of the attacks for one private image under one setting.
 
     Attributes:
-        setting: what people call it.
-        pictures: of each attack; `None` where it has no answer.
+        setting: its name for people.
+        pictures: the picture of each attack; `None` if it has no answer.
     """
 
     setting: str
@@ -46,7 +46,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Opening:
-    """Of one task.
+    """The opening for one task.
 
     Attributes:
         task: its label.
@@ -62,17 +62,17 @@ class Opening:
 
 
 def opening_of(summaries: Sequence[Summary], names: Names, pictures: Pictures) -> Opening | None:
-    """The opening for the task with the most cells that are done; `None` where no cell has scores.
+    """The opening for the task with the most cells that are done; `None` if no cell has scores.
 
     Args:
-        summaries: of the whole run.
-        names: of its defenses and attacks.
-        pictures: of its images.
+        summaries: the summaries of the whole run.
+        names: the names of its defenses and attacks.
+        pictures: the pictures of its images.
     """
     tasks: dict[str, list[Summary]] = {}
     for summary in summaries:
         tasks.setdefault(summary.group.task, []).append(summary)
-    fullest = max(tasks.values(), key=lambda its: sum(len(s.group.done) for s in its), default=[])
+    fullest = max(tasks.values(), key=lambda of_task: sum(len(s.group.done) for s in of_task), default=[])
     finding = finding_of(fullest, names)
     if finding is None:
         return None
@@ -96,15 +96,19 @@ def shown_attacks(setting: Setting) -> list[str]:
 
 
 def row_of(setting: Setting, attack: str, like: Row) -> Row | None:
-    """The cell of an attack under a setting on the same target and with the same seed; `None` where it has
-    no answer."""
+    """The cell of an attack under a setting, on the same target and with the same seed.
+
+    It is `None` if the attack has no answer.
+    """
     rows = (row for s in setting.summaries if s.group.attack == attack for row in s.group.done)
     return next((row for row in rows if (row.target, row.seed) == (like.target, like.seed)), None)
 
 
 def telling_images(best: Summary) -> list[tuple[str, Row, int]]:
-    """The private images that the best attack has read best, worst and in between: the whole range, not the
-    most striking ones."""
+    """The private images that the best attack read best, worst and in between.
+
+    They show the whole range, and not the most striking images.
+    """
     scored = sorted(
         (
             (value, row, image)
@@ -138,7 +142,7 @@ def _answers(
 
 
 def caption(row: Row, image: int) -> tuple[str, ...]:
-    """How good one reconstruction is, in a few letters."""
+    """The quality of one reconstruction, in a few letters."""
     psnr, identified = (row.per_image.get(metric) for metric in (PSNR, IDENTIFIED))
     texts = [f"{psnr[image]:.1f} dB"] if psnr else []
     if identified:

@@ -1,4 +1,4 @@
-"""What a page holds compressed: a browser unpacks it when it is looked at."""
+"""Compressed content of a page, which a browser unpacks when somebody looks at it."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def packed_text(text: str) -> str:
 
 
 def content_hash(script: str) -> str:
-    """What a content security policy calls a script by that stands within the page."""
+    """The name by which a content security policy identifies a script within the page."""
     return "'sha256-" + base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode() + "'"

@@ -1,4 +1,4 @@
-"""One HTML page of a run, complete in itself; it needs no network."""
+"""One HTML page of a run, which needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ class Failure:
 def write_report(run: RunFolder, rows: list[Row], single_file: bool = True) -> None:
     """Write `report.html` into the folder of a run; cells that have not ended are shown as such.
 
-    Where the pictures are too many for one page, there is a page for each task and defense in `report/`,
+    If there are too many pictures for one page, there is a page for each task and defense in `report/`,
     with its pictures beside it.
 
     Args:
-        run: the folder.
-        rows: its rows, one a cell.
-        single_file: whether all that the page needs is within it; otherwise pictures and plotly's script
-            lie in `report/`.
+        run: the run folder.
+        rows: its rows, one for each cell.
+        single_file: whether the page holds everything that it needs; otherwise pictures and plotly's script
+            are in `report/`.
 
     Raises:
         BenchmarkError: a file of the run is damaged, or the page cannot be written.
@@ -136,7 +136,7 @@ def _write_galleries(
         text = template.render(
             name=name,
             section=section,
-            lines=lambda its, pictures=pictures: lines_of(its, pictures, names),
+            lines=lambda section, pictures=pictures: lines_of(section, pictures, names),
             **_own_code(),
         )
         write_text(folder / file, text)
@@ -155,7 +155,7 @@ def _environment() -> Environment:
 
 
 def _own_code() -> dict[str, str]:
-    """The style sheet and the script, and what the page's policy calls the script by."""
+    """The style sheet and the script, and the script's name in the page's policy."""
     assets = files("gifd_bench.benchmark.report") / "assets"
     style, script = ((assets / f"report.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     return {"style": style, "script": script, "script_hash": content_hash(script)}
@@ -169,7 +169,7 @@ def _plotly() -> tuple[str, str]:
 
 
 def _by_defense(plots: Sequence[Plot]) -> dict[tuple[str, str], list[int]]:
-    """The places of the plots that are about one defense, by task and defense."""
+    """The places of the plots about one defense, by task and defense."""
     found: dict[tuple[str, str], list[int]] = {}
     for place, plot in enumerate(plots):
         if plot.defense is not None:
@@ -178,7 +178,7 @@ def _by_defense(plots: Sequence[Plot]) -> dict[tuple[str, str], list[int]]:
 
 
 def _lineups(rows: Sequence[Row]) -> list[str]:
-    """Among what others private images were to be found."""
+    """The other images among which private images were to be found."""
     found = {row.record.distractors for row in rows if row.record and row.record.distractors}
     return [
         f"{others.count:,} others"
@@ -188,7 +188,7 @@ def _lineups(rows: Sequence[Row]) -> list[str]:
 
 
 def _notes(rows: Sequence[Row]) -> list[str]:
-    """What is to be known of cells that are done: once, whatever number of cells it is about."""
+    """Notes about cells that are done, each given once for any number of cells."""
     texts = {text for row in rows if row.status == "done" and row.reason for text in row.reason.split("; ")}
     metrics: dict[str, list[str]] = {}
     for text in sorted(texts):
@@ -198,7 +198,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
 
 
 def _filters(rows: Sequence[Row], names: Names) -> list[Filter]:
-    """What the page can be narrowed down by: what there are at least two of."""
+    """What the page can be filtered by: everything of which there are at least two."""
     axes = {
         "task": [(row.task, row.task) for row in rows],
         "defense": [(row.defense, names.defense(row.defense)) for row in rows],
@@ -210,7 +210,7 @@ def _filters(rows: Sequence[Row], names: Names) -> list[Filter]:
 
 
 def _failures(rows: Sequence[Row]) -> list[Failure]:
-    """Cells that failed, were skipped or are damaged; those of one attack, defense and reason together."""
+    """Cells that failed, were skipped or are damaged, grouped by attack, defense and reason."""
     found: dict[tuple[str, str, str, str, str], list[str]] = {}
     for row in rows:
         if row.status in ("failed", "skipped", DAMAGED):

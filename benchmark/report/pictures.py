@@ -1,4 +1,4 @@
-"""The truth and what was made of it, as pictures of a page."""
+"""The truth and the reconstructions as pictures of a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gifd_bench.tasks.truth import Truth
 
 @dataclass(frozen=True)
 class Picture:
-    """An image with the lines of its caption; where there is none, the note says why."""
+    """An image with the lines of its caption; without an image, the note says why."""
 
     title: str
     caption: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Picture:
 
     @cached_property
     def source(self) -> str:
-        """Where the image is to be had."""
+        """The address of the image."""
         return self.strip.source(self.image) if self.strip else ""
 
     @cached_property
@@ -63,7 +63,7 @@ class Pictures:
     """The pictures of a run. Each is made once.
 
     Args:
-        run: whose.
+        run: the run folder.
         strips: where they go.
     """
 
@@ -74,11 +74,11 @@ class Pictures:
         self._latest: tuple[str, Truth] | None = None
 
     def count(self, row: Row) -> int:
-        """How many private images the observation of a cell is of."""
+        """The number of private images in the observation of a cell."""
         return len(self._batch(row).labels)
 
     def pixels(self, row: Row) -> int:
-        """Of one of its private images."""
+        """The number of pixels of one of its private images."""
         height, width = self._batch(row).images.shape[-2:]
         return int(height * width)
 
@@ -99,13 +99,13 @@ class Pictures:
         return Picture("truth", (self.class_name(row, image),), strip=strip, image=image)
 
     def answer(self, row: Row, image: int, caption: Sequence[str], name: str) -> Picture:
-        """What one attack made of a private image.
+        """The reconstruction of a private image by one attack.
 
         Args:
-            row: of a cell, whatever its status.
+            row: the row of a cell with any status.
             image: position in the truth's batch.
-            caption: how good it is.
-            name: of the attack, as people read it.
+            caption: the quality of the reconstruction.
+            name: the name of the attack for people.
         """
         if row.status != "done":
             return Picture(name, (), row.status, row.attack_name, note=row.reason or "")
@@ -116,7 +116,7 @@ class Pictures:
         return Picture(name, tuple(caption), row.status, row.attack_name, strip, image, row.reason or "")
 
     def stages(self, row: Row, image: int, name: str) -> StageStrip:
-        """What one attack had found by the end of each stage, in the truth's order."""
+        """What one attack had found at the end of each stage, in the truth's order."""
         source, order = self._run.cell(row.cell).reconstruction, list(row.assignment)
         count = len(row.stages)
         strip = self._strip(
@@ -139,7 +139,7 @@ class Pictures:
         return self._latest[1]
 
     def _class_names(self, dataset: Component) -> tuple[str, ...]:
-        """The names of the classes; none where the data are not on this machine."""
+        """The names of the classes; none if the data are not on this machine."""
         key = dataset.canonical
         if key not in self._names:
             try:

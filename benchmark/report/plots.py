@@ -1,4 +1,4 @@
-"""Which charts a report has."""
+"""The charts of a report."""
 
 from __future__ import annotations
 
@@ -38,13 +38,14 @@ COURSES: tuple[tuple[str, str, Read], ...] = (
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure and what it is about.
+    """A figure, and what it is about.
 
     Attributes:
         heading: plain text.
         task: its label.
-        defense: null where the figure compares defenses.
-        spec: `data` and `layout` of plotly, as JSON values. Each trace says in `meta` which attack it is.
+        defense: `None` if the figure compares defenses.
+        spec: `data` and `layout` of plotly, as JSON values. Each trace says in `meta` to which attack it
+            belongs.
     """
 
     heading: str
@@ -57,9 +58,9 @@ class Plots:
     """Draws figures in which an attack always has the same color.
 
     Args:
-        summaries: of the whole run.
-        names: of its defenses and attacks.
-        curve: gives the matching loss of every iterate of a cell that is done: (iterations,).
+        summaries: the summaries of the whole run.
+        names: the names of its defenses and attacks.
+        curve: returns the matching loss of every iterate of a cell that is done: (iterations,).
     """
 
     def __init__(self, summaries: Sequence[Summary], names: Names, curve: Callable[[Row], Tensor]) -> None:
@@ -74,8 +75,11 @@ class Plots:
         self._of_an_axis = {name for axis in self._attack_axes for name in axis.values}
 
     def all(self, metrics: Sequence[Metric]) -> list[Plot]:
-        """Every figure of the run: of each task the metrics by defense and by parameter, and of each of its
-        defenses PSNR against gradient evaluations and by stage, and the loss curves."""
+        """Every figure of the run.
+
+        For each task, these are the metrics by defense and by parameter. For each of its defenses, they are
+        PSNR against gradient evaluations and by stage, and the loss curves.
+        """
         tasks = dict.fromkeys(s.group.task for s in self._summaries)
         return [plot for task in tasks for plot in self._of_task(task, metrics)]
 
@@ -105,14 +109,14 @@ class Plots:
             go.Bar(
                 name=self._look.name(attack),
                 meta={"attack": attack},
-                x=[escape(self._names.defense(s.group.defense)) for s, _ in its],
-                y=[i.mean for _, i in its],
-                error_y=whiskers([i for _, i in its]),
-                customdata=[[s.group.defense, i.n] for s, i in its],
+                x=[escape(self._names.defense(s.group.defense)) for s, _ in of_attack],
+                y=[i.mean for _, i in of_attack],
+                error_y=whiskers([i for _, i in of_attack]),
+                customdata=[[s.group.defense, i.n] for s, i in of_attack],
                 hovertemplate=f"%{{x}}: {IMAGES}<extra>%{{fullData.name}}</extra>",
                 marker={"color": self._look.colors[attack]},
             )
-            for attack, its in _by_attack(found).items()
+            for attack, of_attack in _by_attack(found).items()
         ]
         yield Plot(
             f"{task}: {metric.heading} by defense", task, None, spec(bars, "defense", _title(metric))
@@ -123,8 +127,8 @@ class Plots:
     ) -> Iterator[Plot]:
         traces: list[go.Scatter] = []
         drawn: list[Interval] = []
-        for attack, its in _by_attack(self._intervals(summaries, metric)).items():
-            by_label = {s.group.defense: i for s, i in its}
+        for attack, of_attack in _by_attack(self._intervals(summaries, metric)).items():
+            by_label = {s.group.defense: i for s, i in of_attack}
             points = [(label, x, by_label[label]) for label, x in axis.values.items() if label in by_label]
             if not points:
                 continue
@@ -140,7 +144,7 @@ class Plots:
                     customdata=[[label, i.n] for label, _, i in points],
                 )
             )
-            plain = [i for s, i in its if is_undefended(s.group.rows[0].cell.defense)]
+            plain = [i for s, i in of_attack if is_undefended(s.group.rows[0].cell.defense)]
             drawn += plain
             ends = [min(axis.values.values()), max(axis.values.values())]
             traces += [self._level(attack, ends, interval) for interval in plain]
@@ -159,7 +163,7 @@ class Plots:
     def _by_option(
         self, task: str, summaries: Sequence[Summary], metric: Metric, axis: ParameterAxis
     ) -> Iterator[Plot]:
-        """A chart of each defense, whose line goes through the values of an attack's option."""
+        """A chart for each defense, whose line goes through the values of an attack's option."""
         for defense in dict.fromkeys(s.group.defense for s in summaries):
             mine = [s for s in summaries if s.group.defense == defense]
             found = {s.group.attack: i for s in mine if (i := s.intervals[metric.name])}
@@ -180,7 +184,7 @@ class Plots:
             yield Plot(heading, task, defense, spec([line], axis.title, _title(metric), scale))
 
     def _intervals(self, summaries: Sequence[Summary], metric: Metric) -> list[Scored]:
-        """Of the attacks that are no point of an axis of their own."""
+        """The intervals of the attacks that are not on an axis of their own."""
         return [
             (s, interval)
             for s in summaries
@@ -202,11 +206,11 @@ class Plots:
         losses = [trace for group in groups for trace in self._losses(group)]
         if losses:
             heading = f"{head}: matching loss by iteration"
-            its = spec(losses, "iteration", "matching loss", y_scale=LOG)
-            yield Plot(heading, task, defense, its)
+            figure = spec(losses, "iteration", "matching loss", y_scale=LOG)
+            yield Plot(heading, task, defense, figure)
 
     def _course(self, course: Course, read: Read) -> Iterator[go.Scatter]:
-        """What an attack had found by when."""
+        """What an attack had found at each moment."""
         pairs = [read(point) for point in course.points]
         known = [(x, y) for x, y in pairs if x is not None and x > 0 and y is not None]
         if known:
@@ -241,7 +245,7 @@ def _by_attack(found: Sequence[Scored]) -> dict[str, list[Scored]]:
 
 
 def _alike(group: Group) -> list[list[Row]]:
-    """The rows that are done, those with the same stages and a number for each together."""
+    """The rows that are done, grouped by equal stages, with a number for each group."""
     found: dict[tuple[str, ...], list[Row]] = {}
     for row in group.done:
         if row.psnr is not None and row.gradient_evaluations is not None:
@@ -250,8 +254,9 @@ def _alike(group: Group) -> list[list[Row]]:
 
 
 def mean_curve(curves: Iterable[Tensor]) -> tuple[list[float], list[float | None]]:
-    """At most `POINTS` iterations, from the first, 1, to the last, and the mean loss at each: null where
-    that is not finite, or not positive, for which a logarithmic axis has no place.
+    """At most `POINTS` iterations, from the first, 1, to the last, and the mean loss at each.
+
+    The loss is `None` if it is not finite, or not positive, for which a logarithmic axis has no place.
 
     Args:
         curves: (iterations,) each, at least one.

@@ -1,4 +1,4 @@
-"""What the file of a reconstruction holds besides the answer."""
+"""The content of the file of a reconstruction besides the answer."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ def read_curve(path: Path) -> Tensor:
     """The matching loss of every iterate, restart after restart: (iterations,).
 
     Raises:
-        BenchmarkError: no such file, damaged, or of another version.
+        BenchmarkError: the file is missing, damaged, or of another version.
     """
     (curve,) = _read(path, "curve")
     return curve
 
 
 def read_stages(path: Path, count: int) -> Tensor:
-    """What each of so many stages had found by its end: (B, stages, 3, H, W) in [0, 1].
+    """What each of the stages had found at its end: (B, stages, 3, H, W) in [0, 1].
 
     Raises:
-        BenchmarkError: no such file, damaged, or of another version.
+        BenchmarkError: the file is missing, damaged, or of another version.
     """
     return torch.stack(_read(path, *(f"stage/{k:02d}" for k in range(count))), dim=1)
 
 
 def _read(path: Path, *names: str) -> list[Tensor]:
-    """Some tensors of a file, and no byte of the others."""
+    """Read some tensors of a file, and no byte of the others."""
     try:
         with safe_open(path, framework="pt") as file:
             return [file.get_tensor(name) for name in names]

@@ -1,4 +1,4 @@
-"""Pictures of a page: within it, or in files beside it."""
+"""Pictures of a page, which are within it or in files beside it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Strip:
     """A line of images for each private image of a batch.
 
     Attributes:
-        sources: where each line is to be had, relative to the page or as a data URI; several lines may be
-            below each other at one address.
+        sources: the address of each line, relative to the page or as a data URI; several lines may be in
+            one picture, one below the other.
         across: images in a line.
         size: height and width of one image.
     """
@@ -35,7 +35,7 @@ class Strip:
     size: tuple[int, int]
 
     def source(self, line: int) -> str:
-        """Where a line is to be had."""
+        """The address of a line."""
         return self.sources[line]
 
     def style(self, line: int) -> str:
@@ -58,18 +58,19 @@ class Strips(ABC):
         """The strip of some images.
 
         Args:
-            name: of the strip, without an ending.
-            lines, across: how many lines of how many images.
-            source: the file that the images are made of.
-            images: gives them: (lines, across, 3, H, W) in [0, 1].
+            name: the name of the strip, without an ending.
+            lines: the number of lines.
+            across: the number of images in a line.
+            source: the file from which the images are made.
+            images: returns them: (lines, across, 3, H, W) in [0, 1].
         """
 
 
 class InlinedStrips(Strips):
-    """Strips within the page itself, a picture a line."""
+    """Strips within the page itself, with one picture for each line."""
 
     def strip(self, name: str, lines: int, across: int, source: Path, images: Images) -> Strip:
-        """See `Strips`; nothing is written."""
+        """The strip of some images, as in `Strips`; nothing is written."""
         found = images()
         return Strip(
             tuple(_data_uri(found[k : k + 1]) for k in range(lines)),
@@ -79,19 +80,20 @@ class InlinedStrips(Strips):
 
 
 class StripFolder(Strips):
-    """Strips in files beside the page, a file for each: thousands of small files are hard on a shared file
-    system.
+    """Strips in files beside the page, one file for each.
+
+    Thousands of small files would be a burden for a shared file system.
 
     Args:
         folder: where they go; it exists.
-        url: what the folder is called on the page.
+        url: the name of the folder on the page.
     """
 
     def __init__(self, folder: Path, url: str) -> None:
         self._folder, self._url = folder, url
 
     def strip(self, name: str, lines: int, across: int, source: Path, images: Images) -> Strip:
-        """See `Strips`; the file is written unless it is there and newer than its source.
+        """The strip of some images, as in `Strips`; the file is written unless it is newer than its source.
 
         Raises:
             StorageError: it cannot be written.
@@ -109,8 +111,11 @@ def _changed(path: Path) -> int:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a picture whole, but do not wait for the disk: after a power cut it is made again, and to wait
-    takes longer than all else where there are thousands."""
+    """Write a picture completely, without waiting for the disk.
+
+    After a power cut it is made again, and waiting would take longer than everything else for thousands of
+    pictures.
+    """
     partial = path.with_name(f"{path.name}.partial")
     try:
         partial.write_bytes(content)

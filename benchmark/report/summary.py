@@ -1,4 +1,4 @@
-"""Every mean of a report: one attack on one task under one defense, with intervals."""
+"""All means of a report: one attack on one task under one defense, with intervals."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Metric:
 
     Attributes:
         name: its column in a row.
-        form: of its numbers.
-        sign: 1 where more is a better reconstruction, -1 where less is.
+        form: the format of its numbers.
+        sign: 1 if more is a better reconstruction, -1 if less is.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Metric:
 
     @property
     def arrow(self) -> str:
-        """Which way a reconstruction is better."""
+        """The direction in which a reconstruction is better."""
         return "↑" if self.sign > 0 else "↓"
 
 
@@ -46,11 +46,11 @@ METRICS = (
 
 @dataclass(frozen=True)
 class AgainstBest:
-    """An attack held against the best one of its task and defense.
+    """An attack, compared with the best one of its task and defense.
 
     Attributes:
-        best: name of the best attack.
-        difference: the best's scores less this attack's.
+        best: the name of the best attack.
+        difference: the scores of the best minus those of this attack.
     """
 
     best: str
@@ -62,14 +62,14 @@ class Summary:
     """The means of a group.
 
     Attributes:
-        intervals: metric name to mean and interval over the images; `None` where a cell that is done
-            lacks the metric, or none is done.
+        intervals: mean and interval over the images by the name of the metric; `None` if a cell that is
+            done lacks the metric, or none is done.
         gradient_evaluations, seconds: means over the cells that are done, or `None`.
-        best: metrics in which it has the best mean of the complete groups of its task and defense, or
-            cannot be told from the one that has, by the paired test. Where all means are equal, or over too
-            few images for a test, none is best.
-        against: metric name to the comparison with the best group of the same task and defense; without the
-            metrics in which it is the best one itself, or has no scores.
+        best: metrics in which it has the best mean of the complete groups of its task and defense, or in
+            which the paired test cannot tell it from that. If all means are equal, or cover too few images
+            for a test, none is best.
+        against: the comparison with the best group of the same task and defense, by the name of the metric;
+            without the metrics in which it is the best itself, or has no scores.
     """
 
     group: Group
@@ -86,7 +86,7 @@ class Summary:
 
     @property
     def missing(self) -> str:
-        """How many cells the means lack, by status; empty where none."""
+        """How many cells the means lack, by status; empty if none."""
         counts = {status: self.group.count(status) for status in STATUSES if status != "done"}
         return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
@@ -116,8 +116,10 @@ def _interval(group: Group, metric: str) -> Interval | None:
 
 
 def scores_of(group: Group, metric: str) -> Scores:
-    """Every score of a group: by private image, which is the target and the position in its batch, and
-    seed."""
+    """Every score of a group, by private image and seed.
+
+    A private image is a target and a position in its batch.
+    """
     return {
         ((row.target, k), row.seed): value
         for row in group.done
@@ -135,8 +137,11 @@ def _blocks(summaries: Sequence[Summary]) -> list[list[Summary]]:
 
 
 def _with_best(block: Sequence[Summary]) -> list[Summary]:
-    """Mark the best of each metric, and compare every other with it. A mean that lacks cells is compared
-    but never best: an attack that failed on the hard images would win by it."""
+    """Mark the best of each metric, and compare every other with it.
+
+    A mean that lacks cells is compared but never best: an attack that failed on the hard images would win
+    by it.
+    """
     best: dict[int, set[str]] = {k: set() for k in range(len(block))}
     against: dict[int, dict[str, AgainstBest]] = {k: {} for k in range(len(block))}
     for metric in METRICS:

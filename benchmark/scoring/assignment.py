@@ -1,4 +1,4 @@
-"""Which reconstruction is held against which private image."""
+"""Which reconstruction is compared with which private image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def assign(reconstructions: Tensor, truths: Tensor) -> Tensor:
         truths: the same shape.
 
     Returns:
-        (B,) int64: position k holds the index of the reconstruction that answers truth k.
+        (B,) int64: position k holds the index of the reconstruction that belongs to truth k.
     """
     costs = torch.cdist(truths.flatten(1).double(), reconstructions.flatten(1).double()).square()
     _, columns = linear_sum_assignment(costs.cpu().numpy())

@@ -1,4 +1,4 @@
-"""What a metric is."""
+"""The interface of metrics."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 class MetricMissing(Exception):
-    """A metric cannot be had for these images; the message is one line that says why, and what to do."""
+    """A metric is not available for these images; the message is one line that says why, and what to do."""
 
 
 class Metric(ABC):
-    """Compares reconstructions with the private images that they were assigned to.
+    """Compares reconstructions with the private images to which they were assigned.
 
     A subclass of your own is named in a matrix under `metrics`; its options are the arguments of
     `__init__`.
 
     Attributes:
-        name: of the column that it becomes.
-        higher_is_better: which direction is the better reconstruction's.
+        name: the name of its column.
+        higher_is_better: whether a better reconstruction has a higher value.
     """
 
     name: ClassVar[str]
@@ -37,12 +37,11 @@ class Metric(ABC):
         Args:
             images: (B, 3, H, W) float32 in [0, 1], the reconstructions, in the order of the private images.
             truths: (B, 3, H, W) float32 in [0, 1], the private images.
-            observation: what was attacked, for metrics that need the victim; `None` where it is not at
-                hand.
+            observation: what was attacked, for metrics that need the victim; `None` if it is not available.
 
         Returns:
             (B,) float32.
 
         Raises:
-            MetricMissing: it cannot be had, for example because a file is not here.
+            MetricMissing: it is not available, for example because a file is missing.
         """

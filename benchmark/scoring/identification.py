@@ -1,4 +1,4 @@
-"""Identification: does a reconstruction find its own private image among others?"""
+"""Identification: is a reconstruction nearest to its own private image among others?"""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class Distractors:
-    """Among how many others private images were to be found.
+    """The other images among which private images were to be found.
 
     Attributes:
-        count: in all.
-        of_dataset: how many of them are images of the private ones' dataset; the others are crops of the
-            bundled photographs.
+        count: the number of them.
+        of_dataset: how many are images of the private ones' dataset; the others are crops of the bundled
+            photographs.
     """
 
     count: int
@@ -43,14 +43,14 @@ class Distractors:
 
 
 class Lineup:
-    """Other images among which a reconstruction is to find its own private image.
+    """Other images, among which the private image of a reconstruction is to be found.
 
-    They are drawn at random from the private images' dataset. One that has too few is filled up with crops
-    of the bundled photographs, and `Distractors` says how many of each there were.
+    They are drawn at random from the private images' dataset. If it has too few, crops of the bundled
+    photographs fill up the number, and `Distractors` says how many of each there were.
 
     Args:
-        dataset: of the private images' kind.
-        count: how many others.
+        dataset: a dataset of the same kind as the private images.
+        count: the number of other images.
     """
 
     def __init__(self, dataset: Dataset, count: int = DISTRACTORS) -> None:
@@ -64,14 +64,15 @@ class Lineup:
         self._rows = _standardized(torch.cat([self._own, crops])).float()
 
     def ranks(self, images: Tensor, truths: Tensor) -> tuple[Tensor, Distractors]:
-        """At which place each reconstruction finds its own private image, and among how many.
+        """The place of each private image by its distance from its reconstruction, among the others.
 
         Args:
             images: (B, C, H, W) in [0, 1], in the order of the private images.
-            truths: (B, C, H, W), the private images; where they occur among the others they are left out.
+            truths: (B, C, H, W), the private images; if they occur among the others, they are left out
+                there.
 
         Returns:
-            (B,) int64, see `own_ranks`, and the others.
+            (B,) int64, as in `own_ranks`, and the others.
         """
         images, truths = reduced(images), reduced(truths)
         same = torch.zeros(len(self._own), dtype=torch.bool)
@@ -86,12 +87,12 @@ class Lineup:
 
 
 def drawn_of(images: int, most: int) -> list[int]:
-    """Which of so many images are the others: at most `most` indices at random, the same in every run."""
+    """The indices of the other images: at most `most` at random, the same in every run."""
     return torch.randperm(images, generator=torch.Generator().manual_seed(SEED)).tolist()[:most]
 
 
 def reduced(images: Tensor) -> Tensor:
-    """Images (B, C, H, W) with sides of at most `COMPARED_SIDE`, by area."""
+    """Images (B, C, H, W) with sides of at most `COMPARED_SIDE`, reduced by area."""
     height, width = images.shape[-2:]
     factor = COMPARED_SIDE / max(height, width)
     if factor >= 1:
@@ -100,20 +101,20 @@ def reduced(images: Tensor) -> Tensor:
 
 
 def own_ranks(images: Tensor, truths: Tensor, others: Tensor) -> Tensor:
-    """At which place each reconstruction finds its own private image among others: 1 is the nearest.
+    """The place of each private image by its distance from its reconstruction: 1 is the nearest.
 
     The idea is the image identifiability precision of GradInversion (Yin et al., CVPR 2021, section 4.1),
     the share of reconstructions whose nearest neighbor is their own private image. The distance here is one
-    minus the Pearson correlation of the pixels, which neither brightness nor contrast changes and which
+    minus the Pearson correlation of the pixels, which does not change with brightness or contrast, and
     needs no network.
 
     Args:
         images: (B, C, H, W), in the order of the private images.
         truths: (B, C, H, W), the private images.
-        others: (N, C, H, W), which are none of the private images.
+        others: (N, C, H, W), none of which is a private image.
 
     Returns:
-        (B,) int64 from 1 to N + 1; of equal distances the own image's counts as the farther one, so that a
+        (B,) int64 from 1 to N + 1. Among equal distances, the own image counts as the farthest, so a
         reconstruction without any contrast identifies nothing.
     """
     rows, own, rest = (_standardized(batch) for batch in (images, truths, others))
@@ -126,12 +127,12 @@ def own_ranks(images: Tensor, truths: Tensor, others: Tensor) -> Tensor:
 def bundled_others(count: int, shape: tuple[int, int, int], seed: int = 0) -> Tensor:
     """Crops of the bundled photographs at random places and scales: (count, C, H, W) in [0, 1].
 
-    They stand in for images of the private ones' own kind where none are at hand.
+    They stand in for images of the same kind as the private ones, if there are none.
 
     Args:
-        count: how many.
+        count: the number of crops.
         shape: (C, H, W); gray images are means over the colors.
-        seed: of the draw.
+        seed: the seed of the draw.
     """
     generator = torch.Generator().manual_seed(seed)
     photos = _bundled_photos()

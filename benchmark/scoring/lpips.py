@@ -1,4 +1,4 @@
-"""LPIPS where its backbone is at hand."""
+"""LPIPS, if its backbone is on this machine."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _WEIGHTS = {"alex": AlexNet_Weights.IMAGENET1K_V1, "vgg": VGG16_Weights.IMAGENET
 
 
 def lpips(reconstructions: Tensor, truths: Tensor, backbone: Backbone) -> list[float]:
-    """LPIPS of each pair (Zhang et al., CVPR 2018), images (B, 3, H, W) in [0, 1].
+    """LPIPS of each pair (Zhang et al., CVPR 2018), for images (B, 3, H, W) in [0, 1].
 
     Raises:
-        MetricMissing: the backbone's weights are not on this machine, and nothing is downloaded unasked;
-            the message says which command fetches them.
+        MetricMissing: the weights of the backbone are not on this machine; the message says which command
+            downloads them.
     """
     network = _network(backbone)
     with torch.no_grad():
@@ -35,20 +35,20 @@ def lpips(reconstructions: Tensor, truths: Tensor, backbone: Backbone) -> list[f
 
 
 def backbone_file(backbone: Backbone) -> Path:
-    """Where the weights of a backbone lie once they are fetched: where PyTorch looks for them."""
+    """The file of the weights of a backbone, in the folder where PyTorch looks for it."""
     folder = Path(str(torch.hub.get_dir()))
     return folder / "checkpoints" / str(_WEIGHTS[backbone].url).rsplit("/", 1)[-1]
 
 
 def fetch_backbone(backbone: Backbone, progress: bool) -> Path:
-    """Download the weights of a backbone from PyTorch's own server; nothing is done where they are here.
+    """Download the weights of a backbone from PyTorch's own server, unless they are here.
 
     Args:
         backbone: which one.
-        progress: whether to draw a bar.
+        progress: whether to show a bar.
 
     Raises:
-        BenchmarkError: they cannot be had, or are not the ones that their name says.
+        BenchmarkError: they are not available, or are not those that their name says.
     """
     url, file = _WEIGHTS[backbone].url, backbone_file(backbone)
     if not file.is_file():

@@ -21,8 +21,10 @@ BORDER = 5
 
 
 def psnr(images: Tensor, truths: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio of each pair in dB: (B,), for a range of 1, at most `MAX_PSNR`; equal
-    images would give infinity, and one such image an infinite mean."""
+    """Peak signal-to-noise ratio of each pair in dB: (B,), for images in [0, 1], at most `MAX_PSNR`.
+
+    Without this limit, equal images would give infinity, and one such image an infinite mean.
+    """
     values: Tensor = peak_signal_noise_ratio(
         images, truths, data_range=1.0, reduction="none", dim=(1, 2, 3)
     )
@@ -30,7 +32,7 @@ def psnr(images: Tensor, truths: Tensor) -> Tensor:
 
 
 class PSNR(Metric):
-    """Peak signal-to-noise ratio in dB, for a range of 1, at most `MAX_PSNR`."""
+    """Peak signal-to-noise ratio in dB, for images in [0, 1], at most `MAX_PSNR`."""
 
     name: ClassVar[str] = "psnr"
     higher_is_better: ClassVar[bool] = True
@@ -40,9 +42,12 @@ class PSNR(Metric):
 
 
 class SSIM(Metric):
-    """Structural similarity (Wang et al., 2004), for a range of 1: an 11x11 Gaussian window of width 1.5,
-    at every place where all of it lies within the image, and the mean over the colors. So do scikit-image
-    (`gaussian_weights=True, sigma=1.5, use_sample_covariance=False`) and the authors' own code."""
+    """Structural similarity (Wang et al., 2004), for images in [0, 1]; at most 1.
+
+    It has an 11x11 Gaussian window of width 1.5, at every place where the whole window lies within the
+    image, and is a mean over the colors. scikit-image (`gaussian_weights=True, sigma=1.5,
+    use_sample_covariance=False`) and the authors' code compute the same.
+    """
 
     name: ClassVar[str] = "ssim"
     higher_is_better: ClassVar[bool] = True
@@ -59,7 +64,7 @@ class SSIM(Metric):
 
 
 class MSE(Metric):
-    """Mean squared error, for a range of 1."""
+    """Mean squared error, for images in [0, 1]."""
 
     name: ClassVar[str] = "mse"
     higher_is_better: ClassVar[bool] = False
@@ -69,12 +74,12 @@ class MSE(Metric):
 
 
 class FeatureMSE(Metric):
-    """Mean squared difference of penultimate features: what enters the victim's last linear layer.
+    """Mean squared difference of penultimate features: the inputs of the victim's last linear layer.
 
-    Other code calls other quantities by this name: features of a network that was trained apart from the
-    victim, or the squared difference summed over the features and not averaged. The victim here is the one
-    under attack, as it was when the update was computed, with images normalized as its client does; the
-    mean is over the features of an image. Values of victims that differ cannot be compared.
+    Other code calls other quantities by this name: features of a network that was trained separately from
+    the victim, or the squared difference summed over the features and not averaged. The victim here is the
+    one under attack, as it was when the update was computed, with images normalized as its client does. The
+    mean is over the features of an image. Values of different victims cannot be compared.
     """
 
     name: ClassVar[str] = "feature_mse"
@@ -103,7 +108,7 @@ class FeatureMSE(Metric):
 
 
 class LPIPS(Metric):
-    """Learned perceptual distance (Zhang et al., CVPR 2018), with images brought to [-1, 1]."""
+    """Learned perceptual distance (Zhang et al., CVPR 2018), with images scaled to [-1, 1]."""
 
     backbone: ClassVar[Backbone]
     higher_is_better: ClassVar[bool] = False

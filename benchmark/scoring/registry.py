@@ -45,5 +45,5 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 def range_of(metric: str) -> tuple[float, float]:
-    """The least and the largest value of a metric; infinite where nothing bounds it."""
+    """The least and the largest value of a metric; infinite if it is not bounded."""
     return RANGES.get(metric, (-math.inf, math.inf))

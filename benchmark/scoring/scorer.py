@@ -1,4 +1,4 @@
-"""Every metric of a reconstruction, per image, behind one assignment."""
+"""All metrics of a reconstruction, for each image, with one assignment."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Moment:
     """What the answer would have been worth if the attack had been stopped earlier.
 
     Attributes:
-        gradient_evaluations, seconds: spent until then.
-        matching_loss: of that answer.
+        gradient_evaluations, seconds: what was spent until then.
+        matching_loss: the matching loss of that answer.
         psnr: in dB, mean over the images.
-        identified: share of the images that it identifies; `None` where nobody looked.
+        identified: the share of the images that it identifies; `None` if identification was not computed.
     """
 
     gradient_evaluations: int
@@ -48,17 +48,18 @@ class Moment:
 
 @dataclass(frozen=True)
 class Scores:
-    """Metrics of one reconstruction.
+    """The metrics of one reconstruction.
 
     Attributes:
-        per_image: metric name to one value a private image, in the truth's order; `None` where the metric
-            could not be had. PSNR is in dB; SSIM at most 1; LPIPS and the two MSE at least 0; label
-            accuracy and identification 0 or 1.
-        assignment: index of the reconstruction that answers each private image.
-        reasons: why a metric could not be had, one line each.
-        stage_psnr: mean PSNR over the images of every stage's best iterate, by the same assignment.
-        distractors: among how many others the private images were to be found; `None` where nobody looked.
-        moments: what earlier answers were worth, each by an assignment of its own.
+        per_image: one value for each private image, in the truth's order, by the name of the metric; `None`
+            if the metric was not available. PSNR is in dB; SSIM is at most 1; LPIPS and the two MSE are at
+            least 0; label accuracy and identification are 0 or 1.
+        assignment: index of the reconstruction that belongs to each private image.
+        reasons: why a metric was not available, one line for each.
+        stage_psnr: mean PSNR over the images of every stage's best iterate, with the same assignment.
+        distractors: the other images among which the private ones were to be found; `None` if
+            identification was not computed.
+        moments: what earlier answers were worth, each with an assignment of its own.
     """
 
     per_image: dict[str, list[float] | None]
@@ -69,7 +70,7 @@ class Scores:
     moments: tuple[Moment, ...] = ()
 
     def mean(self, metric: str) -> float | None:
-        """Mean over the images, or `None`."""
+        """The mean over the images, or `None`."""
         values = self.per_image[metric]
         return None if values is None else sum(values) / len(values)
 
@@ -84,18 +85,22 @@ def score(
     """Compare a reconstruction with the truth.
 
     The reconstructions are assigned to the private images once, so that the sum of squared errors is the
-    least; each metric uses that assignment, the labels' too. A metric that fails costs no other.
+    least. Every metric uses this assignment, label accuracy too. A metric that fails does not affect the
+    others.
 
     Args:
         reconstruction: the attack's answer.
         truth: the private batch.
-        observation: what was attacked, for metrics that need the victim; without it these are missing.
-        extra: metrics beside the bundled ones, by the name of their column.
-        lineup: other images of the dataset; with them the scores say which private images are identified,
+        observation: what was attacked, for metrics that need the victim; without it, these are missing.
+        extra: metrics in addition to the bundled ones, by the name of their column.
+        lineup: other images of the dataset; with them, the scores say which private images are identified,
             at the first place and among the first five.
 
+    Returns:
+        The scores, one value for each metric and private image.
+
     Raises:
-        ValueError: the images are not in [0, 1], or of another shape than the truth's.
+        ValueError: the images are not in [0, 1], or have another shape than the truth.
     """
     _check_images(reconstruction.images, truth.images)
     order = assign(reconstruction.images, truth.images)
@@ -124,7 +129,7 @@ def score(
 
 
 def worth_of(images: Tensor, truths: Tensor, lineup: Lineup | None) -> dict[str, float]:
-    """What an answer that was not the last one is worth: PSNR and, with other images, identification.
+    """The worth of an answer that was not the last one: PSNR and, with other images, identification.
 
     Args:
         images: (B, C, H, W) in [0, 1], in any order.
@@ -155,10 +160,10 @@ def _moment(snapshot: Snapshot, truths: Tensor, lineup: Lineup | None) -> Moment
 def values_of(
     metric: Metric, images: Tensor, truths: Tensor, observation: Observation | None
 ) -> list[float]:
-    """A metric's value of each pair.
+    """A metric's value for each pair.
 
     Raises:
-        MetricMissing: it cannot be had, or gives something else than a finite number a pair.
+        MetricMissing: it is not available, or does not give one finite number for each pair.
     """
     with torch.no_grad():
         values = metric(images.clone(), truths.clone(), observation)

@@ -1,1 +1,1 @@
-"""The board: a static site of every track, that works from disk and asks for nothing else."""
+"""The board: a static site of every track, which works from disk and loads nothing else."""

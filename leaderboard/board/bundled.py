@@ -1,4 +1,4 @@
-"""The board of the tracks that come with this package."""
+"""The board of the bundled tracks."""
 
 from __future__ import annotations
 

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from gifd_bench.leaderboard.board.ranking import Row
+from gifd_bench.leaderboard.board.ranking import TrackRow
 from gifd_bench.leaderboard.verification.report import Score
 
 # Gradient evaluations of an observation, and the mean of a metric over the observations.
 Curve = list[tuple[float, float]]
 
 
-def curve_of(row: Row, metric: str) -> Curve:
+def curve_of(row: TrackRow, metric: str) -> Curve:
     """The mean over an entry's observations by evaluations, up to its answer.
 
     Args:
-        row: the entry's.
-        metric: psnr or identified; of others nothing was kept.
+        row: the row of the entry.
+        metric: psnr or identified; nothing was kept for other metrics.
 
     Returns:
-        By rising evaluations, from where every observation had an answer on; empty where one has none.
+        The points by increasing evaluations, from where every observation has an answer; empty if one has
+        none.
     """
     scores = list(row.entry.verification.scores.values())
     final, end = row.intervals.get(metric), row.gradient_evaluations
@@ -34,7 +35,7 @@ def curve_of(row: Row, metric: str) -> Curve:
 
 
 def _course(score: Score, metric: str) -> list[tuple[int, float]]:
-    """Of one observation, its answer last; empty where nothing was kept."""
+    """The course of one observation, with its answer last; empty if nothing was kept."""
     values = score.metrics.get(metric)
     earlier = [
         (moment.gradient_evaluations, moment.metrics[metric])
@@ -45,5 +46,5 @@ def _course(score: Score, metric: str) -> list[tuple[int, float]]:
 
 
 def _at(course: Sequence[tuple[int, float]], evaluations: int) -> float:
-    """What the answer was worth after so many evaluations: that of the last look before."""
+    """What the answer was worth after this many evaluations: that of the last moment before."""
     return next(value for mark, value in reversed(course) if mark <= evaluations)

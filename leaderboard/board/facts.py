@@ -1,4 +1,4 @@
-"""What is said of an attack and of a track, line by line."""
+"""Facts about an attack and about a track, line by line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gifd_bench.leaderboard.submission.schema import SOURCE, Override, Use
 
 @dataclass(frozen=True)
 class Fact:
-    """A name and what there is to say.
+    """A name and a text.
 
     Attributes:
         links: whether the text is a web address.
@@ -28,7 +28,7 @@ class Fact:
 
 
 def facts_of(entry: Entry) -> list[Fact]:
-    """What the authors say, but for what they call it."""
+    """What the authors say, without the name of the attack."""
     about = entry.about
     prior, owner = about.prior, entry.verification.owner
     return [
@@ -47,7 +47,7 @@ def facts_of(entry: Entry) -> list[Fact]:
 
 
 def implemented_by(entry: Entry) -> str:
-    """Who wrote the code: as it is said, or this project where it is one of its own attacks."""
+    """Who wrote the code: as the authors say, or this project for one of its own attacks."""
     said = entry.about.implemented_by
     if said:
         return ", ".join(said)
@@ -78,7 +78,7 @@ def rerun_of(use: Use) -> str:
 
 
 def override_of(override: Override) -> str:
-    """Where options differ and what they are there, in one line."""
+    """Where options differ, and what they are there, in one line."""
     labels = [*(override.when.tasks or ()), *(override.when.defenses or ())]
     return f"{', '.join(labels)}: {json.dumps(override.set, ensure_ascii=False)}"
 

@@ -1,4 +1,4 @@
-"""The folder that a board is written into."""
+"""The folder into which a board is written."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ OWN = re.compile(
 
 
 class BoardFolder:
-    """Writes the files of one build, and removes those that an earlier one left and this one has no more.
+    """Writes the files of one build, and removes files of earlier builds that are not needed any more.
 
     Raises:
-        LeaderboardError: there is something here that is not a board.
+        LeaderboardError: the folder holds something that is not a board.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,7 +41,7 @@ class BoardFolder:
         self._kept: set[str] = set()
 
     def write(self, name: str, text: str) -> None:
-        """Write a text file unless it is there and the same."""
+        """Write a text file, unless it exists with the same content."""
         self.keep(name)
         path, content = self.path / name, text.encode()
         if path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content:
@@ -50,7 +50,7 @@ class BoardFolder:
             partial.write_bytes(content)
 
     def keep(self, name: str) -> None:
-        """A file that belongs to this build."""
+        """Note that a file belongs to this build."""
         self._kept.add(name)
 
     def remove_stale(self) -> None:

@@ -1,4 +1,4 @@
-"""How metrics are called and written on the board."""
+"""Names and formats of metrics on the board."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _KNOWN = {metric.name: metric for metric in METRICS}
 
 
 def shown_as(names: Iterable[str]) -> list[Metric]:
-    """Metrics of a protocol; those that reports do not show go by their own names."""
+    """Metrics of a protocol; those that reports do not show have their own names."""
     return [
         _KNOWN.get(name, Metric(name, name, ".4f", -1 if name in LOWER_IS_BETTER else 1)) for name in names
     ]

@@ -1,10 +1,10 @@
-"""Who is ahead of whom on a track, and who cannot be told apart.
+"""Which entry is ahead of which on a track, and which cannot be told apart.
 
 Only entries whose images the verifier made itself have ranks. The best mean of the protocol's first metric
-has rank 1, and shares it with every entry that a paired test cannot tell from it; the best of the remaining
+has rank 1, and shares it with every entry that a paired test cannot tell from it. The best of the remaining
 entries has the next rank, and so on (`gifd_bench.benchmark.statistics.paired.shared_ranks`). A rank is 1 +
 the number of entries before its group (1, 1, 3). All entries of a track answer the same observations, so
-that pairs exist; two intervals that overlap say less than a test of the differences.
+there are pairs; two overlapping intervals say less than a test of the differences.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gifd_bench.leaderboard.verification.report import Score, Standing
 
 
 class Status(str, Enum):
-    """Of an entry in a table: why it has a rank, or why not."""
+    """The status of an entry in a table: why it has a rank, or why not."""
 
     RANKED = "ranked"
     SUPERSEDED = "superseded"
@@ -38,17 +38,17 @@ class Status(str, Enum):
 
 
 @dataclass(frozen=True)
-class Row:
+class TrackRow:
     """An entry in the table of its track.
 
     Attributes:
         rank: `None` unless the status is `RANKED`.
         shared: whether another entry has the same rank.
-        intervals: metric to mean and interval over the private images; `None` where an answer lacks the
-            metric.
-        parts: axis (`defense` or `task`) to label to the same, for the axes with several labels.
-        gradient_evaluations, seconds: means over the observations; `None` where one is not known.
-        claims: like `intervals`, of the images that were submitted; empty where these are what is shown.
+        intervals: mean and interval over the private images by the name of the metric; `None` if an answer
+            lacks the metric.
+        parts: the same for every label of an axis (`defense` or `task`), for the axes with several labels.
+        gradient_evaluations, seconds: means over the observations; `None` if one is not known.
+        claims: like `intervals`, for the submitted images; empty if these are what is shown.
     """
 
     entry: Entry
@@ -63,7 +63,7 @@ class Row:
 
     @property
     def age(self) -> tuple[str, tuple[int, ...]]:
-        """Date and version; that of a newer entry of an attack is greater."""
+        """Date and version; a newer entry of an attack has a greater one."""
         version = self.entry.about.version
         return self.entry.date, tuple(int(part) for part in version.split("."))
 
@@ -77,7 +77,7 @@ class Track:
     """
 
     protocol: Protocol
-    rows: tuple[Row, ...]
+    rows: tuple[TrackRow, ...]
     axes: Mapping[str, tuple[str, ...]]
 
     @property
@@ -87,17 +87,17 @@ class Track:
 
     @cached_property
     def metrics(self) -> list[Metric]:
-        """The first one is ranked by."""
+        """The metrics; entries are ranked by the first one."""
         return shown_as(self.protocol.file.metrics)
 
     @property
-    def ranked(self) -> list[Row]:
+    def ranked(self) -> list[TrackRow]:
         """The rows with a rank."""
         return [row for row in self.rows if row.rank is not None]
 
     @cached_property
     def private_images(self) -> int:
-        """How many different ones; each may have been attacked several times."""
+        """The number of different private images; each may have been attacked several times."""
         return len({unit for units in units_of(self.protocol).values() for unit in units})
 
 
@@ -113,7 +113,7 @@ def track_of(protocol: Protocol, entries: Iterable[Entry]) -> Track:
     found = _without_superseded(found)
     first, sign = protocol.file.metrics[0], shown_as(protocol.file.metrics)[0].sign
 
-    def place(row: Row) -> tuple[int, float, str]:
+    def place(row: TrackRow) -> tuple[int, float, str]:
         interval = row.intervals[first]
         mean = 0.0 if interval is None else interval.mean
         return list(Status).index(row.status), -sign * mean, row.entry.key
@@ -134,8 +134,10 @@ def track_of(protocol: Protocol, entries: Iterable[Entry]) -> Track:
 
 
 def units_of(protocol: Protocol) -> dict[str, list[Hashable]]:
-    """Which private images an observation is of: those that are attacked under several defenses, seeds or
-    victims are the same."""
+    """The private images to which each observation belongs.
+
+    Images that are attacked under several defenses, seeds or victims are the same.
+    """
     return {name: _images_of(one) for name, one in protocol.rounds.items()}
 
 
@@ -159,7 +161,7 @@ def _row(
     protocol: Protocol,
     units: Mapping[str, Sequence[Hashable]],
     axes: Mapping[str, Sequence[str]],
-) -> Row:
+) -> TrackRow:
     scores, metrics = entry.verification.scores, protocol.file.metrics
     claims = entry.verification.claims
     labels = {
@@ -173,7 +175,7 @@ def _row(
 
     overall = intervals(protocol.rounds)
     answered = [score for name, score in scores.items() if name in protocol.rounds]
-    return Row(
+    return TrackRow(
         entry,
         _status(entry, overall[metrics[0]]),
         overall,
@@ -203,9 +205,9 @@ def _status(entry: Entry, first: Interval | None) -> Status:
     return Status.RANKED if entry.verification.reranked else Status.SELF_REPORTED
 
 
-def _without_superseded(rows: Sequence[Row]) -> list[Row]:
-    """Of every attack, the newest entry that can be ranked is."""
-    newest: dict[str, Row] = {}
+def _without_superseded(rows: Sequence[TrackRow]) -> list[TrackRow]:
+    """Only the newest entry of every attack that can be ranked stays rankable."""
+    newest: dict[str, TrackRow] = {}
     for row in rows:
         attack = row.entry.about.attack
         if row.status is Status.RANKED and (attack not in newest or row.age > newest[attack].age):

@@ -24,7 +24,7 @@ from gifd_bench.leaderboard.board.facts import (
     setting_of,
 )
 from gifd_bench.leaderboard.board.folder import ASSETS, ATTACKS, BoardFolder
-from gifd_bench.leaderboard.board.ranking import Row, Status, Track, track_of
+from gifd_bench.leaderboard.board.ranking import Status, Track, TrackRow, track_of
 from gifd_bench.leaderboard.board.strips import Sprite, Sprites
 from gifd_bench.leaderboard.board.tables import attack_table, track_table
 from gifd_bench.leaderboard.entries import Entries, EntriesTogether
@@ -43,9 +43,9 @@ class DrawnTrack:
     """A track and its pictures.
 
     Attributes:
-        truth: `None` where the private images are not at hand.
-        sprites: of every entry, by its key.
-        places: observation and number of the image in it, of every square of a picture.
+        truth: `None` if the private images are not on this machine.
+        sprites: the sprite of every entry, by its key.
+        places: observation and number of the image in it, for every square of a picture.
     """
 
     track: Track
@@ -57,14 +57,14 @@ class DrawnTrack:
 def write_board(
     entries: Entries | EntriesTogether, protocols: Iterable[Protocol], output: Path, truths: Truths
 ) -> Path:
-    """Write the site; files that an earlier build left there and that have not changed are kept.
+    """Write the site; files of an earlier build that have not changed are kept.
 
     Args:
-        entries: what was accepted.
+        entries: the accepted entries.
         protocols: the tracks, in the order of the front page, on which those without entries come last.
         output: a folder of its own.
-        truths: gives the private images of a protocol, where they are at hand, to be shown beside the
-            answers.
+        truths: returns the private images of a protocol, if they are on this machine, to be shown beside
+            the answers.
 
     Returns:
         The path of the front page.
@@ -119,11 +119,11 @@ def _drawn(
     return DrawnTrack(track, truth, of_entries, sprites.places)
 
 
-def _by_attack(tracks: Sequence[DrawnTrack]) -> dict[str, list[tuple[DrawnTrack, list[Row]]]]:
+def _by_attack(tracks: Sequence[DrawnTrack]) -> dict[str, list[tuple[DrawnTrack, list[TrackRow]]]]:
     """The entries of every attack, track by track, the newest first."""
-    found: dict[str, list[tuple[DrawnTrack, list[Row]]]] = {}
+    found: dict[str, list[tuple[DrawnTrack, list[TrackRow]]]] = {}
     for drawn in tracks:
-        of_track: dict[str, list[Row]] = {}
+        of_track: dict[str, list[TrackRow]] = {}
         for row in sorted(drawn.track.rows, key=lambda row: row.age, reverse=True):
             of_track.setdefault(row.entry.about.attack, []).append(row)
         for attack, rows in of_track.items():
@@ -131,9 +131,9 @@ def _by_attack(tracks: Sequence[DrawnTrack]) -> dict[str, list[tuple[DrawnTrack,
     return found
 
 
-def _attacks_by_track(tracks: Sequence[DrawnTrack]) -> dict[str, dict[str, Row]]:
+def _attacks_by_track(tracks: Sequence[DrawnTrack]) -> dict[str, dict[str, TrackRow]]:
     """Of every attack its ranked entry on each track, those first that have a rank on most of them."""
-    found: dict[str, dict[str, Row]] = {}
+    found: dict[str, dict[str, TrackRow]] = {}
     for drawn in tracks:
         for row in drawn.track.ranked:
             found.setdefault(row.entry.about.attack, {})[drawn.track.key] = row
@@ -153,7 +153,7 @@ def _context(drawn: DrawnTrack) -> dict[str, Any]:
 
 
 def _filters(track: Track) -> dict[str, list[str]]:
-    """What the tables can be narrowed down by: what there are at least two of."""
+    """What the tables can be filtered by: everything of which there are at least two."""
     choices = {
         "standing": [row.entry.verification.standing.value for row in track.rows],
         "prior": ["with" if row.entry.about.prior else "without" for row in track.rows],
@@ -163,8 +163,8 @@ def _filters(track: Track) -> dict[str, list[str]]:
     return {name: values for name, values in found.items() if len(values) > 1}
 
 
-def _point(row: Row) -> dict[str, Any]:
-    """An entry in the scatter plots. Nothing here is free text: plotly reads some tags in text."""
+def _point(row: TrackRow) -> dict[str, Any]:
+    """An entry in the scatter plots, without free text, because plotly interprets some tags in text."""
     about = row.entry.about
     return {
         "name": about.attack,
@@ -204,7 +204,7 @@ def _environment() -> Environment:
 
 
 def _web_address(text: str) -> str | None:
-    """An address that may be followed; `None` for anything but http and https."""
+    """A web address that may be followed; `None` for anything except http and https."""
     return text if urlsplit(text).scheme in ("http", "https") else None
 
 

@@ -33,13 +33,13 @@ SMALL = 64
 
 @dataclass(frozen=True)
 class Sprite:
-    """All images of an entry in one file: a grid of squares, in the order of the protocol, gaps between.
+    """All images of an entry in one file: a grid of squares with gaps, in the order of the protocol.
 
     Attributes:
-        source: of the file, relative to the board's folder.
-        columns, rows: of the grid.
-        size: of a square, in pixels.
-        gap: between squares, in pixels.
+        source: the file, relative to the folder of the board.
+        columns, rows: the size of the grid.
+        size: side of a square, in pixels.
+        gap: the distance between squares, in pixels.
     """
 
     source: str
@@ -50,12 +50,12 @@ class Sprite:
 
     @property
     def width(self) -> int:
-        """In pixels."""
+        """The width in pixels."""
         return self.columns * self.size + (self.columns - 1) * self.gap
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """The height in pixels."""
         return self.rows * self.size + (self.rows - 1) * self.gap
 
     @property
@@ -69,7 +69,7 @@ class Sprite:
         return f"aspect-ratio: {self.width} / {self.size}"
 
     def tile(self, image: int) -> str:
-        """CSS of an image that shows one square, in a square box that hides what lies outside of it."""
+        """CSS of an image that shows one square, in a square box that hides everything outside of it."""
         row, column = divmod(image, self.columns)
         step = 100 * (self.size + self.gap) / self.size
         return (
@@ -82,9 +82,9 @@ class Sprites:
     """Writes the pictures of one track.
 
     Args:
-        protocol: of the track.
-        board: the board's folder, with one for images in it.
-        truths: the private images, where they are at hand: by observation.
+        protocol: the protocol of the track.
+        board: the folder of the board, with a folder for images in it.
+        truths: the private images by observation, if they are on this machine.
     """
 
     def __init__(self, protocol: Protocol, board: Path, truths: Mapping[str, Truth] | None) -> None:
@@ -112,11 +112,13 @@ class Sprites:
         return sprite
 
     def of(self, entry: Entry) -> Sprite:
-        """What an entry's attack made of them: of several images in one observation, each under the truth
-        that it answers, if that is at hand.
+        """The answers of an entry's attack.
+
+        Of several images in one observation, each is below the truth to which it belongs, if the truths are
+        on this machine.
 
         Raises:
-            LeaderboardError: a reconstruction is not what it was when it was accepted.
+            LeaderboardError: a reconstruction has changed since it was accepted.
         """
         entry.submission.check_files()
         files = {name: entry.images_file(name) for name in self._counts if name in entry.answered}
@@ -145,7 +147,7 @@ class Sprites:
         return Sprite(source, columns, -(-count // columns), size, max(1, size // 16))
 
     def _write(self, sprite: Sprite, images: Mapping[str, Tensor]) -> None:
-        """Draw what there is; what there is not stays transparent."""
+        """Draw the existing images; missing ones stay transparent."""
         path = self._board / sprite.source
         if path.is_file():
             return

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gifd_bench.benchmark.statistics.interval import LEVEL, Interval
-from gifd_bench.leaderboard.board.ranking import Row, Track
+from gifd_bench.leaderboard.board.ranking import Track, TrackRow
 
 FORMAT = "gifd-bench/board/1"
 
@@ -29,7 +29,7 @@ def track_table(track: Track) -> dict[str, Any]:
     }
 
 
-def attack_table(attack: str, entries: Sequence[tuple[Track, Sequence[Row]]]) -> dict[str, Any]:
+def attack_table(attack: str, entries: Sequence[tuple[Track, Sequence[TrackRow]]]) -> dict[str, Any]:
     """Everything about an attack: its entries in all tracks, with every check and observation."""
     return {
         "format": FORMAT,
@@ -46,7 +46,7 @@ def attack_table(attack: str, entries: Sequence[tuple[Track, Sequence[Row]]]) ->
     }
 
 
-def _entry(row: Row) -> dict[str, Any]:
+def _entry(row: TrackRow) -> dict[str, Any]:
     return {
         "rank": row.rank,
         "shared": row.shared,

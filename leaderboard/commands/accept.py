@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_acceptance_options(parser: argparse.ArgumentParser) -> None:
-    """What a person says of what is accepted."""
+    """Add options for what a person states about the accepted submission."""
     parser.add_argument("--looked-at", action="store_true", help="a person looked at what is flagged")
 
 
@@ -60,10 +60,10 @@ def run(arguments: list[str]) -> int:
 
 
 def check_name(submission: SubmissionFolder, entries: Entries, maintainer: bool) -> None:
-    """Before hours of reruns are spent on what nobody may add.
+    """Check the name, before hours of reruns are spent on a submission that nobody may add.
 
     Raises:
-        LeaderboardError: the name is another's.
+        LeaderboardError: the name belongs to somebody else.
     """
     try:
         submission.check_files()
@@ -89,10 +89,10 @@ def store(
         console: shows what was found.
         protocol: the track.
         submission: its files.
-        verification: of these files.
-        index: of the observations that were attacked.
-        entries: are added to.
-        options: of `add_acceptance_options`.
+        verification: the verification of these files.
+        index: the index of the attacked observations.
+        entries: the entries to which it is added.
+        options: the options of `add_acceptance_options`.
 
     Returns:
         The exit status.

@@ -10,14 +10,14 @@ from gifd_bench.leaderboard.errors import LeaderboardError
 
 
 def add_entries_option(parser: argparse.ArgumentParser) -> None:
-    """`--entries`."""
+    """Add the option `--entries`."""
     parser.add_argument(
         "--entries", type=Path, help="folder of the accepted entries (default: those of the checkout)"
     )
 
 
 def add_alone_option(parser: argparse.ArgumentParser) -> None:
-    """`--alone`."""
+    """Add the option `--alone`."""
     parser.add_argument(
         "--alone", action="store_true", help="leave out the project's own entries, and show yours alone"
     )
@@ -54,9 +54,9 @@ def entries_to_show(path: Path | None, alone: bool) -> Entries | EntriesTogether
 
 
 def entries_to_add_to(path: Path | None) -> Entries:
-    """The same, where the folder may still have to be made.
+    """The entries that a command line asks for, whose folder may still have to be made.
 
     Raises:
-        LeaderboardError: no folder was given and there is no checkout.
+        LeaderboardError: no folder was given, and there is no checkout.
     """
     return Entries(bundled_entries() if path is None else path)

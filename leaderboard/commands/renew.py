@@ -20,8 +20,8 @@ from gifd_bench.leaderboard.entries import Entries
 from gifd_bench.leaderboard.protocol import find_protocol
 from gifd_bench.leaderboard.reference import Reference, reference_of
 from gifd_bench.leaderboard.renewal import Renewal, make, own_attacks, renewal_of, work_name
-from gifd_bench.leaderboard.rerun.order import RerunLimits
-from gifd_bench.leaderboard.verification.rerun import Again
+from gifd_bench.leaderboard.rerun.job import RerunLimits
+from gifd_bench.leaderboard.verification.rerun import RerunRequest
 from gifd_bench.leaderboard.verification.verify import verify
 
 
@@ -100,7 +100,7 @@ def _renew(
                 begun[0] += 1
                 status.update(f"{renewal.title}: observation {name}, number {begun[0]} of this run")
 
-            again = Again(
+            request = RerunRequest(
                 count=None,
                 folder=reruns_kept(),
                 jobs=options.jobs,
@@ -108,8 +108,8 @@ def _renew(
                 weights=options.weights,
                 progress=progress,
             )
-            submission = make(renewal, reference.observations, again, work)
-            verification = verify(submission, renewal.protocol, reference, again)
+            submission = make(renewal, reference.observations, request, work)
+            verification = verify(submission, renewal.protocol, reference, request)
             status.stop()
             found = store(console, renewal.protocol, submission, verification, index, entries, options)
             if found == 0:

@@ -55,10 +55,10 @@ def run(arguments: list[str]) -> int:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Serves files, and says nothing of it."""
+    """Serves files, and reports nothing about it."""
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests for what is there are not worth a line each; errors show in the browser."""
+        """Do not print successful requests; errors show in the browser."""
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command; the exit status is 1 for a rejected submission, 3 where a person must look."""
+    """Run the command; the exit status is 1 for a rejected submission, and 3 if a person must look."""
     options = parser().parse_args(arguments)
     submission = SubmissionFolder(options.submission)
     console = Terminal()

@@ -1,4 +1,4 @@
-"""What `verify` and `accept` have in common."""
+"""The common options of `verify` and `accept`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rich.console import Console
 from gifd_bench.common.cache import cache_folder
 from gifd_bench.leaderboard.protocol import Protocol, find_protocol
 from gifd_bench.leaderboard.reference import reference_of
-from gifd_bench.leaderboard.rerun.order import RerunLimits
+from gifd_bench.leaderboard.rerun.job import RerunLimits
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.verification.report import Verification
-from gifd_bench.leaderboard.verification.rerun import Again
+from gifd_bench.leaderboard.verification.rerun import RerunRequest
 from gifd_bench.leaderboard.verification.verify import verify
 
 # The interval of the difference is then about as wide as the differences between images.
@@ -21,7 +21,7 @@ TWINS = 8
 
 
 def add_verify_options(parser: argparse.ArgumentParser, rerun: int | None = 0) -> None:
-    """What is verified, against what, and how many observations are attacked again."""
+    """Add options for what is verified, against what, and how many observations are attacked again."""
     parser.add_argument("submission", type=Path, help="its folder")
     parser.add_argument("--observations", type=Path, help="the exported set; made where it is not given")
     parser.add_argument("--truths", type=Path, help="the private images of a blind set")
@@ -29,7 +29,7 @@ def add_verify_options(parser: argparse.ArgumentParser, rerun: int | None = 0) -
 
 
 def add_rerun_options(parser: argparse.ArgumentParser, rerun: int | None = 0) -> None:
-    """How many observations are attacked again, and what each may take."""
+    """Add options for how many observations are attacked again, and the limits of each attack."""
     parser.add_argument(
         "--rerun",
         type=_count,
@@ -50,7 +50,7 @@ def add_rerun_options(parser: argparse.ArgumentParser, rerun: int | None = 0) ->
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """What each rerun may take, and how many run at once."""
+    """Add options for the limits of each rerun, and how many run at the same time."""
     limits = RerunLimits()
     parser.add_argument("--jobs", type=int, default=1, help="reruns at once")
     parser.add_argument("--seconds", type=float, default=limits.seconds, help="of each rerun")
@@ -77,18 +77,19 @@ def verified(
     """Verify a submission, with the reruns that the options ask for.
 
     Args:
-        submission: not trusted.
-        console: shows what goes on.
-        options: of `add_rerun_options`.
-        observations, truths: see `reference_of`.
+        submission: the submission, which is not trusted.
+        console: shows the progress.
+        options: the options of `add_rerun_options`.
+        observations: an exported set of observations, as in `reference_of`.
+        truths: the truths of a blind set, as in `reference_of`.
 
     Raises:
-        LeaderboardError: the submission cannot even be read, or there is nothing to hold it against.
+        LeaderboardError: the submission cannot be read, or there is nothing to compare it with.
     """
     protocol = find_protocol(submission.file.protocol)
     reference = reference_of(protocol, observations, truths)
     with console.status("verifying") as status:
-        again = Again(
+        request = RerunRequest(
             count=options.rerun,
             folder=reruns_kept(),
             jobs=options.jobs,
@@ -97,4 +98,4 @@ def verified(
             weights=options.weights,
             progress=lambda name: status.update(f"attacking observation {name} again"),
         )
-        return protocol, verify(submission, protocol, reference, again)
+        return protocol, verify(submission, protocol, reference, request)

@@ -1,4 +1,4 @@
-"""The answer of a rerun, read as what it is: bytes that a stranger's code may have written."""
+"""The answer of a rerun, read as bytes that a stranger's code may have written."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ HEADER_BYTES = 4096
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the attack answered when it was run again.
+class RerunAnswer:
+    """The answer of an attack that was run again.
 
-    The images and labels are the process's own, and are scored; the rest was counted and measured outside.
+    The process of the attack made the images and labels, and these are scored; the rest was counted and
+    measured outside of it.
 
     Attributes:
         images: (B, 3, H, W) float32 in [0, 1].
         labels: (B,) int64, in the order of the images.
-        gradient_evaluations: over all restarts, as the oracle counted them.
-        seconds: of wall time, measured outside, from the import of the submitted class to its end.
-        earlier: what the answer would have been before, where the attack kept that.
+        gradient_evaluations: the evaluations over all restarts, as the oracle counted them.
+        seconds: wall-clock time, measured outside, from the import of the submitted class to its end.
+        earlier: the answers that there would have been earlier, if the attack kept them.
     """
 
     images: Tensor
@@ -42,19 +43,21 @@ class Answer:
 
 
 def most_bytes(observation: Observation) -> int:
-    """More than a valid answer to an observation takes."""
+    """More bytes than a valid answer to an observation needs."""
     answer = 4 * observation.batch_size * (math.prod(observation.model.image_shape) + 2)
     return answer * (1 + earlier.MOST) + HEADER_BYTES
 
 
-def read_answer(data: bytes, observation: Observation, gradient_evaluations: int, seconds: float) -> Answer:
+def read_answer(
+    data: bytes, observation: Observation, gradient_evaluations: int, seconds: float
+) -> RerunAnswer:
     """Read the answer to an observation.
 
     Args:
         data: a safetensors file of two tensors, no longer than `most_bytes`.
         observation: what was attacked.
-        gradient_evaluations: see `Answer`.
-        seconds: of wall time.
+        gradient_evaluations: the evaluations, as the oracle counted them.
+        seconds: wall-clock time.
 
     Raises:
         RerunFailed: it is anything else.
@@ -84,7 +87,7 @@ def read_answer(data: bytes, observation: Observation, gradient_evaluations: int
     if not bool(((labels >= 0) & (labels < observation.model.num_classes)).all()):
         raise _invalid(f"labels are not numbers below {observation.model.num_classes}")
     before = earlier.within(before, gradient_evaluations)
-    return Answer(images, labels, gradient_evaluations, seconds, before)
+    return RerunAnswer(images, labels, gradient_evaluations, seconds, before)
 
 
 def _invalid(what: str) -> RerunFailed:

@@ -1,7 +1,7 @@
 """The program inside of the sandbox: one attack on one observation.
 
-It is run as a file of its own, beside the packages that attacks are made of; nothing of the leaderboard is
-there. What it writes to its standard output is a byte, `READY`, and then the answer as safetensors.
+It runs as a file of its own, beside the packages that attacks need; nothing of the leaderboard is there. It
+writes a byte, `READY`, to its standard output, and then the answer as safetensors.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ NO_NEW_PRIVILEGES, SET_FILTER, FILTER_MODE = 38, 22, 2
 
 
 def main() -> None:
-    """Run the order on standard input."""
-    order = json.load(sys.stdin)
+    """Run the job on standard input."""
+    job = json.load(sys.stdin)
     answer_fd = os.dup(1)
     # What the attack prints is no part of the answer.
     os.dup2(2, 1)
-    observation, oracle = _prepare(order)
+    observation, oracle = _prepare(job)
     os.write(answer_fd, READY)
-    if not order["submitted"]:
-        _check_attack(order["attack"])
+    if not job["submitted"]:
+        _check_attack(job["attack"])
     try:
-        answer = _as_bytes(_attack(order, observation, oracle))
+        answer = _as_bytes(_attack(job, observation, oracle))
         with os.fdopen(answer_fd, "wb") as file:
             file.write(answer)
     except BaseException as error:
@@ -66,8 +66,8 @@ def main() -> None:
     os._exit(0)
 
 
-def _prepare(order: dict[str, Any]) -> tuple[Observation, Oracle]:
-    """Import all that is needed, and only then limit what this process may use."""
+def _prepare(job: dict[str, Any]) -> tuple[Observation, Oracle]:
+    """Import everything that is needed, and only then limit what this process may use."""
     sys.path.insert(0, str(PACKAGES))
     # Nothing can be written, so that a place must be named for the search of one not to fail, and for
     # matplotlib, which torchmetrics imports, to keep its settings. timm does without wandb where it is
@@ -89,19 +89,19 @@ def _prepare(order: dict[str, Any]) -> tuple[Observation, Oracle]:
     observation = load_observation(OBSERVATION)
     torch.set_num_threads(1)
     pl.seed_everything(0, verbose=False)
-    oracle = Oracle(Channel(*order["oracle"]))
+    oracle = Oracle(Channel(*job["oracle"]))
     oracle.wait()
-    _limit(order["memory_bytes"], order["seconds"])
-    _forbid(bytes.fromhex(order["filter"]))
+    _limit(job["memory_bytes"], job["seconds"])
+    _forbid(bytes.fromhex(job["filter"]))
     return observation, oracle
 
 
 def _limit(memory_bytes: int, seconds: float) -> None:
     """Set the limits of this process, which it cannot raise again.
 
-    Memory is limited as address space, the one limit that shared mappings count in, too; most of what torch
-    maps is its own code, hence the limit on what is added. Wall time is watched outside; the limit on CPU
-    time is a second net.
+    Memory is limited as address space, the one limit that includes shared mappings. Most of what torch maps
+    is its own code, so the limit is on what is added. Wall-clock time is watched outside; the limit of CPU
+    time is a second safeguard.
     """
     mapped = _mapped()
     cpu_seconds = math.ceil(time.process_time() + seconds) + SPARE_SECONDS
@@ -116,8 +116,10 @@ def _limit(memory_bytes: int, seconds: float) -> None:
 
 
 def _mapped() -> int:
-    """Bytes of address space in use, to within a MiB: the lowest limit under which there is a page more.
-    There is no /proc to read it from."""
+    """The bytes of address space in use, to within a MiB.
+
+    There is no /proc from which to read it, so it is the lowest limit under which one more page fits.
+    """
     low, high = 0, MOST_MAPPED
     while high - low > 1 << 20:
         middle = (low + high) // 2
@@ -137,8 +139,10 @@ class _Program(ctypes.Structure):
 
 
 def _forbid(filter_: bytes) -> None:
-    """Take a filter of system calls, for good: from here on there is no new program, no limit that changes,
-    and nothing that the filter does not list."""
+    """Apply a filter of system calls, which holds from here on.
+
+    There can be no new program, no change of limits, and nothing that the filter does not list.
+    """
     program = _Program(len(filter_) // 8, filter_)
     libc = ctypes.CDLL(None, use_errno=True)
     # A filter is for processes that can gain no rights.
@@ -148,7 +152,7 @@ def _forbid(filter_: bytes) -> None:
 
 
 def _check_attack(attack: dict[str, Any]) -> None:
-    """End the process where there is no such registered attack, or it does not take these options."""
+    """End the process if there is no such registered attack, or it does not take these options."""
     from gifd_bench.benchmark.matrix.component import Component
     from gifd_bench.common.errors import UserError, one_line
 
@@ -159,20 +163,20 @@ def _check_attack(attack: dict[str, Any]) -> None:
 
 
 def _end(status: int, line: str) -> NoReturn:
-    """Say a line and end the process, without what the attack may have put off to its end."""
+    """Print a line and end the process, without running what the attack may have deferred to its end."""
     sys.stderr.write(f"\n{line}\n")
     sys.stderr.flush()
     os._exit(status)
 
 
-def _attack(order: dict[str, Any], observation: Observation, oracle: Oracle) -> Reconstruction:
+def _attack(job: dict[str, Any], observation: Observation, oracle: Oracle) -> Reconstruction:
     from gifd_bench.benchmark.invert import invert
     from gifd_bench.benchmark.matrix.component import Component
 
     # Before the submitted code is imported: a file that is no generator never meets it.
-    prior = Component.from_config("prior", order["prior"]).build() if order["prior"] else None
-    attack = Component.from_config("attack", order["attack"]).build()
-    return invert(attack, observation, prior, order["seed"], accelerator="cpu", oracle=oracle)
+    prior = Component.from_config("prior", job["prior"]).build() if job["prior"] else None
+    attack = Component.from_config("attack", job["attack"]).build()
+    return invert(attack, observation, prior, job["seed"], accelerator="cpu", oracle=oracle)
 
 
 def _as_bytes(answer: Reconstruction) -> bytes:

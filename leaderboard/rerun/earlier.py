@@ -1,4 +1,4 @@
-"""What an attack would have answered if it had been stopped earlier, as its own process tells it."""
+"""The answers that an attack would have given earlier, as its own process reports them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Earlier:
     """An earlier answer.
 
     Attributes:
-        gradient_evaluations: spent until then. The process of the attack says so itself, so that a curve of
-            these is told, and never ranked.
+        gradient_evaluations: the evaluations spent until then. The process of the attack reports them
+            itself, so a curve of these is shown, and never ranked.
         images: (B, C, H, W) float32 in [0, 1].
     """
 
@@ -32,14 +32,14 @@ class Earlier:
 
 
 def taken_from(tensors: dict[str, Tensor], shape: Sequence[int]) -> tuple[Earlier, ...]:
-    """The earlier answers among tensors, which are taken out of them.
+    """The earlier answers among tensors, from which they are removed.
 
     Args:
-        tensors: a stranger's; without any earlier answers there is neither of the two.
-        shape: of the images of one answer, (B, C, H, W).
+        tensors: a stranger's tensors; without earlier answers, they hold neither of the two.
+        shape: (B, C, H, W), the shape of the images of one answer.
 
     Returns:
-        By rising evaluations.
+        The answers by increasing evaluations.
 
     Raises:
         RerunFailed: they are anything else.
@@ -57,16 +57,16 @@ def taken_from(tensors: dict[str, Tensor], shape: Sequence[int]) -> tuple[Earlie
     marks = evaluations.tolist()
     if any(mark < 1 for mark in marks) or any(a >= b for a, b in pairwise(marks)):
         raise _invalid("the evaluations of earlier answers do not rise from 1 on")
-    return tuple(Earlier(mark, its) for mark, its in zip(marks, images, strict=True))
+    return tuple(Earlier(mark, answer_images) for mark, answer_images in zip(marks, images, strict=True))
 
 
 def within(earlier: Sequence[Earlier], spent: int) -> tuple[Earlier, ...]:
-    """Those before the end: what claims as many evaluations as were spent in all, or more, is left out."""
+    """The answers before the end, without those that claim as many evaluations as were spent in all."""
     return tuple(one for one in earlier if one.gradient_evaluations < spent)
 
 
 def as_tensors(earlier: Sequence[Earlier]) -> Mapping[str, Tensor]:
-    """The same as `taken_from` takes them; nothing where there are none."""
+    """The answers in the form that `taken_from` reads; empty if there are none."""
     if not earlier:
         return {}
     return {

@@ -6,12 +6,14 @@ from gifd_bench.leaderboard.errors import LeaderboardError
 
 
 class RerunRefused(LeaderboardError):
-    """Nothing of the submission has run: there is no sandbox here; the message says what to do."""
+    """Nothing of the submission has run, because there is no sandbox here; the message says what to do."""
 
 
 class RerunImpossible(LeaderboardError):
-    """There is no registered attack of the submission's name and options in this version; nothing was
-    attacked."""
+    """This version has no registered attack with the submission's name and options.
+
+    Nothing was attacked.
+    """
 
 
 class RerunFailed(LeaderboardError):

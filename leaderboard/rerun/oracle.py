@@ -1,4 +1,4 @@
-"""The process of the verifier's that computes the victim's gradients for a submitted class, and counts."""
+"""The verifier's process that computes the victim's gradients for a submitted class, and counts them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Spent:
     """What an attack asked of its oracle.
 
     Attributes:
-        evaluations: gradient evaluations that were computed.
-        refused: what was asked for beyond the budget, in words; `None` where nothing was.
+        evaluations: the gradient evaluations that were computed.
+        refused: what was asked for beyond the budget, in words; `None` if nothing was.
     """
 
     evaluations: int
@@ -40,7 +40,7 @@ class OracleProcess:
     """An oracle that runs.
 
     Attributes:
-        reading, writing: the descriptors of the submitted class.
+        reading, writing: the descriptors for the submitted class.
     """
 
     reading: int
@@ -48,10 +48,10 @@ class OracleProcess:
     _process: subprocess.Popen[bytes]
 
     def spent(self) -> Spent:
-        """What was asked for; the process that asked has ended.
+        """What was asked for, after the process that asked has ended.
 
         Raises:
-            RerunFailed: the oracle does not say it.
+            RerunFailed: the oracle does not report it.
         """
         self.close()
         try:
@@ -64,7 +64,7 @@ class OracleProcess:
         return Spent(**json.loads(said))
 
     def close(self) -> None:
-        """Close this process's copies of the descriptors, so that the oracle sees its asker end."""
+        """Close this process's copies of the descriptors; the oracle then notices when its asker ends."""
         for descriptor in (self.reading, self.writing):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -76,8 +76,8 @@ def running_oracle(observation: Path, most: int) -> Iterator[OracleProcess]:
     """An oracle of an observation, which ends with the block.
 
     Args:
-        observation: a file of the verifier's own.
-        most: gradient evaluations.
+        observation: a file of the verifier.
+        most: the largest number of gradient evaluations.
 
     Raises:
         RerunRefused: it cannot be started.
@@ -106,7 +106,7 @@ def running_oracle(observation: Path, most: int) -> Iterator[OracleProcess]:
 
 
 def main(arguments: list[str]) -> None:
-    """Answer, and then write to standard output how much was asked."""
+    """Answer, and then write to standard output how much was asked for."""
     observation, most, reading, writing = arguments
     refused = None
     with operation_threads(1):

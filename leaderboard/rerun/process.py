@@ -1,4 +1,4 @@
-"""A process that may do anything: its time, and what it writes, within bounds."""
+"""A process that may do anything, with limits for its time and its output."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far a process may go.
+    """The limits of a process.
 
     Attributes:
-        seconds: of wall time, once it is ready.
-        answer_bytes: that it writes.
-        memory_bytes: that it and all its children hold, over what they held when it was ready.
+        seconds: wall-clock time, once it is ready.
+        answer_bytes: the bytes that it may write.
+        memory_bytes: the memory that it and all its children may hold, in addition to what they held when
+            it was ready.
     """
 
     seconds: float
@@ -42,12 +43,12 @@ class Transcript:
     Attributes:
         answer: what it wrote to standard output after the byte that says it is ready.
         said: the end of what it wrote to standard error.
-        started: when that byte came, `None` where it did not; as `time.monotonic` has it.
-        ended: when the process ended, likewise.
-        late: whether it was killed for not being ready, or not done, in time.
-        flooded: whether it was killed for the length of its answer.
-        greedy: whether it was killed for the memory that it and its children held.
-        status: as `subprocess` has it.
+        started: the time of that byte, by `time.monotonic`; `None` if it did not come.
+        ended: the time when the process ended, by `time.monotonic`.
+        late: whether it was killed because it was not ready, or not done, in time.
+        flooded: whether it was killed because of the length of its answer.
+        greedy: whether it was killed because of the memory that it and its children held.
+        status: the exit status, as in `subprocess`.
     """
 
     answer: bytearray = field(default_factory=bytearray)
@@ -61,21 +62,21 @@ class Transcript:
 
     @property
     def seconds(self) -> float:
-        """From being ready to the end."""
+        """The seconds from being ready to the end."""
         return 0.0 if self.started is None else self.ended - self.started
 
 
 def watch(
     command: Sequence[str], pass_fds: Sequence[int], text: bytes, ready: bytes, bounds: Bounds
 ) -> Transcript:
-    """Run a command without environment, and kill it when it goes out of bounds.
+    """Run a command without an environment, and kill it when it exceeds its limits.
 
     Args:
-        command: that ends all of its processes when it is killed.
-        pass_fds: of files that it reads.
+        command: a command that ends all of its processes when it is killed.
+        pass_fds: descriptors of files that it reads.
         text: its standard input.
         ready: the byte that it writes when its time begins.
-        bounds: of what it may use from then on.
+        bounds: the limits of what it may use from then on.
     """
     transcript = Transcript()
     with subprocess.Popen(
@@ -142,12 +143,13 @@ def _until(deadline: float) -> float:
 
 
 class _Memory:
-    """Watches what a process and its children hold: limits of one process end with it, and start anew in
-    each child.
+    """Watches the memory that a process and its children hold.
+
+    A limit of a process ends with the process, and starts anew in each child.
 
     Args:
-        pid: of the process.
-        most: bytes, over what is held now.
+        pid: the id of the process.
+        most: the largest number of bytes, in addition to what is held now.
     """
 
     def __init__(self, pid: int, most: int) -> None:
@@ -155,7 +157,7 @@ class _Memory:
         self._most = most + self._held()
 
     def is_exceeded(self) -> bool:
-        """Whether more is held, as far as it is time to look."""
+        """Whether more is held; it looks only if it is time to."""
         if time.monotonic() - self._looked < LOOK_SECONDS:
             return False
         self._looked = time.monotonic()

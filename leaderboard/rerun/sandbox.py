@@ -13,8 +13,8 @@ from typing import Any
 
 from gifd_bench.leaderboard.rerun import child
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunRefused
+from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits
 from gifd_bench.leaderboard.rerun.oracle import OracleProcess
-from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
 from gifd_bench.leaderboard.rerun.visible import View, python_view
 from gifd_bench.leaderboard.rerun.weights import move_weights
 
@@ -36,25 +36,25 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A sandbox for one order.
+    """A sandbox for one job.
 
     Attributes:
         observation: the file that is attacked.
-        order: what is run.
-        limits: of time and memory.
+        job: what is run.
+        limits: the limits of time and memory.
         view: what Python needs.
     """
 
     observation: Path
-    order: Order
+    job: RerunJob
     limits: RerunLimits
     view: View = field(default_factory=lambda: python_view(child.PACKAGES))
 
     def command(self, arguments_fd: int) -> list[str]:
-        """The command line, which the processes of the sandbox may read: it names nothing of this machine.
+        """The command line, which the processes of the sandbox may read: it names nothing on this machine.
 
         Args:
-            arguments_fd: of a file with `arguments`.
+            arguments_fd: the descriptor of a file with `arguments`.
 
         Raises:
             RerunRefused: there is no bubblewrap.
@@ -65,13 +65,13 @@ class Sandbox:
         return [bubblewrap, "--args", str(arguments_fd), sys.executable, "-I", "-B", str(child.PROGRAM)]
 
     def arguments(self, filter_fd: int) -> bytes:
-        """What bubblewrap is to do, as it reads it from a file.
+        """What bubblewrap has to do, in the form in which it reads it from a file.
 
         Args:
-            filter_fd: of a file with the filter of system calls.
+            filter_fd: the descriptor of a file with the filter of system calls.
 
         Raises:
-            RerunFailed: the order names what is not there.
+            RerunFailed: the job names something that does not exist.
         """
         shown = View({}, {**self._own_files(), **self._moved()[1]}, ())
         words = [
@@ -84,8 +84,8 @@ class Sandbox:
             *self.view.arguments(),
             *shown.arguments(),
             *("--dir", str(child.TEMPORARY)),
-            # No other /proc: it shows where on this machine what is mounted lies, and other processes. By
-            # the processor's description torch chooses how it computes, and thereby the last digits.
+            # No more of /proc is shown: it would show paths of this machine, and other processes. torch
+            # chooses by the description of the processor how it computes, and so the last digits.
             *("--ro-bind", "/proc/cpuinfo", "/proc/cpuinfo"),
             *("--dev", "/dev", "--chdir", str(child.FOLDER)),
             # Nothing can be written.
@@ -95,35 +95,35 @@ class Sandbox:
         return b"".join(os.fsencode(word) + b"\0" for word in words)
 
     def _moved(self) -> tuple[dict[str, Any] | None, dict[Path, Path]]:
-        return (None, {}) if self.order.prior is None else move_weights(self.order.prior, child.WEIGHTS)
+        return (None, {}) if self.job.prior is None else move_weights(self.job.prior, child.WEIGHTS)
 
     def _own_files(self) -> dict[Path, Path]:
         files = {
             child.OBSERVATION: self.observation.resolve(),
             child.PROGRAM: Path(child.__file__).resolve(),
         }
-        if self.order.source is not None:
+        if self.job.source is not None:
             # A link would show whatever it leads to.
-            if not stat.S_ISREG(_mode(self.order.source)):
-                raise RerunFailed(f"{self.order.source}: the attack's source is no plain file")
-            files[child.SOURCE] = self.order.source.resolve()
+            if not stat.S_ISREG(_mode(self.job.source)):
+                raise RerunFailed(f"{self.job.source}: the attack's source is no plain file")
+            files[child.SOURCE] = self.job.source.resolve()
         return files
 
-    def order_text(self, oracle: OracleProcess, filter_: bytes) -> bytes:
+    def job_text(self, oracle: OracleProcess, filter_: bytes) -> bytes:
         """What `child.py` reads from its standard input.
 
         Args:
-            oracle: that it asks for gradients.
-            filter_: of system calls, for the submitted code.
+            oracle: the oracle, which it asks for gradients.
+            filter_: the filter of system calls for the submitted code.
         """
         return json.dumps(
             {
-                "attack": dict(self.order.attack),
+                "attack": dict(self.job.attack),
                 "prior": self._moved()[0],
                 "oracle": [oracle.reading, oracle.writing],
                 "filter": filter_.hex(),
-                "seed": self.order.seed,
-                "submitted": self.order.source is not None,
+                "seed": self.job.seed,
+                "submitted": self.job.source is not None,
                 "memory_bytes": self.limits.memory_bytes,
                 "seconds": self.limits.seconds,
             }

@@ -1,7 +1,7 @@
 """The system calls that the sandbox may make, as filters for the kernel: what is not listed is denied.
 
-Namespaces hide files, processes and the network, and resource limits bound one process. A list of what is
-needed also holds back what a list of dangers leaves out, and whatever the next kernel adds.
+Namespaces hide files, processes and the network, and resource limits hold for one process. A list of what
+is needed also denies what a list of dangers would miss, and whatever the next kernel adds.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ AT_START = ("execve", "wait4", "waitid", "prctl", "seccomp", "prlimit64", "setrl
 
 
 def programs() -> tuple[bytes, bytes]:
-    """The filter that bubblewrap starts Python with, and the stricter one that the submitted code meets,
-    each an array of the kernel's `sock_filter`: calls that are not allowed fail with EPERM.
+    """The filter with which bubblewrap starts Python, and the stricter one for the submitted code.
+
+    Each is an array of the kernel's `sock_filter`: calls that are not allowed fail with EPERM.
 
     Raises:
         RerunRefused: there is no libseccomp, or it does not know this machine.

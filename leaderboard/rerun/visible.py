@@ -1,7 +1,7 @@
-"""What of this machine the sandbox shows: what Python needs to start, and the packages that run an attack.
+"""What the sandbox shows of this machine: what Python needs to start, and the packages that run an attack.
 
-Everything is read-only. Not shown are home, the data folder, caches, what lies beside these packages, and,
-inside of what is shown, the photographs that are private images of the `photos` dataset.
+Everything is read-only. The home folder, the data folder, caches and everything beside these packages are
+not shown, nor are, within what is shown, the photographs that are private images of the `photos` dataset.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ HIDDEN = (*sorted({package.replace(".", "/") for _, package, _ in PHOTOGRAPHS}),
 
 @dataclass(frozen=True)
 class View:
-    """What is where in the sandbox.
+    """The content of the sandbox.
 
     Attributes:
         links: targets of symbolic links, by path.
-        files: files and folders of this machine, by path in the sandbox.
-        empty: folders below those that are shown empty instead.
+        files: files and folders of this machine, by their path in the sandbox.
+        empty: folders among those that are shown as empty instead.
     """
 
     links: dict[Path, str]
@@ -41,7 +41,7 @@ class View:
     empty: tuple[Path, ...]
 
     def arguments(self) -> list[str]:
-        """As options of bubblewrap; an outer folder comes before what lies in it."""
+        """The options of bubblewrap; an outer folder comes before what is in it."""
         found: list[str] = []
         for path in sorted(self.files, key=_depth):
             found += ["--ro-bind", str(self.files[path]), str(path)]
@@ -74,8 +74,7 @@ def python_view(packages: Path) -> View:
 
 
 def own_files(place: Path) -> dict[Path, Path]:
-    """This project's files, by the paths that they have below a folder of the sandbox: the rooms that an
-    attack is made of.
+    """This project's files that an attack needs, by their paths below a folder of the sandbox.
 
     Raises:
         RerunRefused: one of them is not installed as a folder.
@@ -85,7 +84,7 @@ def own_files(place: Path) -> dict[Path, Path]:
 
 
 def _source(package: str) -> Path:
-    """The first file of a package; where an editable install links to it, the file itself."""
+    """The first file of a package; if an editable install links to it, the file itself."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise RerunRefused(f"rerun: package {package} is not installed as a folder")

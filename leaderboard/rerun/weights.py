@@ -1,4 +1,4 @@
-"""The weights of a prior that lie outside of its package, and where the sandbox shows them."""
+"""The weights of a prior that are outside of its package, and where the sandbox shows them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SUFFIXES = frozenset([".safetensors", ".bin", ".pt", ".pth", ".json"])
 
 
 def move_weights(config: Mapping[str, Any], place: Path) -> tuple[dict[str, Any], dict[Path, Path]]:
-    """A prior's configuration with its paths changed to those below `place`.
+    """A prior's configuration with its paths changed to paths below `place`.
 
     Args:
-        config: as `Component.config` gives it.
+        config: the configuration, in the form of `Component.config`.
         place: a folder of the sandbox.
 
     Returns:
         The new configuration, and the files of this machine by their paths in the sandbox.
 
     Raises:
-        RerunFailed: the configuration is wrong, or names a file that is not there.
+        RerunFailed: the configuration is wrong, or names a file that does not exist.
     """
     try:
         prior = Component.from_config("prior", config)

@@ -1,4 +1,4 @@
-"""The answers of a run, whichever kind of run it was."""
+"""The answers of a run of any kind."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from gifd_bench.leaderboard.submission.schema import Override
 
 @dataclass(frozen=True)
 class Attempt:
-    """One observation's answer.
+    """The answer to one observation.
 
     Attributes:
         images: (B, 3, H, W) float32 in [0, 1].
         labels: (B,) int64.
-        gradient_evaluations: spent, over all restarts.
-        seconds: of wall time.
-        seed: of the attack's randomness.
-        metrics: as the run scored it; empty where it had no truth.
+        gradient_evaluations: the evaluations spent, over all restarts.
+        seconds: wall-clock time.
+        seed: the seed of the attack's randomness.
+        metrics: the scores of the run; empty if it had no truth.
     """
 
     images: Tensor
@@ -46,7 +46,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Attempts:
-    """The answers of one attack, by observation; what was not answered is left out.
+    """The answers of one attack, by observation; observations without an answer are left out.
 
     Attributes:
         overrides: options of the attack that differ from task to task or from defense to defense.
@@ -59,15 +59,16 @@ class Attempts:
 
 
 def attempts_of(run: Path, observations: ObservationSet, label: str | None) -> Attempts:
-    """What a run of `gifd-bench run` or of `gifd-bench leaderboard attack` has answered of a set.
+    """The answers to a set in a run of `gifd-bench run` or of `gifd-bench leaderboard attack`.
 
     Args:
         run: its folder.
         observations: the set.
-        label: which attack of a matrix, with its prior's label after a slash where there are several.
+        label: which attack of a matrix, with the label of its prior after a slash if there are several.
 
     Raises:
-        LeaderboardError: it is no run, has nothing of this set, or several attacks and none was named.
+        LeaderboardError: it is not a run, has no answer to this set, or has several attacks and none was
+            named.
     """
     if ChallengeFolder(run).record.is_file():
         return _of_challenge(ChallengeFolder(run), observations)
@@ -109,13 +110,13 @@ def _of_matrix(run: RunFolder, observations: ObservationSet, label: str | None) 
             f"{run.path}: no done cells of attack {label or '(any)'} on {observations.index.protocol}; "
             f"attacks that have some: {there}"
         )
-    its = cells[chosen[0]]
-    first, _ = next(iter(its.values()))
+    of_attack = cells[chosen[0]]
+    first, _ = next(iter(of_attack.values()))
     return Attempts(
         first.attack,
         first.prior,
-        {name: _of_cell(*one) for name, one in its.items()},
-        _overrides([cell for cell, _ in its.values()], run.path),
+        {name: _of_cell(*one) for name, one in of_attack.items()},
+        _overrides([cell for cell, _ in of_attack.values()], run.path),
     )
 
 

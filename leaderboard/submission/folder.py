@@ -1,5 +1,7 @@
-"""Reading a submission, which anybody may have written: nothing in it is trusted, and nothing of it
-runs."""
+"""Reading a submission, which anybody may have written.
+
+Nothing in it is trusted, and nothing of it runs.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from pydantic import ValidationError
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.observation_set import checksum
 from gifd_bench.leaderboard.submission.reconstruction import MOST_BYTES as MOST_IMAGE_BYTES
-from gifd_bench.leaderboard.submission.reconstruction import Answer, read_answer
+from gifd_bench.leaderboard.submission.reconstruction import SubmittedAnswer, read_answer
 from gifd_bench.leaderboard.submission.schema import SOURCE, Result, ResultsFile, SubmissionFile
 from gifd_bench.leaderboard.submission.yaml_file import parse_yaml
 from gifd_bench.leaderboard.text import first_error, shown, unprintable
@@ -33,9 +35,9 @@ SIGNATURE = "signature.json"
 class SubmissionFolder:
     """The files of a submission.
 
-    `submission.yaml` says what it is, `results.json` what is claimed, `reconstructions/NAME.safetensors`
-    is the answer to each observation; where they are there, `attack.py` is the attack, for reruns, and
-    `signature.json` says whose it is.
+    `submission.yaml` says what it is, `results.json` says what is claimed, and
+    `reconstructions/NAME.safetensors` is the answer to each observation. Optionally, `attack.py` is the
+    attack, for reruns, and `signature.json` says to whom it belongs.
     """
 
     path: Path
@@ -46,7 +48,7 @@ class SubmissionFolder:
         return self.path / SOURCE
 
     def files(self) -> list[Path]:
-        """All that belongs to it, relative to its folder."""
+        """All files that belong to it, relative to its folder."""
         own = [
             Path("submission.yaml"),
             Path("results.json"),
@@ -67,7 +69,7 @@ class SubmissionFolder:
         """The content of `submission.yaml`.
 
         Raises:
-            LeaderboardError: anything wrong with it.
+            LeaderboardError: something in it is wrong.
         """
         if unprintable(self.path.name) is not None:
             # It would be part of every message.
@@ -90,7 +92,7 @@ class SubmissionFolder:
         """The content of `results.json`.
 
         Raises:
-            LeaderboardError: anything wrong with it.
+            LeaderboardError: something in it is wrong.
         """
         path = self.path / "results.json"
         text = self._text(path, MOST_RESULTS_BYTES)
@@ -104,10 +106,10 @@ class SubmissionFolder:
             raise LeaderboardError(f"{path}: nested too deeply") from error
 
     def check_files(self) -> None:
-        """Whether there is what belongs there, and nothing else.
+        """Check that the files that belong there exist, and no others.
 
         Raises:
-            LeaderboardError: a link, a special file, a file too many, or one that is missing.
+            LeaderboardError: there is a link, a special file, an additional file, or a missing one.
         """
         _check_kind(self.path, stat.S_ISDIR, "a submission's folder")
         wanted = {"submission.yaml", "results.json", "reconstructions"}
@@ -140,12 +142,13 @@ class SubmissionFolder:
         """
         return self._text(self.path / SIGNATURE, MOST_SIGNATURE_BYTES).encode()
 
-    def answer(self, name: str, images: int, size: int) -> Answer:
+    def answer(self, name: str, images: int, size: int) -> SubmittedAnswer:
         """The reconstruction of an observation.
 
         Args:
-            name: of the observation.
-            images, size: how many images of how many pixels are expected.
+            name: the name of the observation.
+            images: the expected number of images.
+            size: the expected side of the images in pixels.
 
         Raises:
             LeaderboardError: it is not such a reconstruction.
@@ -180,7 +183,7 @@ class SubmissionFolder:
 
 
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two values under one key readers disagree on which is meant."""
+    """A mapping without repeated keys, of whose values readers would disagree which one is meant."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key is there twice")
@@ -188,7 +191,7 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check_kind(path: Path, is_kind: Any, kind: str) -> None:
-    """Before a file is opened: that it is one, here, and no link to elsewhere, no pipe, no device."""
+    """Check, before a file is opened, that it is a file here, and not a link, a pipe or a device."""
     try:
         mode = path.lstat().st_mode
     except (OSError, ValueError) as error:
@@ -204,5 +207,5 @@ def _check_size(path: Path, most: int) -> None:
 
 
 def _shown(name: str) -> str:
-    """A file name that a stranger chose, safe to print."""
+    """A file name that a stranger chose, made safe to print."""
     return ascii(name)[:80]

@@ -14,10 +14,10 @@ _RADII: Mapping[str, Mapping[str, str]] = {
 
 
 def as_today(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The same options, as this version writes them.
+    """The same options, in the form of this version.
 
     Args:
-        options: of a registered attack, of whatever version.
+        options: options of a registered attack, of any version.
     """
     found = {name: _radii(value) for name, value in options.items()}
     # `None` was once the word for the paper's loss, which has a name today and is what the attack has

@@ -14,12 +14,12 @@ def overrides_of(
     """How options differ from those that hold elsewhere.
 
     Args:
-        options: that hold where nothing else is said; every option.
+        options: every option, with the values that hold unless others are stated.
         by_labels: every option, by the labels of task and defense.
     """
     overrides = []
-    for (task, defense), its in by_labels.items():
-        changed = {name: value for name, value in its.items() if options.get(name) != value}
+    for (task, defense), differing in by_labels.items():
+        changed = {name: value for name, value in differing.items() if options.get(name) != value}
         if changed:
             overrides.append(Override(when=When(tasks=[task], defenses=[defense]), set=changed))
     return overrides

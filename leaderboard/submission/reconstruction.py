@@ -1,4 +1,4 @@
-"""One observation's reconstruction, as a file of two tensors."""
+"""The reconstruction of one observation, as a file of two tensors."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ IMAGE_TYPES = (torch.uint8, torch.float16, torch.float32, torch.float64)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What an attack made of an observation.
+class SubmittedAnswer:
+    """The reconstruction of one observation in a submission or an entry.
 
     Attributes:
         images: (B, 3, H, W) float32 in [0, 1].
@@ -29,14 +29,14 @@ class Answer:
     labels: Tensor
 
 
-def read_answer(path: Path, images: int, size: int) -> Answer:
+def read_answer(path: Path, images: int, size: int) -> SubmittedAnswer:
     """Read a file with `images`, uint8 or float in [0, 1], and `labels`, int64.
 
-    The shapes are compared with what is expected before anything is loaded.
+    The shapes are compared with the expected ones before anything is loaded.
 
     Args:
-        path: a file that is no link and not too large.
-        images: how many are expected.
+        path: a file that is not a link, and not too large.
+        images: the expected number of images.
         size: their height and width in pixels.
 
     Raises:
@@ -70,7 +70,7 @@ def read_answer(path: Path, images: int, size: int) -> Answer:
         raise LeaderboardError(f"{path}: not a readable safetensors file ({shown(error, 200)})") from error
     if tensors["labels"].dtype != torch.int64 or int(tensors["labels"].min()) < 0:
         raise LeaderboardError(f"{path}: labels must be int64, at least 0")
-    return Answer(_unit_range(tensors["images"], path), tensors["labels"].clone())
+    return SubmittedAnswer(_unit_range(tensors["images"], path), tensors["labels"].clone())
 
 
 def _unit_range(images: Tensor, path: Path) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a challenger says of an attack."""
+"""What a challenger says about an attack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class PriorAbout(Strict):
     """A generative prior, and what it had seen before it was used.
 
     Attributes:
-        training_data: every dataset that it was trained on.
+        training_data: every dataset on which it was trained.
     """
 
     name: Short
@@ -38,20 +38,20 @@ class PriorAbout(Strict):
 
 
 class About(Strict):
-    """What the board says of an attack; a challenger writes it, in YAML.
+    """What the board says about an attack, which a challenger writes in YAML.
 
     Attributes:
         attack: its name; one name, version and date is one entry.
-        version: of its code, such as "1.2"; in quotes, for YAML takes 1.10 for a number.
-        date: of the submission.
-        authors: of the method.
-        implemented_by: who wrote this code, where those are others than the authors of the method.
-        description: in a sentence or two.
-        paper, code: where to read more; `None` where there is nothing.
-        licence: of the code, as SPDX names it.
-        threat_model: what the attack uses besides the observation file.
-        prior: `None` for an attack without one.
-        hardware: what the seconds were measured on.
+        version: the version of its code, such as "1.2"; in quotes, because YAML reads 1.10 as a number.
+        date: the date of the submission.
+        authors: the authors of the method.
+        implemented_by: who wrote this code, if others than the authors of the method.
+        description: one or two sentences.
+        paper, code: where to read more; `None` if there is nothing.
+        licence: the license of the code, as SPDX names it.
+        threat_model: what the attack uses in addition to the observation file.
+        prior: `None` for an attack without a prior.
+        hardware: the hardware on which the seconds were measured.
     """
 
     attack: Slug
@@ -82,7 +82,7 @@ def _options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain_value(value: Any) -> None:
-    """Refuse what a command line or JSON could not hold."""
+    """Refuse what a command line or JSON cannot hold."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
@@ -103,7 +103,7 @@ def _plain_value(value: Any) -> None:
 
 
 class Use(Strict):
-    """A component as runs record it: its name, what it is called, and every option."""
+    """A component as runs record it: its name, its label, and every option."""
 
     use: Annotated[str, Field(max_length=100), AfterValidator(_use)]
     label: Short
@@ -111,7 +111,7 @@ class Use(Strict):
 
 
 class When(Strict):
-    """Some of the observations, by the labels that the set's index has; both must be among those given.
+    """Some of the observations, by their labels in the index of the set; both must be among those given.
 
     Attributes:
         tasks, defenses: labels; `None` for any.
@@ -127,17 +127,17 @@ class When(Strict):
         return self
 
     def holds(self, task: str, defense: str) -> bool:
-        """Whether an observation of these labels is one of them."""
+        """Whether an observation with these labels is one of them."""
         return (self.tasks is None or task in self.tasks) and (
             self.defenses is None or defense in self.defenses
         )
 
 
 class Override(Strict):
-    """Options that differ on some observations, as `overrides` of a matrix has them.
+    """Options that differ on some observations, as in `overrides` of a matrix.
 
     Attributes:
-        when: which observations.
+        when: the observations.
         set: the options.
     """
 
@@ -146,13 +146,13 @@ class Override(Strict):
 
 
 class Rerun(Strict):
-    """How to attack an observation again; for attacks of this project or of a file in the submission.
+    """How to attack an observation again, with an attack of this project or of a file in the submission.
 
     Attributes:
-        attack: a registered one, or `attack.py:CLASS` in the submission.
-        prior: a registered one, or `None`.
+        attack: a registered attack, or `attack.py:CLASS` in the submission.
+        prior: a registered prior, or `None`.
         overrides: options of the attack that differ from task to task or from defense to defense, both of
-            which an attacker knows; of two that set the same one, the later holds.
+            which an attacker knows; of two that set the same option, the later one holds.
     """
 
     attack: Use
@@ -160,7 +160,7 @@ class Rerun(Strict):
     overrides: Annotated[list[Override], Field(max_length=MOST_OVERRIDES)] = Field(default_factory=list)
 
     def attack_on(self, task: str, defense: str) -> Use:
-        """The attack with the options that it has on the observations of some labels."""
+        """The attack with its options for observations with these labels."""
         options = self.attack.options
         for override in self.overrides:
             if override.when.holds(task, defense):
@@ -170,7 +170,7 @@ class Rerun(Strict):
         return self.attack.model_copy(update={"options": options})
 
     def unknown_label(self, tasks: Collection[str], defenses: Collection[str]) -> str | None:
-        """The first label of an override that no observation has; `None` where there is none."""
+        """The first label of an override that no observation has; `None` if there is none."""
         for override in self.overrides:
             for given, known in ((override.when.tasks, tasks), (override.when.defenses, defenses)):
                 for label in given or ():
@@ -180,12 +180,12 @@ class Rerun(Strict):
 
 
 class SubmissionFile(Strict):
-    """`submission.yaml`.
+    """The content of `submission.yaml`.
 
     Attributes:
         protocol: its key.
-        about: what the board says of the attack.
-        rerun: `None` where it cannot be run here.
+        about: what the board says about the attack.
+        rerun: `None` if it cannot be run here.
     """
 
     format: Literal["gifd-bench/submission/1"]
@@ -195,7 +195,7 @@ class SubmissionFile(Strict):
 
 
 def _at_most(most: int) -> BeforeValidator:
-    """Refuse a mapping for its length before its values are looked at: each may be wrong in many ways."""
+    """Refuse a mapping because of its length before its values are checked, each of which may be wrong."""
 
     def check(value: Any) -> Any:
         if isinstance(value, dict) and len(value) > most:
@@ -210,17 +210,17 @@ Sum = Annotated[float, Field(ge=-1e12, le=1e12)]
 
 
 class Result(Strict):
-    """What is claimed of one reconstruction.
+    """What is claimed about one reconstruction.
 
     Attributes:
-        sha256: of the reconstruction's file.
+        sha256: the SHA-256 of the file of the reconstruction.
         observation: SHA-256 of the observation file that was attacked, and its fingerprint, by which it is
-            known where the file was made on another machine; both stand in the set's index.
-        gradient_evaluations: spent, over all restarts.
-        matching_loss: `cosine` distance of the update to the gradient at these images and labels.
-        seconds: of wall time; `None` where it was not measured.
-        seed: of the attack's randomness, for a rerun; `None` where there is none.
-        metrics: claimed values, means over the images; compared, never shown.
+            recognized if the file was made on another machine; both are in the index of the set.
+        gradient_evaluations: the evaluations spent, over all restarts.
+        matching_loss: `cosine` distance of the update from the gradient at these images and labels.
+        seconds: wall-clock time; `None` if it was not measured.
+        seed: the seed of the attack's randomness, for a rerun; `None` if there is none.
+        metrics: claimed values, means over the images, which are compared and never shown.
     """
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -1,4 +1,4 @@
-"""Who submitted: a signature over the content of every file, by a key that its owner alone has."""
+"""The submitter: a signature over the content of every file, by a key that only its owner has."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ MOST_KEY_BYTES = 1 << 14
 
 
 class SignatureFile(Strict):
-    """`signature.json`.
+    """The content of `signature.json`.
 
     Attributes:
         key: the public key, in hexadecimal digits.
-        signature: by ed25519, of `signed_text`, likewise.
+        signature: the ed25519 signature of `signed_text`, in hexadecimal digits.
     """
 
     format: Literal["gifd-bench/signature/1"]
@@ -42,16 +42,16 @@ class SignatureFile(Strict):
 
 
 def make_key(path: Path) -> str:
-    """Make a private key, in a file that its owner alone may read.
+    """Make a private key, in a file that only its owner may read.
 
     Args:
-        path: of a file that is not there yet.
+        path: the path of a file that does not exist yet.
 
     Returns:
         The public key.
 
     Raises:
-        LeaderboardError: there is a file already, which is left as it is.
+        LeaderboardError: the file exists already; it is left as it is.
         StorageError: it cannot be written.
     """
     key = Ed25519PrivateKey.generate()
@@ -89,11 +89,11 @@ def read_key(path: Path) -> Ed25519PrivateKey:
 
 
 def sign(submission: SubmissionFolder, key: Ed25519PrivateKey) -> str:
-    """Write the signature of a submission as it is now, in the place of one that was there.
+    """Write the signature of a submission as it is now, in place of an older one.
 
     Args:
-        submission: one's own.
-        key: see `read_key`.
+        submission: your own submission.
+        key: the private key, from `read_key`.
 
     Returns:
         The public key.
@@ -109,17 +109,17 @@ def sign(submission: SubmissionFolder, key: Ed25519PrivateKey) -> str:
 
 
 def signer(submission: SubmissionFolder, files: Mapping[str, str]) -> str | None:
-    """Whose submission it is.
+    """The owner of a submission.
 
     Args:
-        submission: not trusted.
-        files: SHA-256 of its files, by path, with that of the signature.
+        submission: the submission, which is not trusted.
+        files: SHA-256 of its files, by path, including that of the signature.
 
     Returns:
-        The public key that signed just these files; `None` where nobody signed.
+        The public key that signed exactly these files; `None` if nobody signed.
 
     Raises:
-        LeaderboardError: there is a signature, and it is none of these files by that key.
+        LeaderboardError: there is a signature, and it is not one of these files by that key.
     """
     if SIGNATURE not in files:
         return None
@@ -140,9 +140,9 @@ def signer(submission: SubmissionFolder, files: Mapping[str, str]) -> str | None
 
 
 def signed_text(files: Mapping[str, str]) -> bytes:
-    """What is signed: the format, and the content of every file but the signature's.
+    """The text that is signed: the format, and the content of every file except the signature.
 
-    The submission's own file is among them, and with it the track, the name and the version.
+    `submission.yaml` is among them, and with it the track, the name and the version.
     """
     signed = {name: digest for name, digest in files.items() if name != SIGNATURE}
     return canonical({"format": FORMAT, "files": signed}).encode()

@@ -1,4 +1,4 @@
-"""Writing a submission of a run, by the same rules as anyone's is read."""
+"""Writing a submission of a run, by the rules by which any submission is read."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def write_submission(
     """Write a submission.
 
     Args:
-        attempts: of one attack.
+        attempts: the answers of one attack.
         observations: what it attacked.
-        about: what the board says of it.
-        output: a folder that is not there yet.
+        about: what the board says about it.
+        output: a folder that does not exist yet.
 
     Raises:
-        LeaderboardError: the folder is there, the attack's own file is not or has changed since it was run,
-            or an option is none that a submission can hold.
+        LeaderboardError: the folder exists, the file of the attack is missing or has changed since it was
+            run, or a submission cannot hold an option.
     """
     if output.exists():
         raise LeaderboardError(f"{output}: is there already; choose another --output")
@@ -99,7 +99,7 @@ def _result(
 
 
 def _own_file(attack: Component) -> tuple[Path | None, Component]:
-    """The file of an attack that has one, and the component as it is called in a submission."""
+    """The file of an attack that has one, and the component under its name in a submission."""
     path, colon, name = attack.name.rpartition(":")
     if not (colon and path.endswith(".py")):
         return None, attack
@@ -124,7 +124,7 @@ def _rerun(attack: Component, attempts: Attempts) -> Rerun:
 
 
 def _plain(options: Mapping[str, object]) -> dict[str, Any]:
-    """Through JSON: what is not of its types would be no YAML either."""
+    """Values converted through JSON; what is not of its types would not be YAML either."""
     found: dict[str, Any] = json.loads(json.dumps(dict(options)))
     return found
 

@@ -48,10 +48,10 @@ _PlainLoader.yaml_implicit_resolvers = {
 
 
 def parse_yaml(text: str, name: str) -> Any:
-    """Plain YAML values.
+    """Parse plain YAML values.
 
     Raises:
-        LeaderboardError: not such YAML.
+        LeaderboardError: it is not such YAML.
     """
     loader: Any = None
     try:

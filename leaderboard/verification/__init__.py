@@ -1,1 +1,1 @@
-"""Verification: every number computed again from the submitted images, and what looks odd, named."""
+"""Verification: every number is computed again from the submitted images, and anything odd is named."""

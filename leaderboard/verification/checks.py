@@ -1,4 +1,4 @@
-"""The checks of a submission that cost no attack, each under a name of its own."""
+"""The checks of a submission that cost no attack, each with a name of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gifd_bench.leaderboard.protocol import Protocol as Track
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.rerun.earlier import Earlier
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
-from gifd_bench.leaderboard.submission.reconstruction import Answer
+from gifd_bench.leaderboard.submission.reconstruction import SubmittedAnswer
 from gifd_bench.leaderboard.submission.schema import Result
 from gifd_bench.leaderboard.submission.signature import signer
 from gifd_bench.leaderboard.text import shown
@@ -34,7 +34,7 @@ MOST_CHARACTERS = 500
 
 
 class Failed(Exception):
-    """A check failed; what comes after it would mean nothing."""
+    """A check failed, and later checks would be meaningless."""
 
     def __init__(self, check: Check) -> None:
         super().__init__(check.detail)
@@ -42,10 +42,10 @@ class Failed(Exception):
 
 
 def check_files(submission: SubmissionFolder, protocol: Track) -> Check:
-    """Everything that belongs into a submission is there, well-formed, and nothing else.
+    """Check that all files of a submission exist and are well-formed, and that there are no others.
 
     Raises:
-        Failed: it is not.
+        Failed: they are not.
     """
     try:
         found = submission.file.protocol
@@ -58,14 +58,14 @@ def check_files(submission: SubmissionFolder, protocol: Track) -> Check:
 
 
 def check_signature(submission: SubmissionFolder, files: Mapping[str, str]) -> tuple[Check, str | None]:
-    """Who signed the submission, and the check.
+    """Who signed the submission, and the check of the signature.
 
     Args:
-        submission: not trusted.
+        submission: the submission, which is not trusted.
         files: SHA-256 of its files, by path.
 
     Raises:
-        Failed: there is a signature, and it is none of these files.
+        Failed: there is a signature, and it is not one of these files.
     """
     try:
         owner = signer(submission, files)
@@ -78,10 +78,10 @@ def check_signature(submission: SubmissionFolder, files: Mapping[str, str]) -> t
 
 
 def check_observations(results: Mapping[str, Result], index: Index) -> Check:
-    """What was attacked are the observations of the protocol.
+    """Check that the attacked observations are those of the protocol.
 
     Raises:
-        Failed: an observation that there is not, or a file that is not the published one.
+        Failed: an observation does not exist, or a file is not the published one.
     """
     wrong = []
     for name, result in results.items():
@@ -94,7 +94,7 @@ def check_observations(results: Mapping[str, Result], index: Index) -> Check:
 
 
 def check_checksums(submission: SubmissionFolder) -> Check:
-    """The reconstructions are those that the results speak of.
+    """Check that the reconstructions are those that the results describe.
 
     Raises:
         Failed: one is not.
@@ -107,7 +107,7 @@ def check_checksums(submission: SubmissionFolder) -> Check:
     return _all("checksums", wrong, "all agree")
 
 
-def read_answers(submission: SubmissionFolder, index: Index) -> dict[str, Answer]:
+def read_answers(submission: SubmissionFolder, index: Index) -> dict[str, SubmittedAnswer]:
     """Every reconstruction: images in [0, 1] of the right shape, labels of the victim's classes.
 
     Raises:
@@ -127,7 +127,7 @@ def read_answers(submission: SubmissionFolder, index: Index) -> dict[str, Answer
 
 
 def check_complete(results: Mapping[str, Result], index: Index) -> Check:
-    """Every observation is answered; otherwise the entry is shown without a rank."""
+    """Check that every observation is answered; otherwise the entry is shown without a rank."""
     missing = sorted(index.observations.keys() - results.keys())
     if not missing:
         return Check(name="complete", verdict=Verdict.PASSED, detail=f"all {len(results)} observations")
@@ -136,10 +136,10 @@ def check_complete(results: Mapping[str, Result], index: Index) -> Check:
 
 
 def check_budget(results: Mapping[str, Result], most: int) -> Check:
-    """No more gradient evaluations than the protocol grants.
+    """Check that no more gradient evaluations were spent than the protocol grants.
 
     Raises:
-        Failed: more on some observation.
+        Failed: more were spent on some observation.
     """
     wrong = [
         f"{name}: {result.gradient_evaluations:,} gradient evaluations of {most:,}"
@@ -167,15 +167,15 @@ class Spent(Protocol):
 
     @property
     def gradient_evaluations(self) -> int:
-        """Over all restarts."""
+        """The evaluations over all restarts."""
 
     @property
     def seconds(self) -> float | None:
-        """Of wall time; `None` where it was not measured."""
+        """Wall-clock time; `None` if it was not measured."""
 
 
 def judge(
-    answer: Answer, name: str, spent: Spent, reference: Reference, earlier: Sequence[Earlier] = ()
+    answer: SubmittedAnswer, name: str, spent: Spent, reference: Reference, earlier: Sequence[Earlier] = ()
 ) -> Judged:
     """Every metric of an answer, and its matching loss.
 
@@ -190,7 +190,7 @@ def judge(
     item = reference.observations.index.observations[name]
     distance = UpdateDistance(observation)
     loss = distance(answer.images, answer.labels)
-    its = Reconstruction(
+    reconstruction = Reconstruction(
         images=answer.images,
         labels=answer.labels,
         matching_loss=loss,
@@ -198,7 +198,7 @@ def judge(
         stages=(),
         curve=answer.images.new_zeros(0),
     )
-    scores = score(its, truth, observation, lineup=reference.others.get(name))
+    scores = score(reconstruction, truth, observation, lineup=reference.others.get(name))
     order = scores.assignment
     return Judged(
         score=Score(
@@ -220,7 +220,7 @@ def _moment(earlier: Earlier, truth: Truth, others: Lineup | None) -> Moment:
 
 
 def check_matching_loss(results: Mapping[str, Result], scores: Mapping[str, Score]) -> Check:
-    """The victim's gradient at the submitted images and labels is as far from the update as is claimed.
+    """Check that the claimed matching loss is that of the submitted images and labels.
 
     Raises:
         Failed: it is not.
@@ -234,7 +234,9 @@ def check_matching_loss(results: Mapping[str, Result], scores: Mapping[str, Scor
 
 
 def check_metrics(results: Mapping[str, Result], scores: Mapping[str, Score]) -> Check:
-    """Metrics that are claimed are what is found here; a claim of what cannot be had here is left out.
+    """Check that the claimed metrics are those that are found here.
+
+    A claim about a metric that is not available here is left out.
 
     Raises:
         Failed: they are not.
@@ -253,8 +255,8 @@ def check_metrics(results: Mapping[str, Result], scores: Mapping[str, Score]) ->
 
 
 def check_closeness(judged: Mapping[str, Judged], name: str = "closeness") -> Check:
-    """No reconstruction is closer to the truth than its matching loss allows; see `closeness`."""
-    odd = [f"{name}: {its.suspicion}" for name, its in judged.items() if its.suspicion is not None]
+    """Check that no reconstruction is closer to the truth than its matching loss allows (`closeness`)."""
+    odd = [f"{name}: {one.suspicion}" for name, one in judged.items() if one.suspicion is not None]
     if odd:
         return Check(name=name, verdict=Verdict.FLAGGED, detail=_some(odd))
     detail = "none is closer than its matching loss allows"

@@ -1,12 +1,12 @@
 """Is a reconstruction closer to the truth than its matching loss allows?
 
-An attack lowers the matching loss, so what is left of its error lies where the update hardly changes. An
+An attack lowers the matching loss, so what remains of its error lies where the update hardly changes. An
 image that was made from the truth has an error of another kind: the truth with noise, or with fewer gray
-levels, has about the matching loss that any noise of its strength has. Over this project's attacks on 32x32
-images, those better than 25 dB had at most 0.76 of it, and a cosine of at most 0.51 with what a blur does,
-but for the plain search of a latent, which is flagged on one photograph (0.86 and 0.92) and was cleared by
-a rerun. A truth that was darkened is not always found, nor one whose error was shaped with care: the rerun
-is for these.
+levels, has about the matching loss that any noise of its strength has. Of this project's attacks on 32x32
+images, those better than 25 dB had at most 0.76 of it, and a cosine of at most 0.51 with the effect of a
+blur. The exception is the plain search of a latent, which is flagged on one photograph (0.86 and 0.92), and
+was cleared by a rerun. A truth that was darkened is not always found, nor one whose error was shaped with
+care: the rerun is for these.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ BLURS = (0.5, 0.8, 1.2, 2.0)
 
 
 def suspicion(images: Tensor, labels: Tensor, truth: Truth, distance: UpdateDistance) -> str | None:
-    """Why a person should look at a reconstruction; `None` where nothing is odd.
+    """Why a person should look at a reconstruction; `None` if nothing is odd.
 
     Args:
-        images, labels: in the order of the truth.
+        images: (B, 3, H, W) in [0, 1], in the order of the truth.
+        labels: (B,) int64, in the order of the truth.
         truth: the private images and labels.
-        distance: of the observation.
+        distance: the matching loss of the observation.
     """
     quality = psnr(images, truth.images)
     best = float(quality.max())
@@ -55,7 +56,7 @@ def suspicion(images: Tensor, labels: Tensor, truth: Truth, distance: UpdateDist
 
 
 def _noise_ratio(images: Tensor, labels: Tensor, truth: Truth, distance: UpdateDistance) -> float:
-    """Matching loss above the truth's, as a share of what noise of the same strength costs."""
+    """The matching loss above that of the truth, as a share of what noise of the same strength costs."""
     floor = distance(truth.images, truth.labels)
     generator = torch.Generator().manual_seed(0)
     strength = (images - truth.images).square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
@@ -68,7 +69,7 @@ def _noise_ratio(images: Tensor, labels: Tensor, truth: Truth, distance: UpdateD
 
 
 def _with(noise: Tensor, truth: Tensor, strength: Tensor) -> Tensor:
-    """The truth with noise that is as strong after [0, 1] has cut it off."""
+    """The truth with noise that has this strength after clamping to [0, 1]."""
     scale = strength
     for _ in range(4):
         cut = (truth + scale * noise).clamp(0, 1)
@@ -78,7 +79,7 @@ def _with(noise: Tensor, truth: Tensor, strength: Tensor) -> Tensor:
 
 
 def _blurred(error: Tensor, truth: Tensor) -> float:
-    """The largest cosine of the error and what some Gaussian blur does to the truth."""
+    """The largest cosine of the error and the effect of a Gaussian blur on the truth."""
     found = 0.0
     for sigma in BLURS:
         width = min(9, truth.shape[-1] // 2 * 2 - 1)

@@ -1,4 +1,4 @@
-"""What a verification found, as it is kept beside a submission."""
+"""The result of a verification, as it is stored beside a submission."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ SCORING_VERSION = 2
 
 
 class Verdict(str, Enum):
-    """Of one check: what is noted costs the rank, a flag asks for a person, who may clear it, a failure
-    rejects, and what was not asked for is skipped."""
+    """The verdict of one check.
+
+    A note costs the rank; a flag asks for a person, who may clear it; a failure rejects the submission; and
+    a check that was not asked for is skipped.
+    """
 
     PASSED = "passed"
     NOTED = "noted"
@@ -31,8 +34,11 @@ class Verdict(str, Enum):
 
 
 class Standing(str, Enum):
-    """Of a submission: of what is `verified`, every image that is scored was made here, by the submitted
-    class; `self-reported` passed every check, but its images are those that were submitted."""
+    """The standing of a submission.
+
+    If it is `verified`, every image that is scored was made here by the submitted class. If it is
+    `self-reported`, it passed every check, but its images are those that were submitted.
+    """
 
     VERIFIED = "verified"
     SELF_REPORTED = "self-reported"
@@ -49,8 +55,8 @@ class Check(_Kept):
     """One check.
 
     Attributes:
-        name: of the check, such as `matching_loss`.
-        detail: one line; what was found, and where.
+        name: the name of the check, such as `matching_loss`.
+        detail: one line that says what was found, and where.
     """
 
     name: str
@@ -62,7 +68,7 @@ class Moment(_Kept):
     """What an answer would have been worth if the attack had been stopped earlier.
 
     Attributes:
-        gradient_evaluations: spent until then, as the process of the attack counted them.
+        gradient_evaluations: the evaluations spent until then, as the process of the attack counted them.
         metrics: their means over the private images.
     """
 
@@ -71,15 +77,16 @@ class Moment(_Kept):
 
 
 class Score(_Kept):
-    """One observation's answer, scored.
+    """The scored answer to one observation.
 
     Attributes:
-        task, defense: of the observation.
-        metrics: metric name to one value a private image, in the truth's order; `None` where it could not
-            be had.
-        matching_loss: recomputed; see `gifd_bench.leaderboard.matching`.
+        task, defense: the labels of the observation.
+        metrics: one value for each private image, in the truth's order, by the name of the metric; `None`
+            if it was not available.
+        matching_loss: the recomputed matching loss; see `gifd_bench.leaderboard.matching`.
         gradient_evaluations, seconds: as claimed, or as a rerun counted them.
-        moments: by rising evaluations; of reruns alone, and older entries have none.
+        moments: earlier answers by increasing evaluations; only reruns have them, and older entries have
+            none.
     """
 
     task: str
@@ -92,22 +99,23 @@ class Score(_Kept):
 
 
 class Verification(_Kept):
-    """`verification.json`.
+    """The content of `verification.json`.
 
     Attributes:
         protocol: its key.
         scoring: `SCORING_VERSION` of the scores.
-        checks: in the order in which they were made.
-        complete: whether every observation of the protocol was answered; otherwise it is shown, not ranked.
-        rerun: how many observations were attacked again.
-        scores: by observation; empty where a check failed before they were computed. Of the rerun's images
-            where all were attacked again, else of the submitted ones.
-        claims: where the scores are the rerun's, those of the submitted images.
-        seed: that the seeds of the rerun were drawn from.
+        checks: the checks in the order in which they were made.
+        complete: whether every observation of the protocol was answered; otherwise it is shown, and not
+            ranked.
+        rerun: the number of observations that were attacked again.
+        scores: scores by observation; empty if a check failed before they were computed. They are those of
+            the rerun's images if all were attacked again, and else of the submitted ones.
+        claims: if the scores are those of the rerun, the scores of the submitted images.
+        seed: the seed from which the seeds of the rerun were drawn.
         files: SHA-256 of every file that was verified, by its path in the submission, and of the rerun's
             images, by `rerun/NAME.safetensors`.
         accepted: the day of the acceptance, such as 2026-01-31.
-        owner: the public key that signed the submission; `None` where nobody did.
+        owner: the public key that signed the submission; `None` if nobody did.
     """
 
     format: Literal["gifd-bench/verification/1"] = FORMAT
@@ -125,12 +133,12 @@ class Verification(_Kept):
 
     @property
     def reranked(self) -> bool:
-        """Whether every image that is scored was made by the verifier."""
+        """Whether the verifier made every image that is scored."""
         return bool(self.claims) and self.rerun == len(self.scores)
 
     @property
     def standing(self) -> Standing:
-        """What the checks come to."""
+        """The standing that follows from the checks."""
         verdicts = {check.verdict for check in self.checks}
         if Verdict.FAILED in verdicts:
             return Standing.REJECTED
@@ -139,7 +147,7 @@ class Verification(_Kept):
         return Standing.VERIFIED if self.reranked else Standing.SELF_REPORTED
 
     def cleared(self, names: Set[str]) -> Verification:
-        """The same after a person has looked at the flagged checks of these names."""
+        """The verification after a person has looked at the flagged checks of these names."""
         checks = [
             check.model_copy(update={"verdict": Verdict.CLEARED})
             if check.verdict is Verdict.FLAGGED and check.name in names
@@ -159,7 +167,7 @@ class Verification(_Kept):
 
 
 def write_verification(path: Path, verification: Verification) -> None:
-    """Keep a verification."""
+    """Store a verification."""
     write_json(path, verification.model_dump(mode="json"))
 
 

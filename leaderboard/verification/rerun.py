@@ -1,4 +1,4 @@
-"""Attacking observations again, by the submitted class, with seeds that nobody could choose among."""
+"""Attacking observations again with the submitted class, with seeds that nobody could choose."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from gifd_bench.benchmark.scoring.metrics import psnr
 from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.reference import Reference
-from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.rerun.answer import RerunAnswer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible
-from gifd_bench.leaderboard.rerun.order import RerunLimits
+from gifd_bench.leaderboard.rerun.job import RerunLimits
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
 from gifd_bench.leaderboard.submission.schema import SOURCE, Use
 from gifd_bench.leaderboard.text import shown
@@ -30,19 +30,20 @@ from gifd_bench.leaderboard.verification.rerun_folder import SEED_BITS, RerunFol
 
 
 @dataclass(frozen=True)
-class Again:
-    """A rerun's request.
+class RerunRequest:
+    """What is attacked again, and how.
 
     Attributes:
-        count: how many observations, drawn at random; `None` for all, 0 for none. Only all of them make a
-            submission verified.
-        limits: of each.
-        weights: folder of this machine with the weights of priors, under the names that submissions call
-            them by; nothing else of this machine is shown for a name.
-        folder: where the answers of all submissions are kept, so that a rerun that was interrupted goes on.
-        jobs: how many run at once.
-        twins: how many secret twins are attacked besides, where all observations are.
-        progress: told the name of each observation before it is attacked.
+        count: the number of observations, drawn at random; `None` for all, 0 for none. Only all of them
+            make a submission verified.
+        limits: the limits of each attack.
+        weights: a folder of this machine with the weights of priors, under the names that submissions use;
+            nothing else of this machine is shown for a name.
+        folder: the folder with the answers of all submissions, so that a rerun that was interrupted
+            continues.
+        jobs: the number of attacks that run at the same time.
+        twins: the number of secret twins that are attacked as well, if all observations are.
+        progress: is called with the name of each observation before it is attacked.
     """
 
     count: int | None = 0
@@ -62,7 +63,7 @@ class Again:
             raise LeaderboardError(f"rerun: at least one job is expected, not {self.jobs}")
 
     def of(self, names: Iterable[str], seed: int) -> list[str]:
-        """Those that are attacked again."""
+        """The observations that are attacked again."""
         every = sorted(names)
         if self.count is None or self.count >= len(every):
             return every
@@ -71,17 +72,18 @@ class Again:
 
 @dataclass(frozen=True)
 class Reruns:
-    """What came of it.
+    """The result of a rerun.
 
     Attributes:
-        check: in one line.
-        answers: by observation; empty unless the check passed.
-        seed: that their seeds were drawn from.
-        ordered: what answered, and the folder that keeps its answers, where there is one.
+        check: the result in one line.
+        answers: answers by observation; empty unless the check passed.
+        seed: the seed from which their seeds were drawn.
+        ordered: the attack that answered, if there is one.
+        folder: the folder that keeps its answers, if there is one.
     """
 
     check: Check
-    answers: Mapping[str, Answer] = field(default_factory=dict)
+    answers: Mapping[str, RerunAnswer] = field(default_factory=dict)
     seed: int | None = None
     ordered: Ordered | None = None
     folder: RerunFolder | None = None
@@ -92,18 +94,18 @@ def rerun(
     files: Mapping[str, str],
     names: Collection[str],
     reference: Reference,
-    again: Again,
+    request: RerunRequest,
 ) -> Reruns:
-    """The submitted class attacks observations, each with nothing else in sight.
+    """Let the submitted class attack observations, each with nothing else in sight.
 
-    Nothing that was claimed decides here: not the seeds, not the images, not the evaluations.
+    Nothing that was claimed has an influence here: not the seeds, not the images, not the evaluations.
 
     Args:
-        submission: not trusted.
+        submission: the submission, which is not trusted.
         files: SHA-256 of its files, by path.
-        names: of the observations that it answers.
+        names: the names of the observations that it answers.
         reference: the verifier's own observations and truths.
-        again: how many are attacked again, and how.
+        request: how many observations are attacked again, and how.
 
     Raises:
         RerunRefused: there is no sandbox here.
@@ -112,13 +114,13 @@ def rerun(
     def ended(verdict: Verdict, detail: str) -> Reruns:
         return Reruns(Check(name="rerun", verdict=verdict, detail=detail))
 
-    if again.count == 0:
+    if request.count == 0:
         return ended(Verdict.SKIPPED, "not asked for")
     how = submission.file.rerun
     if how is None:
         return ended(Verdict.SKIPPED, "the submission has no attack that could run here")
     try:
-        prior = prior_here(how.prior, again.weights) if how.prior else None
+        prior = prior_here(how.prior, request.weights) if how.prior else None
     except _NoWeights as error:
         return ended(Verdict.SKIPPED, str(error))
     except LeaderboardError as error:
@@ -127,18 +129,18 @@ def rerun(
     odd = how.unknown_label(*labels_of(index))
     if odd is not None:
         return ended(Verdict.FAILED, f"overrides: no observation of {index.protocol} has label '{odd}'")
-    folder = rerun_folder(again.folder, files, index) if again.folder else None
+    folder = rerun_folder(request.folder, files, index) if request.folder else None
     drawn = folder.seed() if folder else secrets.randbits(SEED_BITS)
-    chosen = again.of(names, drawn)
+    chosen = request.of(names, drawn)
     ordered = Ordered(how, prior, submission.source if how.attack.use.startswith(SOURCE) else None)
     try:
-        answers = attack_all(ordered, chosen, reference.observations, again, drawn, folder)
+        answers = attack_all(ordered, chosen, reference.observations, request, drawn, folder)
     except RerunImpossible as error:
         return ended(Verdict.SKIPPED, shown(error))
     except RerunFailed as error:
         return ended(Verdict.FAILED, shown(error, 500))
     some = "all observations" if len(chosen) == len(names) else f"observations {', '.join(chosen)}"
-    qualities = [_quality(its.images, reference.truths[name].images) for name, its in answers.items()]
+    qualities = [_quality(answer.images, reference.truths[name].images) for name, answer in answers.items()]
     detail = (
         f"{fmean(qualities):.2f} dB over {some}, {_claim(submission, answers, reference):.2f} dB claimed"
     )
@@ -148,7 +150,7 @@ def rerun(
 
 
 def _claim(submission: SubmissionFolder, names: Iterable[str], reference: Reference) -> float:
-    """Mean PSNR in dB of the submitted images."""
+    """The mean PSNR in dB of the submitted images."""
     index, found = reference.observations.index, []
     for name in names:
         item = index.observations[name]
@@ -162,9 +164,9 @@ class _NoWeights(LeaderboardError):
 
 
 def prior_here(use: Use, weights: Path | None) -> dict[str, Any]:
-    """A submitted prior with its files where they are on this machine.
+    """A submitted prior, with its files as they are on this machine.
 
-    A path of the submission's own could be that of private images.
+    A path in the submission itself could be that of private images.
 
     Raises:
         LeaderboardError: there is no such prior, or it does not take these options.
@@ -185,5 +187,5 @@ def prior_here(use: Use, weights: Path | None) -> dict[str, Any]:
 
 
 def _quality(images: Tensor, truth: Tensor) -> float:
-    """Mean PSNR in dB, by the scorer's assignment."""
+    """The mean PSNR in dB, with the scorer's assignment."""
     return float(psnr(images[assign(images, truth)], truth).mean())

@@ -1,4 +1,4 @@
-"""The answers of a rerun, kept as they come: one that was interrupted goes on where it stopped."""
+"""The answers of a rerun, stored one by one, so that an interrupted rerun continues where it stopped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gifd_bench.common.files import make_folder, read_json, read_tensors, write_
 from gifd_bench.common.hashing import canonical
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.observation_set import Index
-from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.rerun.answer import RerunAnswer
 from gifd_bench.leaderboard.rerun.earlier import Earlier, as_tensors, taken_from
 from gifd_bench.leaderboard.text import Strict, first_error
 
@@ -25,13 +25,13 @@ Model = TypeVar("Model", bound=Strict)
 
 
 class _Drawn(Strict):
-    """`seed.json`."""
+    """The content of `seed.json`."""
 
     seed: int = Field(ge=0, lt=1 << SEED_BITS)
 
 
 class _Spent(Strict):
-    """`NAME.json`, written after the images that it is of."""
+    """The content of `NAME.json`, which is written after the images to which it belongs."""
 
     # Of older versions, which believed it.
     matching_loss: float | None = None
@@ -41,13 +41,14 @@ class _Spent(Strict):
 
 @dataclass(frozen=True)
 class RerunFolder:
-    """A folder of the verifier's, of one submission."""
+    """A folder of the verifier for the rerun of one submission."""
 
     path: Path
 
     def seed(self) -> int:
-        """What the attack's seeds are drawn from: at random, the first time, so that nobody could have
-        chosen among them.
+        """The number from which the attack's seeds are drawn.
+
+        It was drawn at random the first time, so nobody could have chosen it.
 
         Raises:
             LeaderboardError: the file is damaged.
@@ -62,7 +63,7 @@ class RerunFolder:
         """The file of the answer to an observation."""
         return self.path / f"{name}.safetensors"
 
-    def get(self, name: str) -> Answer | None:
+    def get(self, name: str) -> RerunAnswer | None:
         """An answer, if it was given before.
 
         Raises:
@@ -72,7 +73,7 @@ class RerunFolder:
         if not file.is_file():
             return None
         spent, tensors = self._read(file, _Spent), read_tensors(self.images(name))
-        return Answer(
+        return RerunAnswer(
             tensors["images"],
             tensors["labels"],
             spent.gradient_evaluations,
@@ -80,8 +81,8 @@ class RerunFolder:
             self._earlier(name, tensors["images"]),
         )
 
-    def put(self, name: str, answer: Answer) -> None:
-        """Keep an answer."""
+    def put(self, name: str, answer: RerunAnswer) -> None:
+        """Store an answer."""
         make_folder(self.path)
         write_tensors(self.images(name), {"images": answer.images, "labels": answer.labels})
         if answer.earlier:
@@ -109,12 +110,12 @@ class RerunFolder:
 
 
 def rerun_folder(root: Path, submission: Mapping[str, str], index: Index) -> RerunFolder:
-    """The folder of a submission's rerun: of these files, on these observations.
+    """The folder of a submission's rerun, for these files and these observations.
 
     Args:
-        root: folder of all reruns.
+        root: the folder of all reruns.
         submission: SHA-256 of its files, by path.
-        index: of the observations.
+        index: the index of the observations.
     """
     attacked = {name: item.sha256 for name, item in index.observations.items()}
     # Answers of older versions came with counts of their own.

@@ -9,7 +9,7 @@ from typing import Any
 from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
-from gifd_bench.leaderboard.submission.reconstruction import Answer
+from gifd_bench.leaderboard.submission.reconstruction import SubmittedAnswer
 from gifd_bench.leaderboard.submission.schema import Result
 from gifd_bench.leaderboard.verification.checks import check_closeness, judge
 from gifd_bench.leaderboard.verification.report import Verdict, Verification
@@ -21,8 +21,11 @@ KEPT = frozenset(["signature", "metrics", "rerun", TWINS])
 
 
 class Unclaimed(SubmissionFolder):
-    """A submission without its claims of metrics: they were made of the metrics as they were then, and a
-    metric that is computed otherwise since does not make them false."""
+    """A submission without its claims about metrics.
+
+    Metrics were claimed as they were computed then, and a metric that is computed in another way since does
+    not make the claims false.
+    """
 
     @cached_property
     def results(self) -> dict[str, Result]:
@@ -34,17 +37,18 @@ def rescored(
     protocol: Protocol,
     reference: Reference,
     before: Verification,
-    reruns: Mapping[str, Answer] | None = None,
+    reruns: Mapping[str, SubmittedAnswer] | None = None,
 ) -> Verification:
-    """A new verification with what no metric changes of the old one: its rerun, what was claimed when it
-    was submitted, and what was cleared.
+    """A new verification that keeps what does not depend on metrics from the old one.
+
+    These are its rerun, what was claimed when it was submitted, and what was cleared.
 
     Args:
-        submission: the entry's.
-        protocol: of its track.
+        submission: the submission of the entry.
+        protocol: the protocol of its track.
         reference: the verifier's own observations and truths.
-        before: what was found when it was accepted.
-        reruns: the rerun's images, where all observations were attacked again.
+        before: the verification when it was accepted.
+        reruns: the images of the rerun, if all observations were attacked again.
     """
     fresh = verify(Unclaimed(submission.path), protocol, reference)
     kept = {check.name: check for check in before.checks if check.name in KEPT}
@@ -67,8 +71,8 @@ def rescored(
             made.append(kept[TWINS])
         # Of the earlier answers the numbers alone were kept.
         scores = {
-            name: its.score.model_copy(update={"moments": before.scores[name].moments})
-            for name, its in judged.items()
+            name: one.score.model_copy(update={"moments": before.scores[name].moments})
+            for name, one in judged.items()
         }
         changes |= {"scores": scores, "claims": fresh.scores}
     return fresh.model_copy(update={**changes, "checks": made}).cleared(cleared)

@@ -1,6 +1,6 @@
 """Does an attack do as well on images that nobody could know as on those of its track?
 
-A class that carries what it knows of a public track's images does not.
+A class that carries knowledge about the images of a public track does not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gifd_bench.leaderboard.export import export_rounds
 from gifd_bench.leaderboard.protocol import LOWER_IS_BETTER, Protocol
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
-from gifd_bench.leaderboard.submission.reconstruction import Answer
+from gifd_bench.leaderboard.submission.reconstruction import SubmittedAnswer
 from gifd_bench.leaderboard.text import shown
 from gifd_bench.leaderboard.twins import NoTwins, draw_twins
 from gifd_bench.leaderboard.verification.attack_all import Ordered, attack_all
@@ -30,7 +30,7 @@ from gifd_bench.leaderboard.verification.rerun_folder import RerunFolder, seed_o
 from gifd_bench.tasks.errors import TaskError
 
 if TYPE_CHECKING:
-    from gifd_bench.leaderboard.verification.rerun import Again
+    from gifd_bench.leaderboard.verification.rerun import RerunRequest
 
 NAME = "twins"
 # A metric of the observations of each task and defense.
@@ -43,7 +43,7 @@ class Fall:
 
     Attributes:
         mean: the difference of the means.
-        margin: half of the width of its interval; infinite where too little is known.
+        margin: half the width of its interval; infinite if too little is known.
     """
 
     mean: float
@@ -54,64 +54,65 @@ def check_twins(
     ordered: Ordered,
     scores: Mapping[str, Score],
     protocol: Protocol,
-    again: Again,
+    request: RerunRequest,
     drawn: int,
     folder: RerunFolder | None,
 ) -> Check:
-    """Attack secret twins of the track's observations, and compare.
+    """Attack secret twins of the track's observations, and compare the scores.
 
     Args:
         ordered: the submitted attack.
-        scores: of its rerun on the track.
+        scores: the scores of its rerun on the track.
         protocol: the track.
-        again: how many twins, and how they are attacked.
+        request: the number of twins, and how they are attacked.
         drawn: the secret of this verification.
-        folder: keeps the answers, so that what was interrupted goes on.
+        folder: a folder that keeps the answers, so that an interrupted check continues.
 
     Raises:
         RerunRefused: there is no sandbox here.
     """
     secret = seed_of(drawn, NAME)
     try:
-        rounds = draw_twins(protocol, again.twins, secret)
+        rounds = draw_twins(protocol, request.twins, secret)
     except (NoTwins, TaskError) as error:
         return Check(name=NAME, verdict=Verdict.SKIPPED, detail=shown(error))
     with TemporaryDirectory(prefix="gifd-bench-twins-") as temporary:
         observations, truths = export_rounds(protocol, rounds, Path(temporary) / "observations")
         kept = RerunFolder(folder.path / NAME) if folder else None
         try:
-            answers = attack_all(ordered, list(rounds), observations, again, secret, kept)
+            answers = attack_all(ordered, list(rounds), observations, request, secret, kept)
         except RerunFailed as error:
             # On the track it did not fail.
             return Check(name=NAME, verdict=Verdict.FLAGGED, detail=f"of twins, {shown(error, 400)}")
         reference = Reference(observations, truths)
         found = {
-            name: judge(Answer(its.images, its.labels), name, its, reference).score
-            for name, its in answers.items()
+            name: judge(SubmittedAnswer(answer.images, answer.labels), name, answer, reference).score
+            for name, answer in answers.items()
         }
     metric = protocol.file.metrics[0]
     track, twins = _groups(scores, metric), _groups(found, metric)
     if track is None or twins is None:
         return Check(name=NAME, verdict=Verdict.SKIPPED, detail=f"{metric} cannot be computed here")
-    its = fall(track, twins)
-    worse = -its.mean if metric in LOWER_IS_BETTER else its.mean
+    difference = fall(track, twins)
+    worse = -difference.mean if metric in LOWER_IS_BETTER else difference.mean
     how = "worse" if worse > 0 else "better"
     detail = (
-        f"{metric} is {how} by {abs(worse):.3g} on {len(rounds)} secret twins than on the track, where "
-        f"chance makes up to {its.margin:.3g}"
+        f"{metric} is {how} by {abs(worse):.3g} on {len(rounds)} secret twins than on the track; chance "
+        f"explains up to {difference.margin:.3g}"
     )
-    verdict = Verdict.FLAGGED if worse > its.margin else Verdict.PASSED
+    verdict = Verdict.FLAGGED if worse > difference.margin else Verdict.PASSED
     return Check(name=NAME, verdict=verdict, detail=detail)
 
 
 def fall(track: Groups, twins: Groups) -> Fall:
     """How much higher a metric is on a track than on twins of it.
 
-    Tasks and defenses weigh as much as there are twins of each. The interval is Student's, of two samples
-    that have one variance within every group, as those of an attack that knows neither have.
+    The weight of a task and defense is the number of its twins. The interval is Student's, for two samples
+    with the same variance within every group, which an attack without knowledge about the images has.
 
     Args:
-        track, twins: the metric of each observation, by task and defense; twins are of groups of the track.
+        track: the metric of each observation of the track, by task and defense.
+        twins: the metric of each twin; their groups are groups of the track.
     """
     count = sum(map(len, twins.values()))
     weights = {group: len(values) / count for group, values in twins.items()}
@@ -126,7 +127,7 @@ def fall(track: Groups, twins: Groups) -> Fall:
 
 
 def _groups(scores: Mapping[str, Score], metric: str) -> dict[tuple[str, str], list[float]] | None:
-    """The mean of each observation's images; `None` where one could not be had."""
+    """The mean over the images of each observation; `None` if one is not available."""
     found: dict[tuple[str, str], list[float]] = {}
     for score in scores.values():
         values = score.metrics[metric]

@@ -5,26 +5,29 @@ from __future__ import annotations
 from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.submission.folder import SubmissionFolder
-from gifd_bench.leaderboard.submission.reconstruction import Answer
+from gifd_bench.leaderboard.submission.reconstruction import SubmittedAnswer
 from gifd_bench.leaderboard.verification import checks
 from gifd_bench.leaderboard.verification.report import SCORING_VERSION, Check, Score, Verdict, Verification
-from gifd_bench.leaderboard.verification.rerun import Again, rerun
+from gifd_bench.leaderboard.verification.rerun import RerunRequest, rerun
 from gifd_bench.leaderboard.verification.twins import check_twins
 
 
 def verify(
-    submission: SubmissionFolder, protocol: Protocol, reference: Reference, again: Again = Again()
+    submission: SubmissionFolder,
+    protocol: Protocol,
+    reference: Reference,
+    request: RerunRequest = RerunRequest(),
 ) -> Verification:
-    """Check a submission and score it; nothing of it runs here.
+    """Check a submission and score it; nothing of it runs in this process.
 
     Args:
-        submission: not trusted.
-        protocol: that it was submitted to.
+        submission: the submission, which is not trusted.
+        protocol: the protocol to which it was submitted.
         reference: the verifier's own observations and truths.
-        again: how many observations to attack again.
+        request: how many observations to attack again, and how.
 
     Raises:
-        RerunRefused: a rerun is asked for and there is no sandbox.
+        RerunRefused: a rerun is asked for, and there is no sandbox.
     """
     made: list[Check] = []
     scores: dict[str, Score] = {}
@@ -50,23 +53,25 @@ def verify(
         judged = {
             name: checks.judge(answer, name, results[name], reference) for name, answer in answers.items()
         }
-        scores = {name: its.score for name, its in judged.items()}
+        scores = {name: one.score for name, one in judged.items()}
         made.append(checks.check_matching_loss(results, scores))
         made.append(checks.check_metrics(results, scores))
         made.append(checks.check_closeness(judged))
-        reruns = rerun(submission, files, answers, reference, again)
+        reruns = rerun(submission, files, answers, reference, request)
         made.append(reruns.check)
         again_made, seed = len(reruns.answers), reruns.seed
         if again_made == len(answers):
             own = {
-                name: checks.judge(Answer(its.images, its.labels), name, its, reference, its.earlier)
-                for name, its in reruns.answers.items()
+                name: checks.judge(
+                    SubmittedAnswer(answer.images, answer.labels), name, answer, reference, answer.earlier
+                )
+                for name, answer in reruns.answers.items()
             }
             made.append(checks.check_closeness(own, "rerun_closeness"))
-            claims, scores = scores, {name: its.score for name, its in own.items()}
-            if again.twins and reruns.ordered is not None and reruns.seed is not None and not index.blind:
+            claims, scores = scores, {name: one.score for name, one in own.items()}
+            if request.twins and reruns.ordered is not None and reruns.seed is not None and not index.blind:
                 made.append(
-                    check_twins(reruns.ordered, scores, protocol, again, reruns.seed, reruns.folder)
+                    check_twins(reruns.ordered, scores, protocol, request, reruns.seed, reruns.folder)
                 )
     except checks.Failed as failure:
         made.append(failure.check)

@@ -21,13 +21,13 @@ from gifd_bench.leaderboard.export import export
 from gifd_bench.leaderboard.observation_set import ObservationSet
 from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from gifd_bench.leaderboard.reference import Reference
-from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.rerun.answer import RerunAnswer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible
-from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
+from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits
 from gifd_bench.leaderboard.submission.schema import SOURCE
 from gifd_bench.leaderboard.verification.closeness import LEAST_PSNR
 from gifd_bench.leaderboard.verification.report import Standing, Verdict
-from gifd_bench.leaderboard.verification.rerun import Again
+from gifd_bench.leaderboard.verification.rerun import RerunRequest
 from tests.leaderboard.conftest import Honest
 from tests.leaderboard.helpers import (
     Tampered,
@@ -301,7 +301,7 @@ ENDINGS = "FileNotFoundError PermissionError PermissionError OSError"
 
 
 def again(count: int | None = 1, seconds: float = 60.0, **other: Any) -> dict[str, Any]:
-    return {"again": Again(count, RerunLimits(seconds, 1.0), **other)}
+    return {"request": RerunRequest(count, RerunLimits(seconds, 1.0), **other)}
 
 
 def carry(submission: Tampered, source: str) -> None:
@@ -330,10 +330,10 @@ def dull(monkeypatch: pytest.MonkeyPatch, submission: Tampered, reference: Refer
     seeds: list[int] = []
     honest = {name: submission.tensors(name) for name in reference.truths}
 
-    def attack_again(file: Path, order: Order, limits: RerunLimits) -> Answer:
+    def attack_again(file: Path, order: RerunJob, limits: RerunLimits) -> RerunAnswer:
         seeds.append(order.seed)
         its = honest[file.stem]
-        return Answer(its["images"] * 0.98, its["labels"], 201, 1.5)
+        return RerunAnswer(its["images"] * 0.98, its["labels"], 201, 1.5)
 
     monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
     return seeds
@@ -450,7 +450,7 @@ def test_an_interrupted_rerun_goes_on_with_the_same_seeds(
 def test_a_rerun_over_the_budget_is_rejected(
     submission: Tampered, protocol: Protocol, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def attack_again(file: Path, order: Order, limits: RerunLimits) -> Answer:
+    def attack_again(file: Path, order: RerunJob, limits: RerunLimits) -> RerunAnswer:
         raise RerunFailed(f"the attack asked for {order.most + 1} gradient evaluations of {order.most}")
 
     monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
@@ -515,7 +515,7 @@ def test_what_cannot_be_run_here_stays_self_reported(
 def test_what_this_version_cannot_make_stays_self_reported(
     submission: Tampered, protocol: Protocol, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def attack_again(file: Path, order: Order, limits: RerunLimits) -> Answer:
+    def attack_again(file: Path, order: RerunJob, limits: RerunLimits) -> RerunAnswer:
         raise RerunImpossible("this version of gifd-bench cannot make the attack (loss: none)")
 
     monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
@@ -571,9 +571,9 @@ def test_a_prior_s_weights_are_the_verifier_s_own(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    orders: list[Order] = []
+    orders: list[RerunJob] = []
 
-    def attack_again(file: Path, order: Order, limits: RerunLimits) -> Answer:
+    def attack_again(file: Path, order: RerunJob, limits: RerunLimits) -> RerunAnswer:
         orders.append(order)
         raise RerunFailed("enough")
 
@@ -588,7 +588,7 @@ def test_a_prior_s_weights_are_the_verifier_s_own(
 
 def test_reruns_are_counted_from_0_up() -> None:
     with pytest.raises(LeaderboardError, match="not -1"):
-        Again(-1)
+        RerunRequest(-1)
 
 
 def test_a_verification_is_the_same_whoever_makes_it(

@@ -9,7 +9,7 @@ import torch
 
 from gifd_bench.leaderboard.protocol import Protocol, find_protocol
 from gifd_bench.leaderboard.reference import Reference, others_of
-from gifd_bench.leaderboard.submission.reconstruction import Answer
+from gifd_bench.leaderboard.submission.reconstruction import SubmittedAnswer
 from gifd_bench.leaderboard.verification.checks import judge
 from tests.leaderboard.helpers import Tampered
 
@@ -26,8 +26,12 @@ def test_a_track_that_asks_for_identification_has_it_scored(
     spent = submission.folder.results["000"]
     truth = reference.truths["000"]
     copy, gray = truth.images, torch.full_like(truth.images, 0.5)
-    assert judge(Answer(copy, truth.labels), "000", spent, asked).score.metrics["identified"] == [1.0]
-    assert judge(Answer(gray, truth.labels), "000", spent, asked).score.metrics["identified"] == [0.0]
+    assert judge(SubmittedAnswer(copy, truth.labels), "000", spent, asked).score.metrics["identified"] == [
+        1.0
+    ]
+    assert judge(SubmittedAnswer(gray, truth.labels), "000", spent, asked).score.metrics["identified"] == [
+        0.0
+    ]
     # The others are drawn once for a dataset, not for every observation.
     assert len({id(others) for others in asked.others.values()}) == 1
 

@@ -10,10 +10,10 @@ import torch
 
 from gifd_bench.leaderboard.protocol import Protocol, find_protocol, read_protocol
 from gifd_bench.leaderboard.reference import Reference
-from gifd_bench.leaderboard.rerun.order import RerunLimits
+from gifd_bench.leaderboard.rerun.job import RerunLimits
 from gifd_bench.leaderboard.twins import NoTwins, draw_twins
 from gifd_bench.leaderboard.verification.report import Standing, Verdict, Verification
-from gifd_bench.leaderboard.verification.rerun import Again
+from gifd_bench.leaderboard.verification.rerun import RerunRequest
 from gifd_bench.leaderboard.verification.rescore import rescored
 from gifd_bench.leaderboard.verification.twins import fall
 from tests.leaderboard.helpers import Tampered, check_of, write_protocol
@@ -42,8 +42,8 @@ class Mine(IG):
 
 
 def verified(submission: Tampered, protocol: Protocol, reference: Reference, folder: Path) -> Verification:
-    again = Again(None, RerunLimits(60.0, 1.0), folder=folder, jobs=2, twins=4)
-    return submission.verify(protocol, reference, again=again)
+    request = RerunRequest(None, RerunLimits(60.0, 1.0), folder=folder, jobs=2, twins=4)
+    return submission.verify(protocol, reference, request=request)
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gifd_bench.leaderboard.board.curves import curve_of
-from gifd_bench.leaderboard.board.ranking import Row, track_of
+from gifd_bench.leaderboard.board.ranking import TrackRow, track_of
 from gifd_bench.leaderboard.board.site import write_board
 from gifd_bench.leaderboard.entries import Entries, Entry
 from gifd_bench.leaderboard.protocol import Protocol
@@ -29,7 +29,7 @@ def with_moments(entry: Entry, moments: dict[int, float], late: str = "") -> Non
     entry.keep(entry.verification.model_copy(update={"scores": scores}))
 
 
-def rows(entries: Path, protocol: Protocol) -> dict[str, Row]:
+def rows(entries: Path, protocol: Protocol) -> dict[str, TrackRow]:
     track = track_of(protocol, Entries(entries).of(protocol.key))
     return {row.entry.about.attack: row for row in track.rows}
 

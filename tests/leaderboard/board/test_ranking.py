@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gifd_bench.benchmark.statistics.interval import mean_interval
-from gifd_bench.leaderboard.board.ranking import Row, Status, Track, track_of, units_of
+from gifd_bench.leaderboard.board.ranking import Status, Track, TrackRow, track_of, units_of
 from gifd_bench.leaderboard.entries import Entries
 from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from gifd_bench.leaderboard.verification.report import Check, Verdict
@@ -23,7 +23,7 @@ def ranked(track: Track) -> list[tuple[str, int | None]]:
     return [(row.entry.about.attack, row.rank) for row in track.rows]
 
 
-def rows_by_key(track: Track) -> dict[str, Row]:
+def rows_by_key(track: Track) -> dict[str, TrackRow]:
     return {row.entry.key: row for row in track.rows}
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gifd_bench.benchmark.scoring.metrics import psnr
 from gifd_bench.leaderboard.reference import Reference
-from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.rerun.answer import RerunAnswer
 from gifd_bench.leaderboard.rerun.earlier import MOST, Earlier, as_tensors, taken_from, within
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
 from gifd_bench.leaderboard.submission import reconstruction
@@ -79,8 +79,8 @@ def test_earlier_answers_that_are_anything_else_fail_the_rerun(what: str) -> Non
 def test_a_rerun_that_goes_on_still_has_the_earlier_answers(tmp_path: Path) -> None:
     folder = RerunFolder(tmp_path / "kept")
     labels = torch.zeros(2, dtype=torch.int64)
-    folder.put("000", Answer(torch.ones(SHAPE), labels, 30, 1.0, earlier=two()))
-    folder.put("001", Answer(torch.ones(SHAPE), labels, 30, 1.0))
+    folder.put("000", RerunAnswer(torch.ones(SHAPE), labels, 30, 1.0, earlier=two()))
+    folder.put("001", RerunAnswer(torch.ones(SHAPE), labels, 30, 1.0))
     found, without = folder.get("000"), folder.get("001")
     assert found is not None
     assert_two(found.earlier)
@@ -91,10 +91,10 @@ def test_a_rerun_that_goes_on_still_has_the_earlier_answers(tmp_path: Path) -> N
 def test_what_an_earlier_answer_was_worth_is_scored_here(reference: Reference) -> None:
     truth = reference.truths["000"]
     close = (truth.images + 0.1).clamp(0, 1)
-    answer = Answer(
+    answer = RerunAnswer(
         truth.images, truth.labels, 9, 1.0, earlier=(Earlier(2, close), Earlier(5, truth.images))
     )
-    images = reconstruction.Answer(answer.images, answer.labels)
+    images = reconstruction.SubmittedAnswer(answer.images, answer.labels)
     first, second = judge(images, "000", answer, reference, answer.earlier).score.moments
     assert (first.gradient_evaluations, second.gradient_evaluations) == (2, 5)
     assert first.metrics == {"psnr": pytest.approx(float(psnr(close, truth.images).mean()))}

@@ -16,28 +16,28 @@ def run(script: str, seconds: float = 30.0, memory: int = 1 << 30) -> Transcript
 
 
 def test_answer_words_and_status_are_kept_apart() -> None:
-    heard = run("echo hm >&2; printf '+answer'; echo oh dear >&2; exit 7")
-    assert heard.answer == b"answer"
-    assert heard.said == b"hm\noh dear\n"
-    assert heard.status == 7
-    assert heard.started is not None
-    assert not heard.late
-    assert not heard.flooded
+    transcript = run("echo hm >&2; printf '+answer'; echo oh dear >&2; exit 7")
+    assert transcript.answer == b"answer"
+    assert transcript.said == b"hm\noh dear\n"
+    assert transcript.status == 7
+    assert transcript.started is not None
+    assert not transcript.late
+    assert not transcript.flooded
 
 
 def test_one_that_is_never_ready_has_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("echo no").started is None
     monkeypatch.setattr(process, "STARTUP_SECONDS", 0.2)
-    heard = run("exec sleep 60")
-    assert heard.started is None
-    assert heard.late
+    transcript = run("exec sleep 60")
+    assert transcript.started is None
+    assert transcript.late
 
 
 @pytest.mark.parametrize(
     "script",
     [
         "printf +; exec sleep 60",
-        # Nobody can be heard any more, but it goes on.
+        # Nobody can be transcript any more, but it goes on.
         "printf +; exec sleep 60 >&- 2>&-",
         "printf +; trap '' TERM; while :; do :; done",
         # Never silent, so that waiting for silence would never end.
@@ -45,19 +45,19 @@ def test_one_that_is_never_ready_has_not_started(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_one_that_is_not_done_in_time_is_killed(script: str) -> None:
-    heard = run(script, seconds=0.3)
-    assert heard.late
-    assert heard.status == -9
-    assert 0.3 <= heard.seconds < 10
-    assert len(heard.said) <= process.MOST_SAID
+    transcript = run(script, seconds=0.3)
+    assert transcript.late
+    assert transcript.status == -9
+    assert 0.3 <= transcript.seconds < 10
+    assert len(transcript.said) <= process.MOST_SAID
 
 
 def test_one_that_answers_without_end_is_killed_and_little_of_it_is_kept() -> None:
-    heard = run("printf +; exec cat /dev/zero")
-    assert heard.flooded
-    assert not heard.late
-    assert heard.status == -9
-    assert len(heard.answer) <= 1000 + process.CHUNK
+    transcript = run("printf +; exec cat /dev/zero")
+    assert transcript.flooded
+    assert not transcript.late
+    assert transcript.status == -9
+    assert len(transcript.answer) <= 1000 + process.CHUNK
 
 
 def test_nothing_of_the_environment_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,10 +83,10 @@ GREEDY = (
 )
 def test_one_that_holds_too_much_memory_is_killed_whoever_holds_it(start: str) -> None:
     script = f'printf +; {start} {sys.executable} -c "{GREEDY}"; exit 0'
-    heard = run(script, memory=100 << 20)
-    assert heard.greedy
-    assert not heard.late
-    assert heard.status == -9
+    transcript = run(script, memory=100 << 20)
+    assert transcript.greedy
+    assert not transcript.late
+    assert transcript.status == -9
 
 
 def test_it_is_told_its_text() -> None:

@@ -15,10 +15,10 @@ from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.leaderboard.rerun import child
-from gifd_bench.leaderboard.rerun.answer import Answer
+from gifd_bench.leaderboard.rerun.answer import RerunAnswer
+from gifd_bench.leaderboard.rerun.attack_again import attack_again
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible, RerunRefused
-from gifd_bench.leaderboard.rerun.order import Order, RerunLimits
-from gifd_bench.leaderboard.rerun.rerun import attack_again
+from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits
 from gifd_bench.priors.generators.resnet import ResNetPrior, save_generator
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import save_observation
@@ -30,13 +30,13 @@ QUICK = RerunLimits(seconds=60, memory_gib=1.0)
 
 def order_of(
     module: str, name: str, prior: dict[str, Any] | None = None, most: int = 100, **options: Any
-) -> Order:
+) -> RerunJob:
     """A class of a file in `SUBMITTED`."""
     attack = {"use": f"attack.py:{name}", "label": module, "options": options}
-    return Order(attack, prior, seed=3, most=most, source=SUBMITTED / f"{module}.py")
+    return RerunJob(attack, prior, seed=3, most=most, source=SUBMITTED / f"{module}.py")
 
 
-def assert_same(answer: Answer, here: Reconstruction) -> None:
+def assert_same(answer: RerunAnswer, here: Reconstruction) -> None:
     assert torch.equal(answer.images, here.images)
     assert torch.equal(answer.labels, here.labels)
     assert answer.gradient_evaluations == here.gradient_evaluations
@@ -55,7 +55,7 @@ def test_a_rerun_of_a_registered_attack_with_a_prior_from_a_file_gives_the_same_
     save_generator(weights, tiny_prior.generator)
     attack = Component("attack", "gifd", "gifd", {}).with_options({"iterations": [1, 1, 1, 1, 1]})
     prior = Component("prior", "generator_file", "mine", {"weights": str(weights)})
-    answer = attack_again(observation_file, Order(attack.config(), prior.config(), 3, 100), QUICK)
+    answer = attack_again(observation_file, RerunJob(attack.config(), prior.config(), 3, 100), QUICK)
     assert_same(answer, invert(attack.build(), observation, prior.build(), 3, accelerator="cpu"))
     assert 0 < answer.seconds < QUICK.seconds
 
@@ -221,7 +221,7 @@ def test_what_another_version_took_cannot_be_run_and_one_line_says_so(
 ) -> None:
     attack = {"use": use, "label": "a", "options": options}
     with pytest.raises(RerunImpossible, match=rf"cannot make the attack \(.*{said}") as failed:
-        attack_again(observation_file, Order(attack, None, 3, 100), QUICK)
+        attack_again(observation_file, RerunJob(attack, None, 3, 100), QUICK)
     assert "\n" not in str(failed.value)
 
 
@@ -253,4 +253,4 @@ def test_a_source_that_is_a_link_is_not_followed(observation_file: Path, tmp_pat
     link.symlink_to("/etc/passwd")
     attack = {"use": "attack.py:A", "label": "a", "options": {}}
     with pytest.raises((RerunFailed, RerunRefused), match=r"no plain file|install bubblewrap"):
-        attack_again(observation_file, Order(attack, None, 0, 100, link), QUICK)
+        attack_again(observation_file, RerunJob(attack, None, 0, 100, link), QUICK)

@@ -16,9 +16,9 @@ class RerunLimits:
     """What the submitted attack may use.
 
     Attributes:
-        seconds: of wall time, from the import of the submitted class to its end.
-        memory_gib: in GiB, over what Python and the libraries take before: of address space, and of what
-            all processes of the sandbox hold together.
+        seconds: wall-clock time, from the import of the submitted class to its end.
+        memory_gib: memory in GiB, in addition to what Python and the libraries take before: address space,
+            and what all processes of the sandbox hold together.
     """
 
     seconds: float = 600.0
@@ -32,22 +32,23 @@ class RerunLimits:
 
     @property
     def memory_bytes(self) -> int:
-        """The same in bytes."""
+        """The memory in bytes."""
         return int(self.memory_gib * 2**30)
 
 
 @dataclass(frozen=True)
-class Order:
-    """An attack on one observation, as the submission had it.
+class RerunJob:
+    """An attack on one observation, as in the submission.
 
     Attributes:
-        attack: as `Component.config` gives it; a submitted file is called
-            `attack.py` here, so that `use` is then `attack.py:Class`.
-        prior: likewise, or `None`. Files that its options name are shown to the attack: whoever makes the
-            order takes their paths from this machine's settings, never from the submission.
-        seed: of the attack.
-        most: gradient evaluations.
-        source: the submitted file, where there is one.
+        attack: the attack, in the form of `Component.config`; a submitted file is called `attack.py` here,
+            so `use` is then `attack.py:Class`.
+        prior: the prior, in the same form, or `None`. Files that its options name are shown to the attack.
+            Whoever makes the job takes their paths from this machine's settings, and never from the
+            submission.
+        seed: the seed of the attack.
+        most: the largest number of gradient evaluations.
+        source: the submitted file, if there is one.
     """
 
     attack: Mapping[str, Any]
