@@ -39,6 +39,7 @@ from tests.leaderboard.helpers import (
 
 CHECKS = [
     "files",
+    "signature",
     "observations",
     "checksums",
     "images",
@@ -56,8 +57,10 @@ def test_an_honest_submission_passes_every_check(
 ) -> None:
     verification = submission.verify(protocol, reference)
     assert [check.name for check in verification.checks] == CHECKS
-    assert {check.verdict for check in verification.checks[:-1]} == {Verdict.PASSED}
-    assert verification.checks[-1].verdict is Verdict.SKIPPED
+    # It is not signed, and no rerun was asked for.
+    skipped = {check.name for check in verification.checks if check.verdict is Verdict.SKIPPED}
+    assert skipped == {"signature", "rerun"}
+    assert {check.verdict for check in verification.checks} == {Verdict.PASSED, Verdict.SKIPPED}
     assert verification.standing is Standing.SELF_REPORTED
     assert verification.complete
     # Else closeness would have looked at nothing.
