@@ -12,11 +12,11 @@ class ExitStatus(IntEnum):
     FAILED = 1
     """A cell failed, a promise is broken, or something is missing."""
     USER_ERROR = 2
-    """The input is at fault; one line on standard error says what and where."""
+    """The input is wrong; one line on standard error says what and where."""
     HUNG = 75
     """A cell hung beyond its time limit, and its process was ended."""
     INTERRUPTED = 130
-    """Asked to stop; the same command goes on."""
+    """It was asked to stop; the same command continues."""
 
 
 class UserError(ValueError):

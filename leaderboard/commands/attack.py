@@ -49,7 +49,7 @@ def run(arguments: list[str]) -> int:
         try:
             run_challenge(observations, auditor, options.seed, folder, display, stop)
         except (InversionInterrupted, KeyboardInterrupt):
-            console.print(f"interrupted; the same command goes on from {folder.path}", markup=False)
+            console.print(f"interrupted; the same command continues from {folder.path}", markup=False)
             return ExitStatus.INTERRUPTED
     console.print(f"{len(names)} observations attacked: {folder.path}", markup=False, soft_wrap=True)
     return 0

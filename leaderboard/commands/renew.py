@@ -69,7 +69,7 @@ def run(arguments: list[str]) -> int:
                 reference = reference or reference_of(protocol, None, None)
                 statuses.append(_renew(renewal, reference, options, entries, console))
             except KeyboardInterrupt:
-                console.print("interrupted; the same command goes on", markup=False)
+                console.print("interrupted; the same command continues", markup=False)
                 return ExitStatus.INTERRUPTED
             except UserError as error:
                 console.print(f"{renewal.title}: {error}", markup=False, soft_wrap=True)
