@@ -30,13 +30,13 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """One private image.
+class ShownImage:
+    """One private image that is shown on the first screen.
 
     Attributes:
-        heading: why it is shown, and which it is.
+        heading: why it is shown, and which image it is.
         truth: the image itself.
-        answers: by setting, from the one that leaks most on.
+        answers: the answers by setting, from the setting that leaks most on.
     """
 
     heading: str
@@ -58,7 +58,7 @@ class Opening:
     task: str
     finding: Finding
     attacks: tuple[str, ...]
-    subjects: tuple[Subject, ...]
+    subjects: tuple[ShownImage, ...]
 
 
 def opening_of(summaries: Sequence[Summary], names: Names, pictures: Pictures) -> Opening | None:
@@ -78,7 +78,7 @@ def opening_of(summaries: Sequence[Summary], names: Names, pictures: Pictures) -
         return None
     shown = shown_attacks(finding.opened)
     subjects = tuple(
-        Subject(
+        ShownImage(
             f"{why}: {pictures.class_name(row, image)} (target {row.target}"
             + (f", image {image})" if row.images > 1 else ")"),
             pictures.truth(row, image),
