@@ -43,16 +43,18 @@ class Settings:
         evaluations: budgets of gradient evaluations; options are tuned under the first one.
         seed: the seed of the sampler.
         output: the folder of the studies and recipes.
+        pack: the number of targets that may share an inversion.
     """
 
     trials: int
     evaluations: tuple[int, ...]
     seed: int
     output: Path
+    pack: int = 1
 
     def __post_init__(self) -> None:
-        if self.trials < 1 or min(self.evaluations) < 1:
-            raise BenchmarkError("--trials and --evaluations must be at least 1")
+        if self.trials < 1 or min(self.evaluations) < 1 or self.pack < 1:
+            raise BenchmarkError("--trials, --evaluations and --pack must be at least 1")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,13 +83,22 @@ def parser() -> argparse.ArgumentParser:
         "how the others are spent likewise (default: 500)",
     )
     command.add_argument("--seed", type=int, default=0, help="seed of the sampler (default: 0)")
+    command.add_argument(
+        "--pack",
+        type=int,
+        default=1,
+        metavar="N",
+        help="targets that are attacked in one inversion, which makes each cheaper (default: 1)",
+    )
     return command
 
 
 def run(arguments: list[str]) -> int:
     """Run the command; the exit status is 130 after an interruption."""
     options, overrides = parser().parse_known_args(arguments)
-    settings = Settings(options.trials, tuple(options.evaluations), options.seed, options.output)
+    settings = Settings(
+        options.trials, tuple(options.evaluations), options.seed, options.output, options.pack
+    )
     if find_spec("optuna") is None:
         raise BenchmarkError("tune needs Optuna: pip install 'gifd-bench[tune]'")
     matrix = load_matrix(options.config, overrides)
@@ -129,6 +140,7 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
                     settings.evaluations[0],
                     folder / "runs",
                     display,
+                    settings.pack,
                 )
                 found = tune(
                     folder / "study.log",

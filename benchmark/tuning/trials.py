@@ -33,6 +33,7 @@ class TunedAttack:
         evaluations: the largest number of gradient evaluations of each inversion.
         folder: a folder for the trials' runs, which are removed as soon as they are scored.
         display: shows each inversion.
+        pack: the number of targets that may share an inversion, as in `gifd-bench run --pack`.
     """
 
     matrix: Matrix
@@ -42,6 +43,7 @@ class TunedAttack:
     evaluations: int
     folder: Path
     display: Display
+    pack: int = 1
 
     def drawn(self, draw: TrialDraw, evaluations: int) -> Component:
         """The attack with the options of a trial, under a budget."""
@@ -62,7 +64,9 @@ class TunedAttack:
         )
         run = RunFolder(self.folder / next(matrix.cells()).id)
         run.open_for(matrix)
-        if not run_cells(run, matrix, WorkerSettings(), lambda _: self.display, ends_process=False):
+        if not run_cells(
+            run, matrix, WorkerSettings(pack=self.pack), lambda _: self.display, ends_process=False
+        ):
             raise KeyboardInterrupt
         rows = rows_of(run)
         found = [row.psnr for row in rows if row.psnr is not None]
