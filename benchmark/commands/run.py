@@ -33,6 +33,7 @@ from gifd_bench.benchmark.runner import StopRequest
 from gifd_bench.benchmark.tracking.guarded import Guarded
 from gifd_bench.benchmark.tracking.registry import TRACKERS
 from gifd_bench.common.errors import ExitStatus
+from gifd_bench.common.extras import SLURM
 
 EPILOG = """any field of the configuration can be set here, for example
   --attacks.ig.iterations=150  --targets='[0, 1, 2, 3]'  --attacks.gifd.radii=null
@@ -48,6 +49,8 @@ def run(arguments: list[str]) -> int:
     for name in ("jobs", "threads", "pack"):
         if (number := getattr(options, name)) is not None and number < 1:
             raise BenchmarkError(f"--{name} must be at least 1, not {number}")
+    if options.launcher == "slurm":
+        SLURM.require("--launcher slurm")
     # Before anything is written: options that do not go together, or do not fit their prior.
     workload(matrix.cells(), {})
     # The report shows labels, which may be others than when it was written.

@@ -26,6 +26,7 @@ from gifd_bench.benchmark.tradeoff.finding import sentence
 from gifd_bench.benchmark.tradeoff.points import Point, points_of
 from gifd_bench.common.errors import ExitStatus
 from gifd_bench.common.files import write_text
+from gifd_bench.tasks.training.utility import check_accountant
 
 EPILOG = """any field of the configuration can be set here; a list for an option that takes none is a sweep:
   gifd-bench tradeoff demo --output runs/t --defenses.noise.std='[1e-4, 1e-3, 1e-2, 1e-1]'"""
@@ -120,6 +121,8 @@ def run(arguments: list[str]) -> int:
         options.identified,
     )
     matrix = load_matrix(options.config, overrides)
+    # Here, since the trainings begin only after the attacks.
+    check_accountant(defense.build() for defense in matrix.defenses)
     jobs = [] if options.jobs is None else ["--jobs", str(options.jobs)]
     status = run_matrix([options.config, "--output", str(options.output), *jobs, *overrides])
     if status not in (ExitStatus.DONE, ExitStatus.FAILED):

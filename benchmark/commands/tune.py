@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
 from gifd_bench.common.errors import ExitStatus
+from gifd_bench.common.extras import TUNE
 from gifd_bench.common.files import make_folder, write_text
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def run(arguments: list[str]) -> int:
     settings = Settings(
         options.trials, tuple(options.evaluations), options.seed, options.output, options.pack
     )
-    if find_spec("optuna") is None:
-        raise BenchmarkError("tune needs Optuna: pip install 'gifd-bench[tune]'")
+    TUNE.require("tune")
     matrix = load_matrix(options.config, overrides)
     if len(matrix.tasks) != 1 or len(matrix.priors) > 1:
         raise BenchmarkError("tune: a matrix with one task and at most one prior is needed")

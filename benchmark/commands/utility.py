@@ -22,7 +22,7 @@ from gifd_bench.common.files import write_json, write_text
 from gifd_bench.tasks.models.check import check_model
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.training.images import load_images
-from gifd_bench.tasks.training.utility import measure_utility
+from gifd_bench.tasks.training.utility import check_accountant, measure_utility
 
 COLUMNS = ("task", "defense", "accuracy", "epsilon", "delta", "reason")
 Row = dict[str, Any]
@@ -54,6 +54,7 @@ def run(arguments: list[str]) -> int:
     if output is not None and (output.suffix not in WRITERS or not output.parent.is_dir()):
         raise BenchmarkError(f"{output}: a {' or '.join(WRITERS)} file in a folder that exists is expected")
     matrix = load_matrix(options.config, overrides)
+    check_accountant(defense.build() for defense in matrix.defenses)
     rows: list[Row] = []
     console = Terminal()
     try:

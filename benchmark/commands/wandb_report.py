@@ -11,9 +11,9 @@ from pathlib import Path
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.results.rows import Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.tracking.wandb_report import build_report, spec_of
 from gifd_bench.benchmark.tracking.wandb_settings import has_login, project
 from gifd_bench.common.errors import one_line
+from gifd_bench.common.extras import WANDB_REPORTS
 from gifd_bench.common.files import write_json
 
 
@@ -34,6 +34,10 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: list[str]) -> int:
     """Run the command."""
     options = parser().parse_args(arguments)
+    WANDB_REPORTS.require("wandb-report")
+    # Here, since it imports wandb-workspaces.
+    from gifd_bench.benchmark.tracking.wandb_report import build_report, spec_of
+
     folder = RunFolder(options.folder)
     rows = rows_of(folder)
     if has_login():
@@ -51,6 +55,8 @@ def run(arguments: list[str]) -> int:
 
 def _save(folder: RunFolder, rows: Sequence[Row], entity: str | None, name: str) -> int:
     import wandb
+
+    from gifd_bench.benchmark.tracking.wandb_report import build_report
 
     try:
         owner = entity or wandb.Api().default_entity or ""

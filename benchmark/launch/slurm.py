@@ -13,9 +13,6 @@ from statistics import fmean
 from types import FrameType
 from typing import Any
 
-import submitit
-from submitit.core.utils import FailedJobError
-
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.launch.batch_script import BEGUN, preparation, python_command
 from gifd_bench.benchmark.launch.worker import WorkerSettings, work
@@ -24,6 +21,7 @@ from gifd_bench.benchmark.results.record import CellRecord
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.runner import NOTICES
 from gifd_bench.common.errors import ExitStatus, one_line
+from gifd_bench.common.extras import SLURM
 
 # Wall time that a job is given cells for, where nobody says how many.
 JOB_SECONDS = 600.0
@@ -107,7 +105,13 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
 
     Raises:
         BenchmarkError: there is no Slurm here, or it does not accept such a job.
+        UserError: submitit is not installed.
     """
+    SLURM.require("--launcher slurm")
+    # Here, since only those who use Slurm install it.
+    import submitit
+    from submitit.core.utils import FailedJobError
+
     waiting = waiting_positions(run, settings.pack)
     if not waiting:
         return []

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.cell_folder import CellFolder
@@ -15,6 +13,7 @@ from gifd_bench.benchmark.scoring.scorer import Scores
 from gifd_bench.benchmark.tracking.base import axes_of, final_numbers
 from gifd_bench.benchmark.tracking.loggers import LoggerTracker
 from gifd_bench.benchmark.tracking.pictures import pairs, strips
+from gifd_bench.common.extras import TENSORBOARD
 from gifd_bench.tasks.truth import Truth
 
 
@@ -22,13 +21,12 @@ class TensorBoardTracker(LoggerTracker[TensorBoardLogger]):
     """Writes an events file in every cell's folder; `tensorboard --logdir FOLDER/cells` shows all of them.
 
     Raises:
-        BenchmarkError: TensorBoard is not installed.
+        UserError: TensorBoard is not installed.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        if find_spec("tensorboard") is None:
-            raise BenchmarkError("tensorboard is not installed: pip install 'gifd-bench[tensorboard]'")
+        TENSORBOARD.require("--tracker tensorboard")
 
     def start(self, cell: Cell, folder: CellFolder) -> TensorBoardLogger:
         # All that was logged before an interruption is logged again: what is there already is purged.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gifd_bench.common.extras import ACCOUNTING
 from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Update
 from gifd_bench.tasks.defenses.checks import check_positive
 from gifd_bench.tasks.errors import TaskError
@@ -90,6 +91,7 @@ class DPSGD(Defense):
 
         Raises:
             TaskError: an argument is out of its range.
+            UserError: Opacus is not installed.
         """
         if not (0 < sample_rate <= 1 and steps >= 1 and 0 < delta < 1):
             raise TaskError(
@@ -98,6 +100,7 @@ class DPSGD(Defense):
             )
         if self.noise_multiplier == 0:
             return math.inf
+        ACCOUNTING.require("the epsilon of dp_sgd")
         # Here, since it takes seconds to import.
         from opacus.accountants import RDPAccountant  # type: ignore[import-untyped]
 

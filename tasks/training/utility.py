@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytorch_lightning.callbacks import Callback
 
+from gifd_bench.common.extras import ACCOUNTING
 from gifd_bench.tasks.defenses.base import Defense
 from gifd_bench.tasks.defenses.dp_sgd import DPSGD
 from gifd_bench.tasks.errors import TaskError
@@ -36,6 +37,16 @@ class Utility:
     reason: str | None = None
 
 
+def check_accountant(defenses: Iterable[Defense]) -> None:
+    """Check that the epsilon of trainings under these defenses can be computed, before the first training.
+
+    Raises:
+        UserError: one of them is DP-SGD with noise, and Opacus is not installed.
+    """
+    if any(isinstance(defense, DPSGD) and defense.noise_multiplier > 0 for defense in defenses):
+        ACCOUNTING.require("the epsilon of dp_sgd")
+
+
 def measure_utility(
     spec: ModelSpec,
     train: LabeledImages,
@@ -58,7 +69,11 @@ def measure_utility(
         progress: whether to show a bar.
         callbacks: callbacks for the Trainer; if one of them raises an exception, training ends, and the
             exception is raised.
+
+    Raises:
+        UserError: the defense has an epsilon, and Opacus is not installed.
     """
+    check_accountant([defense])
     try:
         model = train_victim(spec, train, training, seed, defense, progress, callbacks)
     except TaskError as error:  # Such as DP-SGD and a BatchNorm layer: the other defenses go on.
