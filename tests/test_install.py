@@ -6,14 +6,26 @@ import configparser
 import os
 import re
 import shutil
+import site
 import subprocess
 import sys
+import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+FILES = (
+    "setup.cfg",
+    "pyproject.toml",
+    "MANIFEST.in",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "CITATION.cff",
+)
 FOLDERS = ("api", "benchmark", "common", "configs", "leaderboard", "priors", "tasks")
 # The demo, as small as it can be.
 DEMO = [
@@ -44,19 +56,47 @@ def test_every_package_is_listed() -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of the sources, in which nothing was built before."""
-    sources, built = tmp_path_factory.mktemp("sources") / "copy", tmp_path_factory.mktemp("wheel")
+    return wheel_of(copy_of_the_sources(tmp_path_factory), tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, built from such a copy."""
+    built = tmp_path_factory.mktemp("sdist")
+    script = f"from setuptools.build_meta import build_sdist; build_sdist({str(built)!r})"
+    output_of([sys.executable, "-c", script], copy_of_the_sources(tmp_path_factory))
+    (file,) = built.glob("*.tar.gz")
+    return file
+
+
+def copy_of_the_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    sources = tmp_path_factory.mktemp("sources") / "copy"
     sources.mkdir()
-    for name in (*FOLDERS, "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in (*FOLDERS, *FILES):
         place = ROOT / name
         if place.is_dir():
             shutil.copytree(place, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(place, sources / name)
+    return sources
+
+
+def wheel_of(sources: Path, built: Path) -> Path:
+    """The wheel of a folder of sources, or of a source distribution."""
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", str(built)]
-    done = subprocess.run([*command, str(sources)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    output_of([*command, str(sources)], built)
     (file,) = built.glob("*.whl")
     return file
+
+
+def output_of(command: list[str], folder: Path) -> str:
+    """What a command prints. Nothing is found but what is installed, since PYTHONPATH is empty."""
+    done = subprocess.run(
+        command,
+        cwd=folder, env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_the_wheel_holds_one_import_name_and_all_of_it(wheel: Path) -> None:
@@ -75,6 +115,49 @@ def test_the_wheel_holds_one_import_name_and_all_of_it(wheel: Path) -> None:
     data = {"py.typed", "configs/demo.yaml", "priors/weights/cifar10.safetensors"}
     assert {f"gifd_bench/{name}" for name in modules | data} <= set(names)
     assert not [name for name in names if "/entries/" in name], "accepted entries stay in the repository"
+
+
+@pytest.mark.slow
+def test_the_source_distribution_holds_what_the_wheel_needs(
+    sdist: Path, wheel: Path, tmp_path: Path
+) -> None:
+    with tarfile.open(sdist) as archive:
+        places = [name.split("/", 1)[1] for name in archive.getnames() if "/" in name]
+    assert {*FILES, *(f"{folder}/__init__.py" for folder in FOLDERS)} <= set(places)
+    assert not [place for place in places if place.startswith("tests/") or "/entries/" in place]
+    with zipfile.ZipFile(wheel) as direct, zipfile.ZipFile(wheel_of(sdist, tmp_path)) as built:
+        assert {i.filename: i.CRC for i in direct.infolist() if "dist-info" not in i.filename} == {
+            i.filename: i.CRC for i in built.infolist() if "dist-info" not in i.filename
+        }
+
+
+@pytest.mark.slow
+def test_the_wheel_of_the_source_distribution_works_in_an_environment_of_its_own(
+    sdist: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "environment"
+    venv.create(place, with_pip=True)
+    python = str(place / "bin" / "python")
+    wheel = wheel_of(sdist, tmp_path)
+    output_of([python, "-m", "pip", "install", "-q", "--no-deps", "--no-index", str(wheel)], tmp_path)
+    purelib = Path(
+        output_of(
+            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], tmp_path
+        ).strip()
+    )
+    # The dependencies are those of this environment, behind what is installed in the new one. Its own .pth
+    # files are not read there, so no editable install of this project comes along.
+    (purelib / "dependencies.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    where = output_of([python, "-c", "import gifd_bench; print(gifd_bench.__file__)"], tmp_path)
+    assert Path(where.strip()).is_relative_to(purelib)
+    command = str(place / "bin" / "gifd-bench")
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert output_of([command, "--version"], tmp_path).strip() == setup["metadata"]["version"]
+    listed = output_of([command, "list"], tmp_path)
+    assert {"gifd", "photos", "demo"} <= set(listed.split())
+    output_of([command, *DEMO], tmp_path)
+    assert (tmp_path / "out" / "report.html").is_file()
 
 
 @pytest.fixture
