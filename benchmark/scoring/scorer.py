@@ -12,7 +12,7 @@ from gifd_bench.benchmark.inversion.anytime import Snapshot
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.base import Metric, MetricMissing
-from gifd_bench.benchmark.scoring.identification import Distractors, Lineup
+from gifd_bench.benchmark.scoring.identification import DistractorCounts, Lineup
 from gifd_bench.benchmark.scoring.metrics import PSNR, psnr
 from gifd_bench.benchmark.scoring.registry import (
     IDENTIFIED,
@@ -66,7 +66,7 @@ class Scores:
     assignment: list[int]
     reasons: list[str]
     stage_psnr: list[float]
-    distractors: Distractors | None = None
+    distractors: DistractorCounts | None = None
     moments: tuple[Moment, ...] = ()
 
     def mean(self, metric: str) -> float | None:
