@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs speed labels entries clean
+.PHONY: demo test test-all check docs speed labels entries clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gifd-bench run demo --output runs/demo
 
+# The fast tests; test-all runs the slow ones too.
 test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 -m 'not slow and not nightly'
+
+test-all: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2
 
 # The documentation as a site: open build/site/index.html.

@@ -99,6 +99,7 @@ def output_of(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_one_import_name_and_all_of_it(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
@@ -171,6 +172,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("install", ["editable", "wheel"])
 def test_a_project_with_names_like_ours_runs_the_demo(
     install: str, project: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory

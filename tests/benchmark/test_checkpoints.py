@@ -40,6 +40,7 @@ def flipped(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [flipped, lambda c: c[:-200], lambda c: b"", lambda c: bytes(len(c)), lambda c: b"{}"],
@@ -77,6 +78,7 @@ def test_no_flipped_byte_of_a_checkpoint_changes_an_answer(tmp_path: Path) -> No
     assert harmless < 90
 
 
+@pytest.mark.slow
 def test_a_signal_between_an_iteration_and_the_next_is_an_interruption_and_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

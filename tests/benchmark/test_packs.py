@@ -78,6 +78,7 @@ def test_a_packed_cell_finds_what_it_finds_alone(tmp_path: Path) -> None:
         torch.testing.assert_close(curves[0][0], curves[1][0], rtol=1e-4, atol=0)
 
 
+@pytest.mark.slow
 def test_the_same_packs_give_the_same_bytes_and_one_gives_those_of_no_packs(tmp_path: Path) -> None:
     matrix = small(tmp_path)
     for name, pack in (("one", 2), ("two", 2), ("none", 1)):
@@ -101,6 +102,7 @@ def test_an_interrupted_pack_goes_on_to_the_same_bytes(tmp_path: Path, iteration
     assert whole.iterations - rest.iterations == iterations + 1
 
 
+@pytest.mark.slow
 def test_a_pack_whose_process_dies_while_it_is_scored_is_not_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +124,7 @@ def test_a_pack_whose_process_dies_while_it_is_scored_is_not_run_again(
     assert reconstructions(tmp_path / "out") == reconstructions(tmp_path / "whole")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_pack_whose_process_is_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     matrix = small(tmp_path, attacks={"ig": {"iterations": 150}})
     run(matrix, tmp_path / "whole", pack=4)
@@ -144,7 +146,7 @@ def test_a_pack_whose_process_is_killed_goes_on_to_the_same_bytes(tmp_path: Path
     assert 0 < rest.iterations < 150
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_jobs_make_the_packs_of_one(tmp_path: Path) -> None:
     matrix = small(tmp_path, attacks={"ig": {"iterations": 3}, "gion": {"iterations": 2}})
     run(matrix, tmp_path / "one", pack=4)
@@ -155,6 +157,7 @@ def test_two_jobs_make_the_packs_of_one(tmp_path: Path) -> None:
     assert packs(matrix, folder.path) == packs(matrix, tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_cannot_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     attacks = {"ig": {"iterations": 1}, "dlg": {"iterations": 1, "evaluations": 2}}
     config = write_config(tmp_path, attacks=attacks, targets=2, defenses={"none": None})
@@ -209,6 +212,7 @@ def test_a_metric_that_fails_costs_its_cell_alone(tmp_path: Path, monkeypatch: p
     assert run(matrix, tmp_path / "out", pack=4).ended == ["done", "done", "failed", "done"]
 
 
+@pytest.mark.slow
 def test_where_the_inversion_of_a_pack_fails_its_cells_run_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,6 +272,7 @@ def test_curves_of_every_cell_reach_the_tracker(tmp_path: Path) -> None:
         assert logged == pytest.approx(curve.tolist())
 
 
+@pytest.mark.slow
 def test_targets_of_classes_that_the_prior_knows_are_packed_apart(tmp_path: Path) -> None:
     """Of the photographs the bundled prior knows the cat, target 1, alone."""
     matrix = small(tmp_path, attacks={"latent": {"iterations": 2}})

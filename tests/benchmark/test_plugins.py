@@ -22,6 +22,7 @@ def coarse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "coarse.py:Coarse"
 
 
+@pytest.mark.slow
 def test_results_are_shown_without_importing_anybodys_attack(coarse: str, tmp_path: Path) -> None:
     config = write_config(tmp_path, attacks={"mine": {"use": coarse, "iterations": 2}})
     assert cli(["run", str(config), "--output", "out"]) == 0
@@ -30,6 +31,7 @@ def test_results_are_shown_without_importing_anybodys_attack(coarse: str, tmp_pa
     assert cli(["report", "out"]) == 0
 
 
+@pytest.mark.slow
 def test_a_broken_promise_is_named(coarse: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path("coarse.py")
     broken = path.read_text().replace(

@@ -49,6 +49,7 @@ def test_every_cell_is_a_row_with_its_numbers(tmp_path: Path) -> None:
             assert isinstance(getattr(row, metric), float), metric
 
 
+@pytest.mark.slow
 def test_the_same_matrix_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path)
     run(matrix, tmp_path / "one")
@@ -56,6 +57,7 @@ def test_the_same_matrix_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert reconstructions(tmp_path / "one") == reconstructions(tmp_path / "two")
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_done_is_not_run_again(tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path)
     run(matrix, tmp_path / "out")
@@ -64,6 +66,7 @@ def test_a_cell_that_is_done_is_not_run_again(tmp_path: Path) -> None:
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
 
 
+@pytest.mark.slow
 def test_no_reconstruction_depends_on_the_truth(tmp_path: Path) -> None:
     """Observations first; then every truth is replaced by another image; then the attacks run."""
     matrix = tiny_matrix(tmp_path, targets=[0, 1])
@@ -94,6 +97,7 @@ def after(iterations: int) -> Callable[[], bool]:
     return stop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("iterations", [0, 2, 3, 4, 6, 9])
 def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path: Path, iterations: int) -> None:
     matrix = tiny_matrix(tmp_path)
@@ -108,6 +112,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(tmp_path: Path, iterations
     assert whole.iterations - rest.iterations == iterations + 1
 
 
+@pytest.mark.slow
 def test_what_an_attack_raises_is_a_row_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +136,7 @@ def test_an_unfinished_run_has_pending_rows(tmp_path: Path) -> None:
     assert statuses == ["done", "pending", "pending", "pending"]
 
 
+@pytest.mark.slow
 def test_a_folder_with_another_matrix_is_left_alone(tmp_path: Path) -> None:
     run(tiny_matrix(tmp_path), tmp_path / "out")
     before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
@@ -150,6 +156,7 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
         run(tiny_matrix(tmp_path), tmp_path / "out" / "thesis.tex")
 
 
+@pytest.mark.slow
 def test_a_damaged_observation_is_made_again(tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path)
     with pytest.raises(InversionInterrupted):
@@ -170,6 +177,7 @@ def test_damaged_weights_are_an_error_before_the_first_cell(tmp_path: Path) -> N
     assert not list((tmp_path / "out" / "cells").iterdir())
 
 
+@pytest.mark.slow
 def test_a_target_that_does_not_exist_costs_its_own_cells(tmp_path: Path) -> None:
     run(tiny_matrix(tmp_path, targets=[10, 0]), tmp_path / "out")
     rows = rows_of(RunFolder(tmp_path / "out"))
@@ -190,6 +198,7 @@ def test_first_difference(found: Any, wanted: Any, difference: str | None) -> No
     assert first_difference(found, wanted) == difference
 
 
+@pytest.mark.slow
 def test_what_an_attack_is_not_granted_is_skipped_with_the_reason(tmp_path: Path) -> None:
     matrix = tiny_matrix(
         tmp_path, attacks={"ig": {"iterations": 2}, "stopped": {"use": "ig", "stop": "discrepancy"}}
@@ -202,6 +211,7 @@ def test_what_an_attack_is_not_granted_is_skipped_with_the_reason(tmp_path: Path
     assert run(matrix, tmp_path / "out").ended == []
 
 
+@pytest.mark.slow
 def test_a_victim_is_trained_once_and_its_training_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +303,7 @@ def test_a_victim_that_cannot_be_kept_is_used_from_memory(
     assert "used from memory" in caplog.text
 
 
+@pytest.mark.slow
 def test_code_that_exits_and_tensors_that_no_file_holds_cost_their_own_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +317,7 @@ def test_code_that_exits_and_tensors_that_no_file_holds_cost_their_own_cells(
     assert not (tmp_path / "it.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_metric_that_fails_is_a_missing_value_and_the_reconstruction_was_written_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ for read in (read_json, read_tensors, check_tensors, load_observation):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", [0o002, 0o022, 0o077])
 def test_every_file_of_a_run_follows_the_umask(tmp_path: Path, umask: int) -> None:
     asked = iter([False] * 6)
@@ -48,6 +49,7 @@ def test_every_file_of_a_run_follows_the_umask(tmp_path: Path, umask: int) -> No
     assert modes == dict.fromkeys(modes, 438 & ~umask)
 
 
+@pytest.mark.slow
 def test_a_file_of_somebody_else_is_not_called_damaged_or_missing() -> None:
     # Below a folder that everybody may enter, which that of the tests is not.
     file = Path("/tmp") / f"gifd-bench-private-{os.getpid()}.safetensors"

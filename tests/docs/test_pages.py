@@ -67,11 +67,13 @@ def newcomer(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> I
                 del sys.modules[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if page != AUDITING], ids=lambda page: page.stem)
 def test_a_newcomer_can_follow_the_page(page: Path, newcomer: Path, images: Path) -> None:
     follow(page, images / "cifar10")
 
 
+@pytest.mark.slow
 def test_ones_own_system_is_audited_from_a_project_with_names_like_ours(
     newcomer: Path, images: Path
 ) -> None:

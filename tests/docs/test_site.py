@@ -59,6 +59,7 @@ def local(pages: dict[Path, Links]) -> Iterator[tuple[Path, str]]:
                 yield page, link
 
 
+@pytest.mark.slow
 def test_every_link_leads_to_a_place(pages: dict[Path, Links]) -> None:
     broken = []
     for page, link in local(pages):
@@ -89,6 +90,7 @@ def test_every_page_is_in_the_navigation_and_not_too_long() -> None:
         assert len(page.read_text(encoding="utf-8").splitlines()) < 400, page.name
 
 
+@pytest.mark.slow
 def test_it_works_from_disk(site: Path, browser: Browser) -> None:
     for name in ("index.html", "concepts.html", "api.html"):
         browser.open(site / name)

@@ -45,6 +45,7 @@ def test_an_entry_is_what_was_verified(entry: Entry) -> None:
     assert entry.verification.complete
 
 
+@pytest.mark.slow
 def test_the_board_shows_every_entry_whatever_version_its_options_are_of(tmp_path: Path) -> None:
     build_board(ENTRIES, tmp_path / "board")
     for entry in ALL:

@@ -65,6 +65,7 @@ def answers(folder: ChallengeFolder) -> dict[str, bytes]:
     return {file.parent.name: file.read_bytes() for file in sorted(files)}
 
 
+@pytest.mark.slow
 def test_an_interrupted_challenge_ends_with_the_same_bytes(
     observations: ObservationSet, tmp_path: Path
 ) -> None:
@@ -84,6 +85,7 @@ def test_an_interrupted_challenge_ends_with_the_same_bytes(
     assert {path: path.stat().st_mtime_ns for path in whole.path.rglob("*")} == began
 
 
+@pytest.mark.slow
 def test_observations_are_attacked_with_seeds_of_their_own(
     observations: ObservationSet, tmp_path: Path
 ) -> None:
@@ -164,6 +166,7 @@ def matrix_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+@pytest.mark.slow
 def test_the_attempts_of_a_matrix_are_the_cells_that_attack_the_protocol_s_observations(
     matrix_run: Path, observations: ObservationSet
 ) -> None:

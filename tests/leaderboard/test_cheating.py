@@ -52,6 +52,7 @@ CHECKS = [
 ]
 
 
+@pytest.mark.slow
 def test_an_honest_submission_passes_every_check(
     submission: Tampered, protocol: Protocol, reference: Reference
 ) -> None:
@@ -313,6 +314,7 @@ def carry(submission: Tampered, source: str) -> None:
     submission.change_file(lambda file: file["rerun"]["attack"].update(use=f"{SOURCE}:Mine"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_an_honest_class_is_verified(
     submission: Tampered, protocol: Protocol, reference: Reference
@@ -461,6 +463,7 @@ def test_a_rerun_over_the_budget_is_rejected(
     assert detail == "000: the attack asked for 251 gradient evaluations of 250"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_evaluations_that_were_under_reported_are_shown_as_they_were_counted(
     submission: Tampered, protocol: Protocol, reference: Reference
@@ -472,6 +475,7 @@ def test_evaluations_that_were_under_reported_are_shown_as_they_were_counted(
     assert {score.gradient_evaluations for score in verification.scores.values()} == {201}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_class_that_reads_the_data_folder_opens_a_socket_forks_and_writes_is_caught(
     submission: Tampered,
@@ -491,6 +495,7 @@ def test_a_class_that_reads_the_data_folder_opens_a_socket_forks_and_writes_is_c
     assert ENDINGS in detail
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize(
     ("act", "said"),

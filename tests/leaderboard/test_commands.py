@@ -17,6 +17,7 @@ from tests.leaderboard.conftest import Honest
 from tests.leaderboard.helpers import Tampered, assert_one_line, write_about, write_protocol
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("known")
 def test_verify_shows_and_keeps_what_was_found(
     submission: Tampered, tmp_path: Path, capsys: pytest.CaptureFixture[str]

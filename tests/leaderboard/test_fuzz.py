@@ -260,6 +260,7 @@ def test_each_way_to_spoil_a_submission_alone(spoiler: Spoiler, base: Base) -> N
     run()
 
 
+@pytest.mark.slow
 @settings(QUICK, max_examples=EXAMPLES, derandomize=EXAMPLES == 300)
 @given(st.lists(st.sampled_from(SPOILERS), min_size=1, max_size=3, unique=True), st.data())
 def test_submissions_that_are_spoiled_in_many_ways(

@@ -54,6 +54,7 @@ def follow(folder: Path, line: str) -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 def test_an_attack_of_ones_own_comes_to_be_on_the_board(newcomer: Path) -> None:
     page = PAGE.split("## From an attack written for gifd-bench")[1].split("\n## ")[0]
     lines = re.findall(r"^    (gifd-bench .*)$", page, re.MULTILINE)
@@ -70,6 +71,7 @@ def test_an_attack_of_ones_own_comes_to_be_on_the_board(newcomer: Path) -> None:
     assert entry["standing"] == standing
 
 
+@pytest.mark.slow
 def test_another_code_base_writes_a_submission_with_the_pages_lines(newcomer: Path) -> None:
     if not (newcomer / "photos-v1").is_dir():
         follow(newcomer, "gifd-bench leaderboard export photos-v1 --output photos-v1")

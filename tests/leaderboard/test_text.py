@@ -115,6 +115,7 @@ def test_nothing_is_taken_for_a_number_that_is_none(value: object) -> None:
         Some.model_validate({"number": value})
 
 
+@pytest.mark.slow
 def test_a_million_keys_are_one_error() -> None:
     with pytest.raises(ValidationError) as failed:
         Some.model_validate({str(number): 0 for number in range(1_000_000)})
@@ -134,6 +135,7 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(PLAIN)
 def test_plain_yaml_is_read_as_it_was_written(value: Any) -> None:
     assert parse_yaml(yaml.safe_dump(value), "it") == value

@@ -87,6 +87,7 @@ def test_a_damaged_file_is_one_clear_line(tmp_path: Path) -> None:
         PRIORS.stage_names("untrained", {"size": 30})
 
 
+@pytest.mark.slow
 def test_what_is_listed_is_what_the_networks_are() -> None:
     for listed in overview():
         variant, prior = listed.variant, listed.variant.network()

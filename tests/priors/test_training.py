@@ -74,6 +74,7 @@ def test_training_goes_on_from_its_checkpoint(folder: Path, tmp_path: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_samples_are_scored_against_held_back_images(folder: Path, tmp_path: Path) -> None:
     held = config(folder, steps=2, held_back="train", classifier_epochs=1)
     train_prior(held, tmp_path / "out", "")
@@ -115,6 +116,7 @@ def test_a_torchvision_dataset_is_trained_on(tmp_path: Path) -> None:
     assert "16 images (FakeData)" in (tmp_path / "out" / "tiny.md").read_text()
 
 
+@pytest.mark.slow
 def test_augmented_at_64_pixels(folder: Path, tmp_path: Path) -> None:
     larger = replace(config(folder, steps=1), augment=True, channels=(8,) * 5, bfloat16=True)
     assert generator_file(train_prior(larger, tmp_path / "out", "")).image_size == 64

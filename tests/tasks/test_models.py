@@ -328,6 +328,7 @@ def test_old_names_and_auxiliary_heads_of_published_weights_are_understood(hub: 
             assert torch.equal(value, state[key]), key
 
 
+@pytest.mark.slow
 def test_the_positions_of_a_transformer_are_resized(hub: Path) -> None:
     mine = spec("torchvision", 1000, 64, architecture="vit_b_32")
     model = mine.build()

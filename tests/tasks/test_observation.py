@@ -140,6 +140,7 @@ def test_missing_file(tmp_path: Path) -> None:
     expect(tmp_path / "none.safetensors", "no such observation file")
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(keep=st.floats(0, 0.999))
 def test_a_truncated_file(tmp_path_factory: pytest.TempPathFactory, keep: float) -> None:

@@ -99,7 +99,7 @@ def families() -> list[list[str]]:
     return [line.split(",", 4) for line in lines[1:]]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("row", families(), ids=lambda row: "-".join(row[:2]))
 def test_the_smallest_classifier_of_every_family_can_be_attacked(row: list[str]) -> None:
     library, _, architecture, size, reason = row

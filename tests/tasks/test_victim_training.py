@@ -65,6 +65,7 @@ def trained(
     return train_victim(SPEC, load_images(Stripes()), training, seed, defense, progress=False)
 
 
+@pytest.mark.slow
 def test_a_victim_learns_and_the_same_seeds_give_the_same_weights() -> None:
     state = torch.random.get_rng_state()
     model = trained()
@@ -231,6 +232,7 @@ def test_whatever_a_victim_depends_on_makes_another_file(tmp_path: Path) -> None
         victim_file(replace(SPEC, name="convnett"), FACTS, TRAINING, 0)
 
 
+@pytest.mark.slow
 def test_a_victim_is_trained_with_its_number_of_threads(tmp_path: Path) -> None:
     seen: list[int] = []
 

@@ -12,7 +12,7 @@ import torch
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
-from gifd_bench.benchmark.contract.attacks import CHECKS
+from gifd_bench.benchmark.contract.attacks import CHECKS, runs_under_every_defense
 from gifd_bench.benchmark.contract.subject import AttackSubject
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
@@ -44,8 +44,15 @@ def component(name: str, **more: Any) -> Component:
 
 
 @every_attack
-@pytest.mark.parametrize("restarts", [1, 3])
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("restarts", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, marks=pytest.mark.slow) if check is runs_under_every_defense else check
+        for check in CHECKS
+    ],
+    ids=lambda check: check.__name__,
+)
 def test_the_contract(
     name: str, check: Callable[[AttackSubject], None], restarts: int, tiny_prior: Prior, tmp_path: Path
 ) -> None:
@@ -61,6 +68,7 @@ def test_restarts_begin_at_different_points(
     assert first != second
 
 
+@pytest.mark.slow
 @every_attack
 @pytest.mark.parametrize("stop", ["discrepancy", "held_out"])
 def test_any_attack_may_stop_before_it_fits_the_noise(
@@ -82,7 +90,7 @@ def test_any_attack_may_stop_before_it_fits_the_noise(
 
 
 @every_attack
-@pytest.mark.parametrize("restarts", [1, 3])
+@pytest.mark.parametrize("restarts", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_lane_is_what_its_restart_is_alone(name: str, restarts: int, tiny_generator: Generator) -> None:
     # In double precision: in single, a gradient that is zero but for rounding may have either sign, of
     # which Adam's first step makes a whole one.

@@ -177,6 +177,7 @@ def test_a_search_that_runs_off_keeps_what_it_had_found(kind: type[DLG], observa
     assert result.matching_loss == pytest.approx(float(result.curve[result.curve.isfinite()].min()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [DLG, IDLG])
 def test_lenet_without_defense_gives_its_photograph_away(kind: type[DLG]) -> None:
     task = Task(Photos(16), "lenet", {}, TaskSettings())

@@ -103,6 +103,7 @@ def test_langevin_noise_changes_nothing_else_that_is_drawn(observation: Observat
     assert not same(without.iterates[0], with_noise.iterates[0])
 
 
+@pytest.mark.slow
 def test_attacks_in_a_prior_share_their_latents(observation: Observation, tiny_prior: ResNetPrior) -> None:
     latent = run(Latent(iterations=1, restarts=2), observation, tiny_prior).starts
     others: dict[str, Attack] = {
@@ -144,6 +145,7 @@ def test_a_restart_is_the_same_however_many_there_are(
     assert len(set(three.view(3, 2)[:, 0].tolist())) == 3
 
 
+@pytest.mark.slow
 def test_stop_rules_that_choose_among_the_same_iterates_have_the_same(tiny_prior: ResNetPrior) -> None:
     task = make_task(threat_model=ThreatModel(defense="kind"))
     observation = task.observe(task.truth(0), GaussianNoise(0.1), model_seed=0, defense_seed=0)

@@ -19,6 +19,7 @@ from tests.benchmark.attacks.test_steps import steps
 from tests.rounds import make_round
 
 
+@pytest.mark.slow
 def test_the_latent_stays_on_the_sphere_of_its_start(
     observation: Observation, tiny_prior: ResNetPrior
 ) -> None:
@@ -32,6 +33,7 @@ def test_the_latent_stays_on_the_sphere_of_its_start(
     assert max(abs(n - 1) for n in norms(False)) > 0.01
 
 
+@pytest.mark.slow
 def test_each_image_of_a_batch_has_a_sphere_of_its_own(tiny_prior: ResNetPrior) -> None:
     record = steps(GIFD(iterations=5), make_round(3)[0], tiny_prior)
     latents = record.searched[4]["z"].norm(dim=1)
@@ -79,6 +81,7 @@ def test_the_variant_for_another_distribution_searches_late(
         assert following == pytest.approx(growth * one, abs=growth)
 
 
+@pytest.mark.slow
 def test_it_searches_the_embedding_only_where_the_class_is_unknown(tiny_prior: ResNetPrior) -> None:
     for target, expected in ((0, {"z", "embedding"}), (1, {"z"})):
         record = steps(GIFDOOD(iterations=3, starts=2), make_round(1, target)[0], tiny_prior)

@@ -57,6 +57,7 @@ def slowly_halved(curves: Tensor) -> Tensor:
     return halved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restarts", [2, 5])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_those_that_go_on_are_the_best_so_far_and_go_on_as_if_alone(
@@ -76,6 +77,7 @@ def test_those_that_go_on_are_the_best_so_far_and_go_on_as_if_alone(
     assert halved.matching_loss <= float(halved.curve[~torch.isnan(halved.curve)].min()) * (1 + 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ig", "gi", "ggl", "gifd_ood"])
 def test_it_goes_on_from_any_iteration_to_the_same_bytes(
     name: str, observation: Observation, tiny_prior: ResNetPrior, tmp_path: Path
@@ -92,6 +94,7 @@ def test_it_goes_on_from_any_iteration_to_the_same_bytes(
         assert resumed.gradient_evaluations == whole.gradient_evaluations
 
 
+@pytest.mark.slow
 def test_each_group_of_restarts_that_run_at_once_is_halved_by_itself(
     observation: Observation, tiny_prior: ResNetPrior
 ) -> None:

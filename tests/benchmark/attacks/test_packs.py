@@ -94,6 +94,7 @@ def test_restarts_are_dropped_target_by_target(tiny_prior: Prior) -> None:
     assert_each_is_what_it_is_alone("ig", observations(), tiny_prior, **more)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("known", ["unknown", "kind", "parameters"])
 @pytest.mark.parametrize("defense", [ALL, Sparsification(0.8)], ids=["all", "sparsification"])
@@ -110,6 +111,7 @@ def test_rules_to_stop_by(stop: str, tiny_prior: Prior) -> None:
     assert_each_is_what_it_is_alone("ig", seen, tiny_prior, stop=stop, restarts=2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize(
     "client",
@@ -125,12 +127,14 @@ def test_clients(client: ClientSettings, tiny_prior: Prior) -> None:
     assert_each_is_what_it_is_alone("ig", observations(batch_size=images, client=client), tiny_prior)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("double")
 def test_the_statistics_of_each_batch(tiny_prior: Prior) -> None:
     seen = observations(batch_size=2, threat_model=ThreatModel(bn_statistics="batch"))
     assert_each_is_what_it_is_alone("gi", seen, tiny_prior, batch_norm=1.0)
 
 
+@pytest.mark.slow
 def test_the_same_pack_gives_the_same_bytes_also_after_an_interruption(
     tiny_prior: Prior, tmp_path: Path
 ) -> None:

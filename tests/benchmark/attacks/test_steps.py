@@ -83,6 +83,7 @@ def test_latent_takes_the_step_of_adam_with_warm_up(
         torch.testing.assert_close(record.searched[0][name], expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_gifd_searches_each_stage_and_stays_in_its_l1_ball(
     observation: Observation, tiny_prior: ResNetPrior
 ) -> None:

@@ -39,6 +39,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_page_holds_all_that_it_shows(audited: Path) -> None:
     page = (audited / "audit.html").read_text(encoding="utf-8")
     sources = re.findall(r'(?:src|href)="([^"]*)"', page)
@@ -77,6 +78,7 @@ def test_nothing_is_written_over(audited: Path, tmp_path: Path, capsys: pytest.C
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
 
 
+@pytest.mark.slow
 def test_the_truth_reaches_no_attack_and_may_come_later(tmp_path: Path) -> None:
     observation, truth = observed()
     observation.save(tmp_path / "it.safetensors")
@@ -110,6 +112,7 @@ def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
+@pytest.mark.slow
 def test_a_captured_training_step_of_a_model_in_memory_is_audited(tmp_path: Path) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 10))
     image, label = observed()[1].images, torch.tensor([3])
@@ -127,6 +130,7 @@ def test_a_captured_training_step_of_a_model_in_memory_is_audited(tmp_path: Path
     assert report.outcome in ("recognized", "partly", "not_recognized")
 
 
+@pytest.mark.slow
 def test_images_of_several_labels_are_audited_with_and_without_a_prior(tmp_path: Path) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 10))
     image, labels = observed()[1].images, torch.zeros(1, 10)

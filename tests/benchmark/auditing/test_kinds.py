@@ -27,6 +27,7 @@ class _Random(Photos):
         return torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(index))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("images", "defense", "outcomes", "said"),
     [

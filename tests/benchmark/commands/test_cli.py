@@ -143,6 +143,7 @@ def test_bad_input_is_one_line_and_status_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_another_matrix_in_the_folder_is_one_line_and_status_2(
     finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +163,7 @@ def test_a_damaged_run_folder_is_one_line_and_status_2(
     assert printed.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_failed_cell_makes_status_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +176,7 @@ def test_a_failed_cell_makes_status_1(
     assert "ZeroDivisionError" in (tmp_path / "out" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_real_process_leaves_a_run_that_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     config = write_config(tmp_path, attacks={"ig": {"iterations": 400}}, defenses={"none": None})
 

@@ -13,6 +13,7 @@ from gifd_bench.tasks.observation import Observation
 TASK = ["--task.dataset.use=photos", "--task.dataset.size=16"]
 
 
+@pytest.mark.slow
 def test_a_file_is_compared_with_the_batch_that_it_is_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

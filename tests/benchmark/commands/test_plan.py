@@ -50,6 +50,7 @@ def test_every_bundled_matrix_plans_without_data_and_leaves_no_trace(
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.slow
 def test_counts_by_axis_and_status_and_what_an_evaluation_costs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,6 +72,7 @@ def test_counts_by_axis_and_status_and_what_an_evaluation_costs(
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_the_time_of_what_is_left_comes_from_what_is_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,6 +122,7 @@ def test_options_that_do_not_fit_the_prior_are_an_error() -> None:
         run(["demo", "--attacks.gifd.iterations=[1, 2]"])
 
 
+@pytest.mark.slow
 def test_ten_thousand_cells_plan_in_seconds_and_in_little_memory(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -16,6 +16,7 @@ from gifd_bench.common.errors import UserError
 SMALL = ["--victims", "convnet", "--iterations", "2", "--turns", "1", "--devices", "cpu"]
 
 
+@pytest.mark.slow
 def test_every_stage_is_measured_and_written_to_the_page_and_the_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

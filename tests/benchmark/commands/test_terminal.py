@@ -70,6 +70,7 @@ def test_class_names_and_names_of_files_from_outside(
     assert not COMMANDS & set(printed.out + printed.err)
 
 
+@pytest.mark.slow
 def test_a_reason_and_a_damaged_file_in_every_format(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

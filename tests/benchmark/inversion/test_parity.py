@@ -139,7 +139,10 @@ def undefended(victim: str, batch: int) -> Observation:
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize(
     "victim",
-    [name if "published" not in name else pytest.param(name, marks=pytest.mark.slow) for name in VICTIMS],
+    [
+        name if "published" not in name else pytest.param(name, marks=pytest.mark.nightly)
+        for name in VICTIMS
+    ],
 )
 def test_each_victim(victim: str, batch: int, loss: str) -> None:
     path = "general" if loss in NEED_GRADIENTS else VICTIMS[victim][3]
@@ -156,6 +159,7 @@ def test_each_defense_and_what_is_known_of_it(defense: str, known: Any) -> None:
         assert_parity(observation, loss, "general" if whole else "factored")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cosine", "euclidean"])
 def test_defenses_one_after_another_on_a_deep_victim(loss: str) -> None:
     defense = Composition((Soteria(0.5), Clipping(0.5), GaussianNoise(0.001)))

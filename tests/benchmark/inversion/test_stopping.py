@@ -88,6 +88,7 @@ def psnr_of(attack: GIFD | IG, defense: Defense, seed: int = 0) -> float:
     return float(-10 * torch.log10((images - truth.images).square().mean()))
 
 
+@pytest.mark.slow
 def test_under_noise_both_rules_beat_the_lowest_matching_loss_from_the_same_starts() -> None:
     def of_stop(stop: str) -> list[float]:
         options = {"iterations": [30, 40, 50, 60, 70], "radii": None, "stop": stop}
@@ -101,5 +102,6 @@ def test_under_noise_both_rules_beat_the_lowest_matching_loss_from_the_same_star
         assert sum(gains) / 2 > 0.7
 
 
+@pytest.mark.slow
 def test_ig_reads_a_photograph_from_an_undefended_gradient() -> None:
     assert psnr_of(IG(iterations=750), NoDefense()) > 28

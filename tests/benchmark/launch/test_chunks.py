@@ -13,6 +13,7 @@ from gifd_bench.benchmark.results.run_folder import RunFolder
 from tests.benchmark.helpers import run, tiny_matrix
 
 
+@pytest.mark.slow
 def test_a_job_gets_an_equal_share_and_no_more_than_ten_minutes_by_the_cells_that_are_done(
     tmp_path: Path,
 ) -> None:

@@ -44,7 +44,7 @@ def in_a_cell(folder: RunFolder, pid: int) -> bool:
     return False
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_hundred_kills_lose_and_change_nothing(tmp_path: Path) -> None:
     matrix = tiny_matrix(
         tmp_path, attacks={"ig": {"iterations": 400}, "gifd": {"iterations": 25}}, targets=[0, 1, 2]

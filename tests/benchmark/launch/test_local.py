@@ -89,6 +89,7 @@ def test_a_cell_is_claimed_by_one(tmp_path: Path) -> None:
         assert again.deaths == 0
 
 
+@pytest.mark.slow
 def test_a_cell_that_kills_whoever_runs_it_fails_after_a_few(tmp_path: Path) -> None:
     out = opened(tmp_path / "out", tmp_path, defenses={"none": None}, attacks={"ig": {"iterations": 2}})
     ((_, cell),) = out.cells()
@@ -117,6 +118,7 @@ def test_a_cell_that_kills_whoever_runs_it_fails_after_a_few(tmp_path: Path) -> 
     assert f"{DEATHS} processes died over this cell" in (cell.read().reason or "")
 
 
+@pytest.mark.slow
 def test_workers_killed_at_any_moment_lose_nothing(tmp_path: Path) -> None:
     changes = {"attacks": {"ig": {"iterations": 60}, "gifd": {"iterations": 4}}, "targets": [0, 1, 2]}
     calm = opened(tmp_path / "calm", tmp_path, **changes)
@@ -142,6 +144,7 @@ def test_workers_killed_at_any_moment_lose_nothing(tmp_path: Path) -> None:
     assert {folder.status() for _, folder in out.cells()} == {"done"}
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_a_row_and_all_else_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +181,7 @@ def test_what_goes_wrong_is_a_row_and_all_else_is_done(
     assert len(list((tmp_path / "out" / "cells").iterdir())) == 6 + 5
 
 
+@pytest.mark.slow
 def test_a_worker_that_says_much_is_not_held_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("bad.py").write_text(BAD)
@@ -219,6 +223,7 @@ def test_the_last_that_workers_say_is_told(
         launcher.run(opened(tmp_path / "out", tmp_path), lambda _: None, lambda: False)
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_all_workers_and_the_same_command_goes_on(tmp_path: Path) -> None:
     config = write_config(tmp_path, attacks={"ig": {"iterations": 400}}, targets=[0, 1])
     command = [sys.executable, "-m", "gifd_bench", "run", str(config), "--output", "out", "--jobs", "2"]
@@ -240,6 +245,7 @@ def test_ctrl_c_stops_all_workers_and_the_same_command_goes_on(tmp_path: Path) -
     assert cli(["run", str(config), "--output", str(out.path), "--jobs", "2", "--threads", "1"]) == 0
 
 
+@pytest.mark.slow
 def test_no_disk_to_write_to_is_one_line_and_damages_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -273,6 +279,7 @@ def test_no_disk_to_write_to_is_one_line_and_damages_nothing(
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+@pytest.mark.slow
 def test_workers_that_die_without_a_cell_getting_further_are_not_started_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +297,7 @@ def test_workers_that_die_without_a_cell_getting_further_are_not_started_without
     assert started <= 2 * (DEATHS + 2)
 
 
+@pytest.mark.slow
 def test_workers_that_find_nothing_to_do_are_started_later_and_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

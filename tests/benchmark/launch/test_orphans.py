@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from gifd_bench.benchmark.results.claims import read_claim
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from tests.benchmark.helpers import tiny_matrix, write_config
@@ -71,6 +73,7 @@ def test_a_child_of_a_parent_that_has_ended_already_ends_too(tmp_path: Path) -> 
     assert not (tmp_path / "ready").exists()
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
     config = write_config(tmp_path, attacks={"ig": {"iterations": 100_000}}, targets=[0])
     command = [sys.executable, "-m", "gifd_bench", "run", str(config), "--output", "out", "--jobs", "2"]
@@ -90,6 +93,7 @@ def test_workers_end_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
     assert all(folder.checkpoint.exists() for _, folder in out.cells())
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_after_a_result_leaves_no_claim(tmp_path: Path) -> None:
     out = RunFolder(tmp_path / "out")
     out.open_for(tiny_matrix(tmp_path))

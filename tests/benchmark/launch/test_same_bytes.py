@@ -55,6 +55,7 @@ def in_one_process(matrix: Matrix, path: Path) -> dict[str, bytes]:
     return reconstructions(path)
 
 
+@pytest.mark.slow
 def test_one_job_two_jobs_and_an_interruption(matrix: Matrix, tmp_path: Path) -> None:
     expected = in_one_process(matrix, tmp_path / "one")
     assert len(expected) == 4
@@ -70,6 +71,7 @@ def test_one_job_two_jobs_and_an_interruption(matrix: Matrix, tmp_path: Path) ->
     assert in_one_process(matrix, tmp_path / "broken") == expected
 
 
+@pytest.mark.slow
 def test_an_environment_that_says_two_threads(matrix: Matrix, tmp_path: Path) -> None:
     expected = in_one_process(matrix, tmp_path / "one")
     plain = RunFolder(tmp_path / "plain")
@@ -80,6 +82,7 @@ def test_an_environment_that_says_two_threads(matrix: Matrix, tmp_path: Path) ->
     assert reconstructions(plain.path) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_slurm(matrix: Matrix, tmp_path: Path, slurm: None) -> None:
     expected = in_one_process(matrix, tmp_path / "one")
@@ -100,6 +103,7 @@ def slurm() -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_other_threads_and_an_old_folder_are_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def states(job: str) -> str:
     return subprocess.run(["squeue", "-h", "-j", job, "-o", "%T"], capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_every_cell_ends_done_once_with_the_bytes_of_a_local_run(slurm: None, tmp_path: Path) -> None:
     matrix = tiny_matrix(
         tmp_path,
@@ -100,6 +101,7 @@ def test_every_cell_ends_done_once_with_the_bytes_of_a_local_run(slurm: None, tm
     assert events.count("goes on") >= 2
 
 
+@pytest.mark.slow
 def test_status_needs_nobody_who_submitted(slurm: None, tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path, attacks={"ig": {"iterations": 30}})
     folder = RunFolder(tmp_path / "out")
@@ -147,6 +149,7 @@ def process_of(job: str) -> int | None:
     return None
 
 
+@pytest.mark.slow
 def test_a_job_that_is_killed_before_it_has_begun_is_queued_again(slurm: None, tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path, attacks={"ig": {"iterations": 5}}, defenses={"none": None})
     folder = RunFolder(tmp_path / "out")
@@ -162,7 +165,7 @@ def test_a_job_that_is_killed_before_it_has_begun_is_queued_again(slurm: None, t
     ended_once(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_twenty_jobs_signaled_in_their_first_seconds(slurm: None, tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path, attacks={"ig": {"iterations": 1500}}, targets=list(range(10)))
     folder = RunFolder(tmp_path / "out")

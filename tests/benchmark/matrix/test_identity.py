@@ -52,6 +52,7 @@ def renamed(axis: str) -> dict[str, Any]:
     return {**NAMED, axis: entries}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("axis", ["name", "tasks", "defenses", "priors", "attacks"])
 def test_a_rename_changes_no_byte_but_the_label(axis: str, tmp_path: Path) -> None:
     before, after = read(tmp_path, NAMED, "a.yaml"), read(tmp_path, renamed(axis), "b.yaml")
@@ -66,6 +67,7 @@ def test_a_rename_changes_no_byte_but_the_label(axis: str, tmp_path: Path) -> No
             assert file.read_bytes() == (tmp_path / "other" / "observations" / file.name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_under_other_labels_and_shows_these(tmp_path: Path) -> None:
     run(read(tmp_path, NAMED, "a.yaml"), tmp_path / "out")
     display = run(read(tmp_path, renamed("attacks"), "b.yaml"), tmp_path / "out")

@@ -109,6 +109,7 @@ def test_the_cells_are_the_product_without_what_an_exclude_holds(
     assert kept <= {cell.id for cell in full.cells()}
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(WHERES, st.sampled_from(["restarts", "stop"]), st.integers(2, 9)), max_size=3))
 @settings(max_examples=60, deadline=None)
 def test_overrides_apply_in_turn_where_they_hold_and_nowhere_else(

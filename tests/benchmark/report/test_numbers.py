@@ -120,6 +120,7 @@ def test_attacks_that_the_test_cannot_tell_apart_share_the_best(tmp_path: Path) 
     assert best == {"ig": True, "gifd (cifar10)": True, "latent (cifar10)": False}
 
 
+@pytest.mark.slow
 def test_seeds_of_an_image_are_one_pair_and_cells_without_a_partner_are_counted(tmp_path: Path) -> None:
     def outcome(cell: Cell) -> Answer | str:
         return FAILED if (cell.attack.label, cell.target, cell.seed) == ("ig", 7, 0) else better_gifd(cell)

@@ -256,6 +256,7 @@ def hostile(matrix: Matrix) -> Matrix:
     return replace(matrix, attacks=attacks)
 
 
+@pytest.mark.slow
 def test_nothing_from_a_file_is_markup(tmp_path: Path) -> None:
     text = report(
         hostile(tiny_matrix(tmp_path, targets=[0, 2])), tmp_path / "out", reason=HOSTILE
@@ -267,6 +268,7 @@ def test_nothing_from_a_file_is_markup(tmp_path: Path) -> None:
     assert "&lt;/script&gt;&lt;img src=http" in text
 
 
+@pytest.mark.slow
 def test_in_a_browser_nothing_complains_and_nothing_leaves_the_disk(browser: Browser, page: Path) -> None:
     opened(browser, page)
     drawn = plots_drawn(browser)
@@ -276,6 +278,7 @@ def test_in_a_browser_nothing_complains_and_nothing_leaves_the_disk(browser: Bro
     assert asked == [page.resolve().as_uri()]
 
 
+@pytest.mark.slow
 def test_in_a_browser_hostile_labels_and_reasons_are_text(browser: Browser, tmp_path: Path) -> None:
     page = report(hostile(tiny_matrix(tmp_path, targets=[0, 2])), tmp_path / "out", reason=HOSTILE)
     opened(browser, page)
@@ -372,6 +375,7 @@ def test_in_a_browser_filters_show_what_is_chosen(browser: Browser, page: Path) 
     assert {s: seen(browser, s) for s in everything} == everything
 
 
+@pytest.mark.slow
 def test_in_a_browser_what_is_chosen_stands_in_the_address(browser: Browser, page: Path) -> None:
     opened(browser, page)
     choose(browser, "attack", "ig")
@@ -389,6 +393,7 @@ def test_in_a_browser_what_is_chosen_stands_in_the_address(browser: Browser, pag
     assert browser.complaints() == []
 
 
+@pytest.mark.slow
 def test_in_a_browser_cells_are_sorted_and_paged(browser: Browser, tmp_path: Path) -> None:
     matrix = tiny_matrix(tmp_path, targets=list(range(60)))
     opened(browser, report(matrix, tmp_path / "out", lambda cell: Answer((10.0 + cell.target,))))
@@ -459,6 +464,7 @@ def wide_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report(tiny_matrix(folder), folder / "out", lambda _: Answer((15.0,), stages))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["page", "wide_page"])
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_in_a_browser_the_page_is_no_wider_than_its_window(

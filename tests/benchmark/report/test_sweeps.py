@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from gifd_bench.benchmark.matrix.cell import Cell
@@ -39,6 +40,7 @@ def plots_of(rows: list[Row]) -> list[Plot]:
     return Plots(summaries_of(rows), Names.of(rows), lambda _: torch.tensor([0.2, 0.1])).all(METRICS)
 
 
+@pytest.mark.slow
 def test_a_swept_strength_is_a_logarithmic_axis_and_no_category(tmp_path: Path) -> None:
     plots = [plot for plot in plots_of(rows_with(tmp_path)) if plot.defense is None]
     assert [plot.heading for plot in plots] == [
@@ -94,6 +96,7 @@ def test_names_say_the_strength_and_not_twice(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_sentences_name_the_best_attack_and_the_weakest_strength_that_hides(tmp_path: Path) -> None:
     rows = rows_with(tmp_path)
     finding = finding_of(summaries_of(rows), Names.of(rows))

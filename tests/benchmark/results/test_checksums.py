@@ -90,6 +90,7 @@ def older(folder: Path) -> RunFolder:
     return RunFolder(folder)
 
 
+@pytest.mark.slow
 def test_an_older_folder_is_read_said_to_be_unverified_and_gone_on_with(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +116,7 @@ def test_an_older_folder_is_read_said_to_be_unverified_and_gone_on_with(
     assert row.status == "damaged"
 
 
+@pytest.mark.slow
 def test_a_record_that_was_moved_is_damaged(tmp_path: Path) -> None:
     changes = {"attacks": {"ig": {"iterations": 2}}, "defenses": {"none": None}, "targets": [0, 1]}
     run(tiny_matrix(tmp_path, **changes), tmp_path / "out")
@@ -137,6 +139,7 @@ def test_a_record_that_was_moved_is_damaged(tmp_path: Path) -> None:
     assert all("another round" in (row.reason or "") for row in rows_of(out))
 
 
+@pytest.mark.slow
 def test_a_round_that_cannot_be_made_again_as_it_was_is_said(tmp_path: Path) -> None:
     out = RunFolder(tmp_path / "out")
     matrix = tiny_matrix(tmp_path, **SMALL)

@@ -83,6 +83,7 @@ def files_of(folder: Path) -> list[Path]:
     return [file for file in found if file.name not in UNCHECKED]
 
 
+@pytest.mark.slow
 def test_two_hundred_damages_are_each_said_and_none_is_a_number(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -152,6 +153,7 @@ def test_every_command_says_it_and_ends_with_one(
         assert "1 damaged" in (out / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_retry_makes_again_what_is_damaged_and_nothing_else(
     whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -224,6 +224,7 @@ def test_without_a_network_fetching_is_one_line_that_says_which_file_goes_where(
     assert str(tmp_path / "checkpoints" / "alexnet-owt-7be5be79.pth") in error
 
 
+@pytest.mark.slow
 def test_with_a_backbone_lpips_equals_the_lpips_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

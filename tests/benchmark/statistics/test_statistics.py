@@ -398,6 +398,7 @@ def test_one_that_may_not_be_best_is_compared_with_the_one_that_is() -> None:
 METHODS = st.lists(st.lists(st.integers(0, 40), min_size=7, max_size=7), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(METHODS)
 def test_ranks_follow_the_rule(values: list[list[int]]) -> None:

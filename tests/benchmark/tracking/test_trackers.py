@@ -76,6 +76,7 @@ def one_attack(folder: Path, **attacks: Any) -> Matrix:
     return tiny_matrix(folder, defenses={"none": None}, attacks=attacks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(TRACKERS))
 def test_tracking_changes_no_result(name: str, tmp_path: Path) -> None:
     if name == "tensorboard":
@@ -86,6 +87,7 @@ def test_tracking_changes_no_result(name: str, tmp_path: Path) -> None:
     assert reconstructions(tmp_path / "plain") == reconstructions(tmp_path / "tracked")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [Broken, BrokenLater])
 def test_a_tracker_that_always_raises_costs_one_line_and_no_cell(
     broken: type[Tracker], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -154,6 +156,7 @@ def test_curves_say_where_the_attack_is(tmp_path: Path) -> None:
     assert all(0 < n["learning_rate"] <= 0.5 for n in numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [0, 2, 3])
 def test_an_interrupted_cell_is_logged_whole_by_whoever_goes_on(stop: int, tmp_path: Path) -> None:
     matrix = one_attack(tmp_path, ig={"iterations": 4})
@@ -170,6 +173,7 @@ def test_an_interrupted_cell_is_logged_whole_by_whoever_goes_on(stop: int, tmp_p
     assert without_rates(first) == without_rates(whole)[: stop + 1]
 
 
+@pytest.mark.slow
 def test_csv_holds_the_curve_and_the_scores_after_an_interruption_too(tmp_path: Path) -> None:
     matrix = one_attack(tmp_path, ig={"iterations": 402})
     with pytest.raises(InversionInterrupted):
@@ -185,6 +189,7 @@ def test_csv_holds_the_curve_and_the_scores_after_an_interruption_too(tmp_path: 
     assert float(last["total_gradient_evaluations"]) == 403
 
 
+@pytest.mark.slow
 def test_tensorboard_holds_curves_scores_and_images_after_an_interruption_too(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -91,6 +91,7 @@ def summary(tracked: Path) -> Inspected:
     return inspect(file)
 
 
+@pytest.mark.slow
 def test_a_cell_is_one_run_with_its_id_group_tags_and_axes(gifd: Inspected, tracked: Path) -> None:
     assert gifd.started["run_id"] == row_of_attack(tracked, "gifd").id
     assert gifd.started["run_group"] == "tiny"
@@ -169,6 +170,7 @@ def test_what_a_table_of_images_is_made_of_is_within_the_run_folder(tracked: Pat
     assert [path for path in no_login.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_a_summary_is_written_again_only_after_more_cells(tmp_path: Path) -> None:
     matrix = tiny_matrix(
         tmp_path, defenses={"none": None}, attacks={"ig": {"iterations": 2}}, targets=[0, 1]
@@ -207,6 +209,7 @@ def one_cell(folder: Path) -> Matrix:
     return tiny_matrix(folder, defenses={"none": None}, attacks={"ig": {"iterations": 4}})
 
 
+@pytest.mark.slow
 def test_interruption_and_resumption_keep_one_id_and_the_last_file_is_complete(interrupted: Path) -> None:
     (cell,) = (interrupted / "cells").iterdir()
     first, second = map(inspect, files_of(cell))
@@ -223,6 +226,7 @@ def test_only_the_complete_file_of_an_interrupted_cell_is_uploaded(interrupted: 
     assert not_yet == 0
 
 
+@pytest.mark.slow
 def test_a_failed_cell_says_why_and_the_next_one_has_a_run_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,6 +302,7 @@ def test_a_login_is_a_key_or_an_entry_for_the_server(
     assert has_login()
 
 
+@pytest.mark.slow
 def test_sync_without_a_login_is_one_line(tracked: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"no W&B login: .*; 3 runs are waiting below"):
         sync.run([str(tracked)])

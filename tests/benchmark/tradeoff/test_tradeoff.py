@@ -67,6 +67,7 @@ def test_points_are_called_by_the_options_in_which_they_differ() -> None:
     assert [text.get_text() for text in figure.axes[0].texts] == ["4", "2"]
 
 
+@pytest.mark.slow
 def test_leakage_and_accuracy_in_one_table_and_on_again_nothing_is_done_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +98,7 @@ def test_leakage_and_accuracy_in_one_table_and_on_again_nothing_is_done_twice(
     assert {file: file.stat().st_mtime_ns for file in files} == before
 
 
+@pytest.mark.slow
 def test_a_training_that_takes_too_long_leaves_a_setting_without_accuracy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

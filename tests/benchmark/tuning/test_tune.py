@@ -141,6 +141,7 @@ def test_a_study_without_a_score_says_so(tmp_path: Path) -> None:
         tune(tmp_path / "log", "it", fails, trials=2, seed=0)
 
 
+@pytest.mark.slow
 def test_attacks_are_tuned_and_a_matrix_takes_the_recipe(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

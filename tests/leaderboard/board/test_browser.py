@@ -108,6 +108,7 @@ def test_tables_are_sorted_by_keyboard_the_best_first_and_what_has_no_value_last
     assert visible(browser)[:5] == order[:5]
 
 
+@pytest.mark.slow
 @WIDTHS
 def test_filters_narrow_every_table_and_plot(browser: Browser, board: Path, width: int) -> None:
     browser.open(board / "small-v1.html", width)
@@ -218,6 +219,7 @@ def test_every_text_has_contrast_by_day_and_by_night(
     assert least >= 4.5, where
 
 
+@pytest.mark.slow
 def test_markup_in_every_text_is_text(browser: Browser, tmp_path: Path) -> None:
     protocol = read_protocol(write_protocol(tmp_path, title=MARKUP, description=MARKUP))
     name = MARKUP[:110]
@@ -255,6 +257,7 @@ def test_markup_in_every_text_is_text(browser: Browser, tmp_path: Path) -> None:
     assert links[:2] == [address, "http://javascript:alert(1)@example.org/"]
 
 
+@pytest.mark.slow
 def test_long_words_and_piled_marks_stay_in_their_place(
     browser: Browser, tmp_path: Path, protocol: Protocol
 ) -> None:

@@ -23,6 +23,7 @@ def entries(tmp_path: Path) -> Path:
     return tmp_path / "entries"
 
 
+@pytest.mark.slow
 def test_build_writes_all_tracks_and_prints_where(
     tmp_path: Path, entries: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -34,6 +35,7 @@ def test_build_writes_all_tracks_and_prints_where(
     assert "the private images" in text
 
 
+@pytest.mark.slow
 def test_ones_own_entries_stand_beside_those_of_the_project(tmp_path: Path, entries: Path) -> None:
     build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"])
     track = (tmp_path / "board" / "photos-v1.html").read_text()
@@ -46,6 +48,7 @@ def test_ones_own_entries_stand_beside_those_of_the_project(tmp_path: Path, entr
     assert not (tmp_path / "alone" / "cifar10-v1.html").read_text().count('href="attacks/')
 
 
+@pytest.mark.slow
 def test_every_page_leads_to_the_ranks_on_all_tracks_and_to_taking_part(tmp_path: Path) -> None:
     build.run([f"--output={tmp_path / 'board'}"])
     board = tmp_path / "board"
@@ -60,6 +63,7 @@ def test_every_page_leads_to_the_ranks_on_all_tracks_and_to_taking_part(tmp_path
     assert "gifd-bench leaderboard submit" in (board / "submit.html").read_text()
 
 
+@pytest.mark.slow
 def test_who_found_a_method_and_who_wrote_its_code_are_told_apart(tmp_path: Path, entries: Path) -> None:
     write_entry(
         entries,
@@ -92,6 +96,7 @@ def test_entries_of_an_unknown_protocol_are_one_line(tmp_path: Path, entries: Pa
         build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"])
 
 
+@pytest.mark.slow
 def test_serve_shows_the_board_to_this_machine_until_it_is_interrupted(
     entries: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +121,7 @@ def test_serve_shows_the_board_to_this_machine_until_it_is_interrupted(
     assert printed.err == ""
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path, entries: Path) -> None:
     build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"])
     with socket.socket() as taken:

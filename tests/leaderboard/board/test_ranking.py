@@ -27,6 +27,7 @@ def rows_by_key(track: Track) -> dict[str, TrackRow]:
     return {row.entry.key: row for row in track.rows}
 
 
+@pytest.mark.slow
 def test_the_better_mean_is_first_and_those_that_cannot_be_told_apart_share_a_rank(
     tmp_path: Path, protocol: Protocol
 ) -> None:
@@ -35,6 +36,7 @@ def test_the_better_mean_is_first_and_those_that_cannot_be_told_apart_share_a_ra
     assert [row.shared for row in track.rows[:5]] == [True, True, False, False, False]
 
 
+@pytest.mark.slow
 def test_who_is_not_ranked_is_listed_below_with_the_reason(tmp_path: Path, protocol: Protocol) -> None:
     track = track_of(protocol, small_board(tmp_path, protocol).of(protocol.key))
     assert ranked(track)[5:] == [

@@ -31,6 +31,7 @@ def pages(board: Path) -> list[Path]:
     return sorted(board.rglob("*.html"))
 
 
+@pytest.mark.slow
 def test_there_is_a_page_and_a_table_for_every_track_and_attack(board: Path) -> None:
     names = {path.relative_to(board).as_posix() for path in (*pages(board), *board.rglob("*.json"))}
     attacks = ("first", "also-first", "third", "fourth", "last", "partial", "odd", "claimant")
@@ -195,6 +196,7 @@ def test_a_folder_that_is_not_a_board_is_left_alone(tmp_path: Path, protocol: Pr
     assert (tmp_path / "home" / name).read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_sixty_entries_are_built_in_seconds(tmp_path: Path) -> None:
     protocol = read_protocol(write_protocol(tmp_path, targets=[0, 1, 2]))
     for k in range(60):

@@ -47,6 +47,7 @@ def assert_same(answer: RerunAnswer, here: Reconstruction) -> None:
         assert torch.equal(found.images, kept.images)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_rerun_of_a_registered_attack_with_a_prior_from_a_file_gives_the_same_bytes_as_one_here(
     observation: Observation, observation_file: Path, tiny_prior: ResNetPrior, tmp_path: Path
@@ -60,6 +61,7 @@ def test_a_rerun_of_a_registered_attack_with_a_prior_from_a_file_gives_the_same_
     assert 0 < answer.seconds < QUICK.seconds
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_rerun_of_a_submitted_file_gives_the_same_bytes_as_one_here(
     observation: Observation, observation_file: Path
@@ -134,6 +136,7 @@ def test_a_submitted_class_gets_nowhere(burglary: dict[str, str], act: str) -> N
     assert burglary[act] == ENDINGS[act]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_class_that_fills_memory_fails_at_the_limit(observation_file: Path) -> None:
     limits = RerunLimits(seconds=60, memory_gib=0.5)
@@ -143,6 +146,7 @@ def test_a_class_that_fills_memory_fails_at_the_limit(observation_file: Path) ->
         assert not word.isdigit() or 256 <= int(word) <= 512
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_class_that_never_ends_is_killed_with_all_that_belongs_to_it(
     observation_file: Path,
@@ -168,6 +172,7 @@ def _words(process: psutil.Process) -> list[str]:
     return process.info["cmdline"] or []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_an_answer_that_the_class_wrote_itself_is_checked_like_any(observation_file: Path) -> None:
     with pytest.raises(RerunFailed, match=r"no valid answer: images are not numbers in \[0, 1\]"):
@@ -194,6 +199,7 @@ def test_a_class_that_talks_nonsense_to_the_oracle_ends_nothing_but_itself(obser
         attack_again(observation_file, order_of("forger", "Forger", image=0.5), QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_file_that_is_no_generator_does_not_meet_the_class_that_asked_for_it(
     observation_file: Path, tmp_path: Path
@@ -211,6 +217,7 @@ OF_ANOTHER_VERSION = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize(
     ("use", "options", "said"),
@@ -225,6 +232,7 @@ def test_what_another_version_took_cannot_be_run_and_one_line_says_so(
     assert "\n" not in str(failed.value)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_submitted_class_cannot_say_that_it_is_of_another_version(observation_file: Path) -> None:
     with pytest.raises(RerunFailed, match="ended with status 71"):
