@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
+import traceback
 from pathlib import Path
 
 from gifd_bench.benchmark.commands.terminal import Terminal
@@ -53,7 +55,7 @@ def run(arguments: list[str]) -> int:
             except Broken as error:
                 reason = str(error)
             except Exception as error:  # Whatever somebody's code raises is a broken promise.
-                reason = f"{type(error).__name__}: {one_line(error)}"
+                reason = f"{type(error).__name__}: {one_line(error)}{_where(error, options.name)}"
         broken += reason is not None
         line = f"kept    {check.title}" if reason is None else f"BROKEN  {check.title}: {reason}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -62,6 +64,19 @@ def run(arguments: list[str]) -> int:
         return ExitStatus.FAILED
     console.print(f"all {len(checks)} promises are kept")
     return ExitStatus.DONE
+
+
+def _where(error: Exception, name: str) -> str:
+    """The last line of the checked file that the error passed through, or nothing if there is none."""
+    source = name.rpartition(":")[0]
+    module = sys.modules.get(source)
+    file = Path(source if module is None else module.__file__ or "").resolve()
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).resolve() == file
+    ]
+    return f" ({file.name}, line {lines[-1]})" if lines else ""
 
 
 def _noun_of(name: str) -> str:

@@ -45,6 +45,18 @@ def test_a_broken_promise_is_named(coarse: str, capsys: pytest.CaptureFixture[st
     assert "kept    counts every gradient evaluation" in printed
 
 
+def test_an_error_is_given_with_the_line_that_raised_it(
+    coarse: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Path("coarse.py").read_text(encoding="utf-8").splitlines()
+    number = next(i for i, line in enumerate(lines, 1) if "coarse = torch.sigmoid(" in line)
+    lines[number - 1] = "        height, width = self.image_size"
+    Path("wrong.py").write_text("\n".join(lines), encoding="utf-8")
+    assert cli(["check", "wrong.py:Coarse", "--iterations=2"]) == 1
+    printed = capsys.readouterr().out
+    assert f"TypeError: cannot unpack non-iterable int object (wrong.py, line {number})" in printed
+
+
 def test_the_same_name_twice_is_an_error(
     coarse: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
