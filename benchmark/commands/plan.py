@@ -136,8 +136,8 @@ def _axes(cells: Sequence[Planned]) -> Table:
             table.add_row("" if number else axis, label, *_numbers(found, statuses))
     for axis in ("target", "seed"):
         numbers = sorted({getattr(planned.cell, axis) for planned in cells})
-        named = f"{len(numbers)}, {numbers[0]} to {numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
-        table.add_row(axis, named)
+        several = f"{len(numbers)} {axis}s, from {numbers[0]} to {numbers[-1]}"
+        table.add_row(axis, several if len(numbers) > 1 else str(numbers[0]))
     table.add_row(
         "all", "", *_numbers(Counter(planned.status for planned in cells), statuses), style="bold"
     )

@@ -92,6 +92,7 @@ def test_the_time_of_what_is_left_comes_from_what_is_done(
 def test_skipped_cells_are_counted_by_their_reason(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "--attacks.ig.stop=discrepancy"]) == 0
     printed = capsys.readouterr().out
+    assert " ".join(row(printed, "target")) == "target 3 targets, from 0 to 2"
     assert row(printed, "all") == ["all", "12", "0", "0", "6", "18"]
     assert "skipped: 6: stop=discrepancy needs to know of the defense" in printed
 
