@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ class ParameterAxis:
     """Settings made of the same components that differ in one number.
 
     Attributes:
-        component: the names of their components, such as `gaussian_noise`.
+        component: the names of their components without files and packages, such as `gaussian_noise`.
         parameter: the parameter that differs, such as `std`.
         values: the values by the label of each setting, in ascending order.
         others: what else distinguishes these settings from others of the same components; mostly empty.
@@ -78,7 +79,8 @@ def _axes(family: Mapping[str, Sequence[Component]]) -> list[ParameterAxis]:
     for label, found in options.items():
         others = ", ".join(f"{name[1]} {value_text(found.get(name))}" for name in rest)
         groups.setdefault(others, {})[label] = float(found[axis])
-    component = " + ".join(part.name for part in next(iter(family.values())))
+    # Of `folder/my_defense.py:Mask`, a chart names the class; where the file lies is no title.
+    component = " + ".join(re.split("[:.]", part.name)[-1] for part in next(iter(family.values())))
     return [
         ParameterAxis(component, axis[1], dict(sorted(found.items(), key=lambda pair: pair[1])), others)
         for others, found in groups.items()

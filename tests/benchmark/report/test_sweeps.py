@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from gifd_bench.benchmark.matrix.cell import Cell
+from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.report.axes import parameter_axes
 from gifd_bench.benchmark.report.finding import finding_of
 from gifd_bench.benchmark.report.naming import Names
+from gifd_bench.benchmark.report.opening import telling_images
 from gifd_bench.benchmark.report.plots import Plot, Plots
 from gifd_bench.benchmark.report.summary import METRICS, summaries_of
 from gifd_bench.benchmark.results.rows import Row
@@ -80,6 +82,25 @@ def test_what_two_numbers_tell_apart_has_a_line_for_each_value_of_the_other(tmp_
         "dp_sgd noise_multiplier (bound 2)",
     ]
     assert [list(axis.values.values()) for axis in axes] == [[0.1, 1.0, 10.0]] * 2
+
+
+def test_a_chart_names_the_class_of_a_file_and_not_its_folder() -> None:
+    settings = {
+        str(share): [Component("defense", "/home/ann/masks.py:Mask", str(share), {"share": share})]
+        for share in (0.1, 0.5)
+    }
+    assert [axis.title for axis in parameter_axes(settings)] == ["Mask share"]
+
+
+def test_of_two_images_one_is_read_best_and_the_other_worst(tmp_path: Path) -> None:
+    values = {0: 10.0, 1: 20.0}
+    matrix = tiny_matrix(tmp_path, defenses={"none": None}, targets=2)
+    rows = finished_rows(matrix, tmp_path / "out", lambda cell: Answer((values[cell.target],)))
+    best = summaries_of(rows)[0]
+    assert [(why, row.target) for why, row, _ in telling_images(best)] == [
+        ("read best", 1),
+        ("read worst", 0),
+    ]
 
 
 def test_names_say_the_strength_and_not_twice(tmp_path: Path) -> None:
