@@ -178,7 +178,7 @@ def _with_truth(
         )
         sentences.append(
             "That is more than chance, which would identify an image at most "
-            f"{len(done)} times in {among + 1:,}, and less than a recognizable picture."
+            f"{len(done)} time{'s' * (len(done) != 1)} in {among + 1:,}, and less than a recognizable picture."
         )
         return "partly", sentences
     if check is not None and not check.agrees and check.cause != "undeclared defense":
@@ -231,9 +231,10 @@ def _nearest(best: Judged, scores: Sequence[ImageScore], among: int) -> str:
         )
         return f"The best reconstruction, from {label}, {place}{likeness}, PSNR {top.psnr:.1f} dB."
     recognized = sum(one.recognized for one in scores)
+    nearer = "is nearer to its" if identified == 1 else "are nearer to their"
     return (
         f"The best answer, from {label}, shows {recognized} of {count} private images recognizably, and "
-        f"{identified} of them are nearer to their reconstruction than each of {among:,} others; the "
+        f"{identified} of them {nearer} reconstruction than each of {among:,} others; the "
         "best one has"
         f"{likeness.removeprefix(',')}{',' * bool(likeness)} PSNR {top.psnr:.1f} dB."
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -29,6 +31,16 @@ def test_the_best_attack_by_score_counts_and_the_attackers_choice_is_told() -> N
     assert verdict.outcome == "recognized"
     assert (verdict.best, verdict.chosen) == (seeing, blind)
     assert "gi instead" in " ".join(verdict.sentences)
+
+
+def test_one_image_and_one_attack_are_singular() -> None:
+    one, other = judged(1, 0.3), judged(9, 0.1)
+    assert one.score is not None
+    assert other.score is not None
+    both = replace(one, score=replace(one.score, images=(*one.score.images, *other.score.images)))
+    text = " ".join(judge([both], 2, owned(), check(None)).sentences)
+    assert "1 of them is nearer to its reconstruction" in text
+    assert "at most 1 time in" in text
 
 
 def test_a_failed_attack_is_not_an_answer() -> None:
