@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from gifd_bench.benchmark.commands.terminal import Terminal
@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
 
 def show(console: Console, protocol: Protocol, verification: Verification) -> None:
     """Print what was found."""
-    checks = Table("check", "", "what was found")
+    checks = Table("check", "", Column("what was found", overflow="fold"))
     for check in verification.checks:
         color = COLORS[check.verdict]
         checks.add_row(check.name, f"[{color}]{check.verdict.value}[/]", Text(check.detail))

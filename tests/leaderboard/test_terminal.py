@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from gifd_bench.leaderboard import cli
+from gifd_bench.leaderboard.commands.verify import show
+from gifd_bench.leaderboard.verification.report import Check, Verdict, Verification
 from tests.benchmark.commands.test_terminal import COMMANDS, HOSTILE
 from tests.leaderboard.conftest import Honest
 
@@ -46,3 +51,16 @@ def test_the_path_of_a_board_neither(tmp_path: Path, capsys: pytest.CaptureFixtu
     printed = capsys.readouterr().out
     assert "owned" in printed
     assert not COMMANDS & set(printed)
+
+
+def test_a_key_is_shown_whole_in_a_narrow_terminal() -> None:
+    key = "0123456789abcdef" * 4
+    check = Check(name="signature", verdict=Verdict.PASSED, detail=f"by {key}")
+    verification = Verification(
+        protocol="p-v1", scoring=1, checks=[check], complete=True, rerun=0, scores={}
+    )
+    shown = io.StringIO()
+    show(Console(file=shown, width=60), SimpleNamespace(key="p-v1"), verification)  # type: ignore[arg-type]
+    assert key in "".join(
+        line.split("│")[3].strip() for line in shown.getvalue().splitlines() if "│" in line
+    )
