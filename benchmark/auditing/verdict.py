@@ -176,9 +176,10 @@ def _with_truth(
         sentences.insert(
             0, f"A server that receives this update learns something about the private image{plural}."
         )
+        times = "1 time" if len(done) == 1 else f"{len(done)} times"
         sentences.append(
             "That is more than chance, which would identify an image at most "
-            f"{len(done)} time{'s' * (len(done) != 1)} in {among + 1:,}, and less than a recognizable picture."
+            f"{times} in {among + 1:,}, and less than a recognizable picture."
         )
         return "partly", sentences
     if check is not None and not check.agrees and check.cause != "undeclared defense":
