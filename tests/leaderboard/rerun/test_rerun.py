@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -153,23 +156,44 @@ def test_a_class_that_never_ends_is_killed_with_all_that_belongs_to_it(
 ) -> None:
     order = order_of("endless", "Endless")
     began = time.monotonic()
-    with pytest.raises(RerunFailed, match="ran past its 1 s"):
+    with descendants() as started, pytest.raises(RerunFailed, match="ran past its 1 s"):
         attack_again(observation_file, order, RerunLimits(seconds=1))
     assert time.monotonic() - began < 60
+    assert any(str(child.PROGRAM) in words for words in started.values()), "the sandbox was not seen"
     deadline = time.monotonic() + 10
-    while _still_running():
-        assert time.monotonic() < deadline, "something still runs"
+    while running := [words for process, words in started.items() if runs(process)]:
+        assert time.monotonic() < deadline, f"still running: {running}"
         time.sleep(0.05)
 
 
-def _still_running() -> list[psutil.Process]:
-    """What runs the program of the sandbox, whose parents may have ended, or an oracle of ours."""
-    found = [each for each in psutil.process_iter(["cmdline"]) if str(child.PROGRAM) in _words(each)]
-    return [*found, *psutil.Process().children(recursive=True)]
+def runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
-def _words(process: psutil.Process) -> list[str]:
-    return process.info["cmdline"] or []
+@contextmanager
+def descendants() -> Iterator[dict[psutil.Process, list[str]]]:
+    """The command lines of the processes that descend from this one and start meanwhile."""
+    this, found, ended = psutil.Process(), dict[psutil.Process, list[str]](), threading.Event()
+    before = set(this.children(recursive=True))
+
+    def look() -> None:
+        while not ended.wait(0.02):
+            for process in set(this.children(recursive=True)) - before - set(found):
+                with suppress(psutil.Error):
+                    # A process that has not yet become its program has a command line to come.
+                    if (words := process.cmdline()) and words != this.cmdline():
+                        found[process] = words
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        watcher.join()
 
 
 @pytest.mark.slow

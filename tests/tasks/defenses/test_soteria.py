@@ -110,7 +110,7 @@ def test_a_model_without_a_linear_layer_is_an_error() -> None:
 def test_a_last_layer_that_sees_several_vectors_an_image_is_an_error() -> None:
     model = nn.Sequential(nn.Flatten(2), nn.Linear(1024, 10), nn.AdaptiveAvgPool2d((1, 10)), nn.Flatten())
     batch = private_batch(1, model)
-    with pytest.raises(TaskError, match="not one vector an image"):
+    with pytest.raises(TaskError, match="not one vector for each image"):
         Soteria().apply(gradient_of(batch), batch, generator())
 
 
