@@ -89,6 +89,7 @@ def test_the_same_packs_give_the_same_bytes_and_one_gives_those_of_no_packs(tmp_
     assert packs(matrix, tmp_path / "none") == [()] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("iterations", [0, 2, 3, 6])
 def test_an_interrupted_pack_goes_on_to_the_same_bytes(tmp_path: Path, iterations: int) -> None:
     matrix = small(tmp_path)

@@ -397,6 +397,7 @@ def test_the_cheating_set_has_25() -> None:
     assert len(CHEATS) == 25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cheat", CHEATS)
 def test_doctored_images_are_worth_nothing(
     cheat: str, submission: Tampered, protocol: Protocol, reference: Reference, dull: list[int]
@@ -552,6 +553,7 @@ def test_a_prior_s_path_in_a_submission_is_never_looked_at(
         assert "are not here" in found.detail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("use", "options"),
     [

@@ -86,6 +86,7 @@ def test_recipes_decide_and_the_newest_entry_where_there_is_none(tmp_path: Path)
     assert set(own_attacks(ENTRIES)) >= {"ig", "gifd", "gifd-ood"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_an_entry_is_made_once_by_the_recipes(
     honest: Honest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -46,6 +46,7 @@ def verified(submission: Tampered, protocol: Protocol, reference: Reference, fol
     return submission.verify(protocol, reference, request=request)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_class_that_knows_the_track_by_heart_is_flagged(
     submission: Tampered, protocol: Protocol, reference: Reference, tmp_path: Path
@@ -71,6 +72,7 @@ def test_a_class_that_knows_the_track_by_heart_is_flagged(
     assert found.cleared({"twins", "rerun_closeness"}).standing is Standing.VERIFIED
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_an_honest_attack_is_not(
     submission: Tampered, protocol: Protocol, reference: Reference, tmp_path: Path

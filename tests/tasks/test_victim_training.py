@@ -335,6 +335,7 @@ def test_utility_is_high_without_a_defense_and_lost_in_strong_noise() -> None:
     assert (clean.epsilon, clean.delta) == (None, None)
 
 
+@pytest.mark.slow
 def test_the_utility_of_dp_sgd_comes_with_its_epsilon() -> None:
     pytest.importorskip("opacus")
     defense = DPSGD(bound=1.0, noise_multiplier=1.0)

@@ -327,6 +327,7 @@ def press(browser: Browser, heading: int) -> str:
     return str(browser.run("return arguments[0].parentElement.ariaSort", button))
 
 
+@pytest.mark.slow
 def test_in_a_browser_tables_are_sorted_by_keyboard(browser: Browser, page: Path) -> None:
     opened(browser, page)
     assert press(browser, 2) == "ascending"
@@ -356,6 +357,7 @@ def seen(browser: Browser, selector: str) -> int:
     return int(browser.run(script, selector))
 
 
+@pytest.mark.slow
 def test_in_a_browser_filters_show_what_is_chosen(browser: Browser, page: Path) -> None:
     opened(browser, page)
     everything = {
@@ -413,6 +415,7 @@ def test_in_a_browser_cells_are_sorted_and_paged(browser: Browser, tmp_path: Pat
     assert browser.run(first) == "69"
 
 
+@pytest.mark.slow
 def test_in_a_browser_stages_are_opened_by_keyboard(browser: Browser, page: Path) -> None:
     opened(browser, page)
     assert len(browser.driver.find_elements("css selector", "details.stages")) == 5

@@ -181,6 +181,7 @@ def test_retry_makes_again_what_is_damaged_and_nothing_else(
     assert cli(["show", str(out)]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["observations", "truths", "rounds"])
 @pytest.mark.parametrize("damage", ["missing", "truncated", "zeroed", "garbage"])
 def test_a_round_is_made_again_before_anything_attacks_it(

@@ -47,6 +47,7 @@ def slow_interval(units: list[list[float]], draws: int = 8000) -> tuple[float, f
     return center - max(student, highest) * error, center + max(student, -lowest) * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [7, 12, 50])
 def test_an_interval_agrees_with_a_bootstrap_t_in_plain_python(n: int) -> None:
     generator = random.Random(n)
@@ -96,6 +97,7 @@ def log_normal(generator: Any, size: tuple[int, int]) -> Any:
     return generator.lognormal(size=size) - math.exp(0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [normal, exponential, chi_square, left_skewed, log_normal])
 @pytest.mark.parametrize("n", [6, 12, 48])
 def test_an_interval_covers_the_true_mean_as_often_as_it_says(

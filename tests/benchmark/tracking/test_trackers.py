@@ -114,6 +114,7 @@ def test_a_summary_that_fails_is_a_warning() -> None:
     assert len(lines) == 1
 
 
+@pytest.mark.slow
 def test_every_cell_that_begins_is_closed_whatever_becomes_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

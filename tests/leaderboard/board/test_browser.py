@@ -67,6 +67,7 @@ def draw_plots(browser: Browser) -> int:
     return int(browser.run(drawn))
 
 
+@pytest.mark.slow
 @WIDTHS
 @pytest.mark.parametrize("page", PAGES)
 def test_nothing_complains_nothing_leaves_the_disk_and_the_page_is_no_wider_than_its_window(

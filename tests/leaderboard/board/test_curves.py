@@ -56,6 +56,7 @@ def test_an_entry_of_which_only_the_answer_is_known_has_no_curve(
     assert curve_of(rows(tmp_path, protocol)["somebody"], "psnr") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_chart_draws_a_line_for_a_curve_and_a_dot_for_an_answer(
     browser: Browser, tmp_path: Path, protocol: Protocol, width: int

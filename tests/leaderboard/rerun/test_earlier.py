@@ -88,6 +88,7 @@ def test_a_rerun_that_goes_on_still_has_the_earlier_answers(tmp_path: Path) -> N
     assert without.earlier == ()
 
 
+@pytest.mark.slow
 def test_what_an_earlier_answer_was_worth_is_scored_here(reference: Reference) -> None:
     truth = reference.truths["000"]
     close = (truth.images + 0.1).clamp(0, 1)

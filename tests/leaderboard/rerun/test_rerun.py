@@ -210,6 +210,7 @@ def test_what_a_class_says_of_its_evaluations_is_not_believed(observation_file: 
     assert answer.seconds > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_class_that_says_it_spends_little_is_stopped_at_the_budget(observation_file: Path) -> None:
     order = order_of("modest", "Modest", most=3, iterations=5)
@@ -217,6 +218,7 @@ def test_a_class_that_says_it_spends_little_is_stopped_at_the_budget(observation
         attack_again(observation_file, order, QUICK)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 def test_a_class_that_talks_nonsense_to_the_oracle_ends_nothing_but_itself(observation_file: Path) -> None:
     with pytest.raises(RerunFailed, match="asked for no gradient evaluation"):
@@ -269,6 +271,7 @@ def test_without_bubblewrap_nothing_runs(observation_file: Path, monkeypatch: py
         attack_again(observation_file, order_of("forger", "Forger"), QUICK)
 
 
+@pytest.mark.slow
 def test_a_bubblewrap_that_may_make_no_namespaces_is_refused_with_its_own_words(
     observation_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
