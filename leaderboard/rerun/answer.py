@@ -11,7 +11,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from gifd_bench.common.errors import one_line
-from gifd_bench.leaderboard.rerun import earlier
+from gifd_bench.leaderboard.rerun import child, earlier
 from gifd_bench.leaderboard.rerun.earlier import Earlier
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
 from gifd_bench.tasks.observation import Observation
@@ -45,7 +45,7 @@ class RerunAnswer:
 def most_bytes(observation: Observation) -> int:
     """More bytes than a valid answer to an observation needs."""
     answer = 4 * observation.batch_size * (math.prod(observation.model.image_shape) + 2)
-    return answer * (1 + earlier.MOST) + HEADER_BYTES
+    return answer * (1 + child.MOST_EARLIER) + HEADER_BYTES
 
 
 def read_answer(

@@ -39,6 +39,9 @@ SAID = 70
 NOT_MADE = 71
 OPEN_FILES = 64
 SPARE_SECONDS = 5
+# What the attack would have answered earlier: the names of two tensors of the answer, and the most such
+# answers, which is three in each decade of evaluations, and some to spare.
+EARLIER_IMAGES, EARLIER_EVALUATIONS = "earlier_images", "earlier_evaluations"
 MOST_EARLIER = 40
 # Of address space, more than torch maps.
 MOST_MAPPED = 1 << 40
@@ -183,13 +186,13 @@ def _as_bytes(answer: Reconstruction) -> bytes:
     import torch
     from safetensors.torch import save
 
-    # What it would have been before, by the names that `earlier.py` reads.
+    # What it would have been before; `earlier.py` reads it.
     before = answer.anytime[-MOST_EARLIER:]
     earlier = {}
     if before:
         marks = [one.gradient_evaluations for one in before]
-        earlier["earlier_images"] = torch.stack([one.images.detach().cpu() for one in before])
-        earlier["earlier_evaluations"] = torch.tensor(marks, dtype=torch.int64)
+        earlier[EARLIER_IMAGES] = torch.stack([one.images.detach().cpu() for one in before])
+        earlier[EARLIER_EVALUATIONS] = torch.tensor(marks, dtype=torch.int64)
     return save(
         {
             **earlier,

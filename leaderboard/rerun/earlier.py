@@ -9,12 +9,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from gifd_bench.leaderboard.rerun.child import EARLIER_EVALUATIONS, EARLIER_IMAGES, MOST_EARLIER
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
-
-# Names of the two tensors; `child.py`, which cannot import this, has them too.
-IMAGES, EVALUATIONS = "earlier_images", "earlier_evaluations"
-# Three in each decade of evaluations, and some to spare.
-MOST = 40
 
 
 @dataclass(frozen=True)
@@ -44,13 +40,13 @@ def taken_from(tensors: dict[str, Tensor], shape: Sequence[int]) -> tuple[Earlie
     Raises:
         RerunFailed: they are anything else.
     """
-    if not {IMAGES, EVALUATIONS} & tensors.keys():
+    if not {EARLIER_IMAGES, EARLIER_EVALUATIONS} & tensors.keys():
         return ()
-    images, evaluations = tensors.pop(IMAGES, None), tensors.pop(EVALUATIONS, None)
+    images, evaluations = tensors.pop(EARLIER_IMAGES, None), tensors.pop(EARLIER_EVALUATIONS, None)
     if images is None or evaluations is None or evaluations.dtype != torch.int64 or evaluations.ndim != 1:
         raise _invalid("the earlier answers have no evaluations")
     count = len(evaluations)
-    if count > MOST or images.dtype != torch.float32 or images.shape != (count, *shape):
+    if count > MOST_EARLIER or images.dtype != torch.float32 or images.shape != (count, *shape):
         raise _invalid(f"the earlier answers are {images.dtype} of shape {tuple(images.shape)}")
     if not bool(((images >= 0) & (images <= 1)).all()):
         raise _invalid("earlier images are not numbers in [0, 1]")
@@ -70,8 +66,8 @@ def as_tensors(earlier: Sequence[Earlier]) -> Mapping[str, Tensor]:
     if not earlier:
         return {}
     return {
-        IMAGES: torch.stack([one.images for one in earlier]),
-        EVALUATIONS: torch.tensor([one.gradient_evaluations for one in earlier]),
+        EARLIER_IMAGES: torch.stack([one.images for one in earlier]),
+        EARLIER_EVALUATIONS: torch.tensor([one.gradient_evaluations for one in earlier]),
     }
 
 

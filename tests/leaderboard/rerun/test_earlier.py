@@ -12,7 +12,8 @@ from torch import Tensor
 from gifd_bench.benchmark.scoring.metrics import psnr
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.rerun.answer import RerunAnswer
-from gifd_bench.leaderboard.rerun.earlier import MOST, Earlier, as_tensors, taken_from, within
+from gifd_bench.leaderboard.rerun.child import MOST_EARLIER
+from gifd_bench.leaderboard.rerun.earlier import Earlier, as_tensors, taken_from, within
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
 from gifd_bench.leaderboard.submission import reconstruction
 from gifd_bench.leaderboard.verification.checks import judge
@@ -62,8 +63,8 @@ WRONG: dict[str, Callable[[Tensor, Tensor], dict[str, Tensor]]] = {
         "earlier_evaluations": marks,
     },
     "too many": lambda images, marks: {
-        "earlier_images": torch.zeros(MOST + 1, *SHAPE),
-        "earlier_evaluations": torch.arange(1, MOST + 2),
+        "earlier_images": torch.zeros(MOST_EARLIER + 1, *SHAPE),
+        "earlier_evaluations": torch.arange(1, MOST_EARLIER + 2),
     },
 }
 
