@@ -15,7 +15,7 @@ from typing import Any
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component
-from gifd_bench.benchmark.matrix.recipe import find_recipe, options_within
+from gifd_bench.benchmark.matrix.recipe import find_recipe, options_within, recipe_name
 from gifd_bench.common.hashing import canonical
 from gifd_bench.leaderboard.entries import Entries, Entry
 from gifd_bench.leaderboard.errors import LeaderboardError
@@ -101,7 +101,7 @@ def renewal_of(
         labels = one.task.label, one.defense.label
         if labels in options:
             continue
-        recipe = _recipe(f"tuned-{one.task.model.label}-{one.defense.label}", recipes)
+        recipe = _recipe(recipe_name(one.task.model, one.defense.label), recipes)
         found = options_within(recipe, before.attack.use, most) if recipe else None
         if found is not None:
             tuned.append(labels)

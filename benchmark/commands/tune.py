@@ -19,6 +19,7 @@ from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.defense import DefenseConfig
+from gifd_bench.benchmark.matrix.recipe import recipe_name
 from gifd_bench.common.errors import ExitStatus
 from gifd_bench.common.extras import TUNE
 from gifd_bench.common.files import make_folder, write_text
@@ -159,7 +160,7 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
             f"the best of {found.trials} trials ({found.failed} failed), in {duration(found.seconds)}"
         )
     if len(tuned) == len(matrix.attacks):
-        path = settings.output / f"tuned-{matrix.tasks[0].model.label}-{defense.label}.yaml"
+        path = settings.output / f"{recipe_name(matrix.tasks[0].model, defense.label)}.yaml"
         write_text(path, _recipe(matrix, defense, settings, tuned, budgets))
         console.print(f"recipe: {path}", markup=False, soft_wrap=True)
 

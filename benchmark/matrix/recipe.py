@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config_files import read_yaml
 from gifd_bench.benchmark.matrix.where import Where
 from gifd_bench.common.registry import unknown
@@ -30,6 +31,17 @@ class RecipeUse:
     when: Where
     recipe: str
     evaluations: int | None = None
+
+
+def recipe_name(model: Component, defense: str) -> str:
+    """The name of the recipe for a victim model under a defense, such as `tuned-resnet18-none`.
+
+    Args:
+        model: the victim model. A family of many architectures (torchvision, timm) is called by the
+            architecture, because options that suit one of them may not suit another.
+        defense: the label of the defense.
+    """
+    return f"tuned-{model.options.get('architecture', model.label)}-{defense}"
 
 
 def options_of_recipe(use: RecipeUse, attack: str) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from gifd_bench.benchmark.attacks.search_space import split
 from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.commands.tune import run as run_tune
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
+from gifd_bench.benchmark.matrix.recipe import recipe_name
 from gifd_bench.benchmark.tuning.study import tune
 from tests.benchmark.helpers import write_config
 
@@ -139,6 +141,15 @@ def test_a_study_without_a_score_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(BenchmarkError, match="not one of 2 trials had a score"):
         tune(tmp_path / "log", "it", fails, trials=2, seed=0)
+
+
+def test_recipes_of_two_architectures_of_a_family_have_two_names() -> None:
+    of = [
+        Component.of("model", "torchvision", "torchvision", {"architecture": a})
+        for a in ("resnet18", "vgg11")
+    ]
+    assert [recipe_name(model, "none") for model in of] == ["tuned-resnet18-none", "tuned-vgg11-none"]
+    assert recipe_name(Component.of("model", "convnet", "small", {}), "noise") == "tuned-small-noise"
 
 
 @pytest.mark.slow
