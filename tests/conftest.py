@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import settings
 
 from gifd_bench.priors.generators.resnet import Generator, ResNetPrior
 from gifd_bench.tasks.observation import Observation
@@ -12,6 +13,9 @@ from tests.priors.small import make_tiny_generator
 from tests.rounds import make_round
 
 torch.set_num_threads(1)
+# An example that takes long on a busy machine is no failure.
+settings.register_profile("gifd-bench")
+settings.load_profile("gifd-bench")
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ def encoded(form: str) -> bytes:
 
 @pytest.mark.parametrize("form", ["BMP", "JPEG", "PNG", "WEBP"])
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_damaged_image_is_read_or_refused_and_nothing_else(
     form: str, data: st.DataObject, tmp_path: Path

@@ -141,7 +141,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(keep=st.floats(0, 0.999))
 def test_a_truncated_file(tmp_path_factory: pytest.TempPathFactory, keep: float) -> None:
     path = tmp_path_factory.mktemp("cut") / "it.safetensors"

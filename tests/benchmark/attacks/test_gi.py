@@ -220,7 +220,7 @@ def test_moment_distance_adds_layers_and_weighs_the_first() -> None:
 moves = st.integers(-3, 3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(moves, moves), min_size=2, max_size=2), st.integers(0, 2**31))
 def test_registration_finds_how_far_an_image_was_moved(by: list[tuple[int, int]], seed: int) -> None:
     target = torch.rand(2, 3, 12, 14, generator=torch.Generator().manual_seed(seed))

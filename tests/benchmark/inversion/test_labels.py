@@ -294,7 +294,7 @@ def test_dummy_images_are_normalized_and_smooth(size: int) -> None:
     total=st.integers(1, 8),
     room=st.none() | st.lists(st.integers(0, 4), min_size=3, max_size=3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_nearest_counts_are_the_nearest_of_all(
     wanted: list[float], least: list[int], total: int, room: list[int] | None
 ) -> None:

@@ -94,7 +94,7 @@ def test_a_loss_has_the_gradient_of_finite_differences(name: str, weights: Layer
 
 
 @given(scale=st.floats(1e-3, 1e3), name=st.sampled_from(sorted(LOSSES)))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_loss_ignores_the_candidates_scale_where_it_says_so(scale: float, name: str) -> None:
     loss = prepared(LOSSES[name](None), update(0))
     scaled = float(loss([scale * tensor for tensor in update(1)]))

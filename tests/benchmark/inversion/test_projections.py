@@ -28,7 +28,7 @@ def slow_projection(offset: np.ndarray, radius: float) -> np.ndarray:
     return np.sign(offset) * np.maximum(np.abs(offset) - level, 0)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(points, points, radii)
 def test_l1_projection_equals_a_slow_reference(x: np.ndarray, center: np.ndarray, radius: float) -> None:
     found = project_l1_ball(torch.from_numpy(x), torch.from_numpy(center), radius).numpy()
@@ -36,7 +36,7 @@ def test_l1_projection_equals_a_slow_reference(x: np.ndarray, center: np.ndarray
     np.testing.assert_allclose(found, np.stack(expected), atol=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(points, points, radii)
 def test_l1_projection_stays_in_the_ball_and_moves_no_further(
     x: np.ndarray, center: np.ndarray, radius: float

@@ -98,7 +98,7 @@ def slow_product() -> list[dict[str, Any]]:
 
 
 @given(st.lists(WHERES, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_cells_are_the_product_without_what_an_exclude_holds(
     full: Matrix, excludes: list[dict[str, Any]]
 ) -> None:
@@ -111,7 +111,7 @@ def test_the_cells_are_the_product_without_what_an_exclude_holds(
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(WHERES, st.sampled_from(["restarts", "stop"]), st.integers(2, 9)), max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_overrides_apply_in_turn_where_they_hold_and_nowhere_else(
     full: Matrix, specs: list[tuple[dict[str, Any], str, int]]
 ) -> None:

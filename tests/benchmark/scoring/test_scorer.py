@@ -123,7 +123,7 @@ def test_a_batch_may_hold_a_label_twice() -> None:
     assert found.mean("label_accuracy") == pytest.approx(1 / 3)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 5), st.integers(0, 1000))
 def test_the_assignment_has_the_least_total_error(count: int, seed: int) -> None:
     from itertools import permutations

@@ -220,7 +220,6 @@ def leaves_zero_out(interval: Interval | None) -> bool:
 SKEWED = st.lists(st.floats(-3, 3).map(lambda x: math.exp(x) - 0.7), min_size=6, max_size=20)
 
 
-@settings(deadline=None)
 @given(st.one_of(SKEWED, st.lists(NUMBERS, min_size=6, max_size=20)))
 def test_p_is_below_five_percent_where_the_interval_leaves_zero_out(values: list[float]) -> None:
     found = differences_of(values)
@@ -323,7 +322,6 @@ def test_identification_of_the_same_images_is_compared_as_shares() -> None:
     assert (found.interval.low, found.interval.high) == difference_ends(8, 0, 12, 0.95)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1, 1), min_size=6, max_size=12), st.lists(st.floats(-1, 1), min_size=12))
 def test_an_interval_stays_within_what_there_can_be(ours: list[float], theirs: list[float]) -> None:
     alone = mean_interval(ours, within=(-1.0, 1.0))
@@ -401,7 +399,7 @@ METHODS = st.lists(st.lists(st.integers(0, 40), min_size=7, max_size=7), min_siz
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(METHODS)
 def test_ranks_follow_the_rule(values: list[list[int]]) -> None:
     methods = [scores([float(v) for v in own]) for own in values]
