@@ -259,6 +259,26 @@ class GIFDOptions(StagedOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GIFDReleasedOptions(GIFDOptions):
+    """GIFD as its published code computes it: the last restart is returned, and there is no sphere.
+
+    Attributes:
+        restarts: the number of searches from a new starting point (the release: 4).
+        sphere: whether to hold latents on the sphere of their start's norm, which the release never does.
+    """
+
+    restarts: int = 4
+    sphere: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.keep != "all":
+            raise BenchmarkError(
+                f"gifd_released returns the last restart; keep must be all, not {self.keep}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class GIFDOODOptions(GIFDOptions):
     """GIFD for private images that are unlike those on which the prior was trained.
 

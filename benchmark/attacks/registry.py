@@ -24,6 +24,7 @@ _BUNDLED = {
     "gias": ("GIAS", "generator_options"),
     "latent": ("Latent", "generator_options"),
     "gifd": ("GIFD", "generator_options"),
+    "gifd_released": ("GIFDReleased", "generator_options"),
     "gifd_ood": ("GIFDOOD", "generator_options"),
 }
 

@@ -214,6 +214,10 @@ class Course:
         chosen = int(torch.where(finite, criteria, torch.inf).argmin())
         return _result(bests[chosen]), tuple(_result(candidate) for candidate in begun[chosen])
 
+    def stages_of(self, target: int, restart: int) -> tuple[StageResult, ...]:
+        """What one restart of a target had found at the end of each stage that it has ended."""
+        return tuple(_result(candidate) for candidate in self._found[self._rows_of(target)][restart])
+
     def snapshots(self, target: int = 0) -> tuple[Snapshot, ...]:
         """The answers that a target would have had earlier, on the CPU.
 

@@ -33,6 +33,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "gion": {"iterations": 4, "restarts": 2},
     "latent": {"iterations": 4, "restarts": 2},
     "gifd": {"iterations": 2, "restarts": 2},
+    "gifd_released": {"iterations": 2, "restarts": 2},
     "gifd_ood": {"iterations": 2, "starts": 2, "restarts": 2},
 }
 

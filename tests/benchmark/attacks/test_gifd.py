@@ -10,8 +10,10 @@ import torch
 
 from gifd_bench.benchmark.attacks.gifd import GIFD
 from gifd_bench.benchmark.attacks.gifd_ood import GIFDOOD
+from gifd_bench.benchmark.attacks.gifd_released import GIFDReleased
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.radii import Growing, PerEntry, PerStage
+from gifd_bench.benchmark.invert import invert
 from gifd_bench.priors.generators.resnet import ResNetPrior
 from gifd_bench.tasks.observation import Observation
 from tests.benchmark.attacks.references import Record, recorded
@@ -105,3 +107,31 @@ def test_options_that_make_no_sense(options: dict[str, float]) -> None:
 def test_records_are_of_every_iteration(observation: Observation, tiny_prior: ResNetPrior) -> None:
     record: Record = steps(GIFD(iterations=2), observation, tiny_prior)
     assert len(record.searched) == 10
+
+
+def test_the_released_code_returns_the_last_restart_at_the_stage_of_the_best(
+    observation: Observation, tiny_prior: ResNetPrior
+) -> None:
+    options = {"iterations": 3, "restarts": 3, "sphere": False}
+    differs = 0
+    for seed in range(4):
+        best = invert(GIFD(**options), observation, tiny_prior, seed)
+        attack = GIFDReleased(**options)
+        returned = invert(attack, observation, tiny_prior, seed)
+        last = attack.course.stages_of(0, 2)
+        place = [stage.matching_loss for stage in best.stages].index(best.matching_loss)
+        assert torch.equal(returned.images, last[place].images)
+        assert returned.matching_loss == last[place].matching_loss >= best.matching_loss
+        assert torch.equal(returned.curve, best.curve)
+        differs += returned.matching_loss > best.matching_loss
+    assert differs > 0
+
+
+def test_the_released_code_of_one_restart_is_gifd_without_a_sphere(
+    observation: Observation, tiny_prior: ResNetPrior
+) -> None:
+    plain = invert(GIFD(iterations=3, sphere=False), observation, tiny_prior, 0)
+    released = invert(GIFDReleased(iterations=3, restarts=1), observation, tiny_prior, 0)
+    assert torch.equal(plain.images, released.images)
+    with pytest.raises(BenchmarkError, match="keep must be all"):
+        GIFDReleased(keep="halving")
