@@ -9,6 +9,7 @@ from typing import Any
 
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.report.naming import without_folder
 from gifd_bench.benchmark.results.rows import Row
 
 
@@ -64,7 +65,8 @@ def circumstances_of(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _component(component: Component) -> str:
-    return f"{component.name}: {_options(component.options)}" if component.options else component.name
+    name = without_folder(component.name)
+    return f"{name}: {_options(component.options)}" if component.options else name
 
 
 def _options(options: Mapping[str, Any]) -> str:
@@ -72,7 +74,15 @@ def _options(options: Mapping[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return without_folder(value) if isinstance(value, str) else json.dumps(_without_folders(value))
+
+
+def _without_folders(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_folders(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_folders(one) for one in value]
+    return without_folder(value) if isinstance(value, str) else value
 
 
 def _numbers(numbers: Sequence[int]) -> str:

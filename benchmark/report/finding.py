@@ -17,8 +17,8 @@ from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, Interval
 from gifd_bench.benchmark.statistics.paired import Difference, Scores, against_best, difference
 
 PSNR = METRICS[0].name
-# A setting under which the best attack identifies at most this share of the images hides them.
-HIDDEN = 0.05
+# A setting hides the images if no attack identifies more than this share of them.
+FEW = 0.05
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ class Setting:
         return mean_psnr(self.best)
 
     @property
-    def identified(self) -> float | None:
+    def identified(self) -> Interval | None:
         """The largest share of the images that any attack identified, 0 to 1; `None` if it is not known."""
-        shares = [i.mean for s in self.summaries if (i := s.intervals[IDENTIFIED]) is not None]
-        return max(shares, default=None)
+        shares = [share for s in self.summaries if (share := s.intervals[IDENTIFIED]) is not None]
+        return max(shares, key=lambda share: share.mean, default=None)
 
     @property
     def hides(self) -> bool:
-        """Whether no attack identified more than `HIDDEN` of the images."""
-        return self.identified is not None and self.identified <= HIDDEN
+        """Whether no attack identified more than `FEW` of the images."""
+        return self.identified is not None and self.identified.mean <= FEW
 
     @property
     def where(self) -> str:
@@ -195,25 +195,31 @@ def _defended(opened: Setting, helped: Setting, tried: int) -> str:
     change = f"the best attack falls from {opened.psnr:.1f} to {helped.psnr:.1f} dB ({sure})"
     before, after = opened.identified, helped.identified
     if before is None or after is None:
-        which = "is the one defense tried" if tried == 1 else f"hides most of the {tried} settings tried"
+        which = "is the one defense tried" if tried == 1 else f"leaves least of the {tried} settings tried"
         return f"{helped.name} {which}: {change}."
-    if before <= HIDDEN:
-        return f"Nothing was identified even without it; under {helped.name} {change}."
-    identified = f"the images that any attack identifies fall from {before:.0%} to {after:.0%}"
-    if round(before, 2) <= round(after, 2):
-        identified = f"attacks still identify {after:.0%} of them"
-    if helped.hides:
-        which = (
-            "hides the images"
-            if tried == 1
-            else f"is the weakest of {tried} settings that hides the images"
-        )
-        return f"{helped.name} {which}: {identified}, and {change}."
+    if before.mean <= FEW:
+        return f"{opened.where}, {_most_identified(before)}; under {helped.name} {change}."
+    where = opened.where[0].lower() + opened.where[1:]
+    seen = f"{_most_identified(after)}, compared with {before.mean:.0%} {where}; {change}"
     if tried == 1:
-        return f"{helped.name} does not hide the images: {identified}, and {change}."
+        return f"Under {helped.name}, {seen}."
+    if helped.hides:
+        return (
+            f"Of {tried} settings, {helped.name} is the weakest under which at most {FEW:.0%} of the "
+            f"images were identified: {seen}."
+        )
     return (
-        f"None of {tried} settings hides the images; {helped.name} hides most: {identified}, and {change}."
+        f"Under each of {tried} settings, more than {FEW:.0%} of the images were identified. PSNR is "
+        f"lowest under {helped.name}: {seen}."
     )
+
+
+def _most_identified(share: Interval) -> str:
+    """What the attack that identified most images has identified, and of how many."""
+    images = "the one image" if share.n == 1 else f"{share.n} images"
+    if share.mean == 0:
+        return f"no attack identified {'' if share.n == 1 else 'any of '}{images}{_ends(share, '.0%')}"
+    return f"the attack that identified most found {share.mean:.0%} of {images}{_ends(share, '.0%')}"
 
 
 def _scores(summary: Summary) -> Scores:

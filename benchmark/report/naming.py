@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from gifd_bench.benchmark.matrix.component import NOUNS, Component
@@ -55,7 +56,13 @@ def is_undefended(defense: DefenseConfig) -> bool:
 
 def value_text(value: Any) -> str:
     """A parameter's value as text for people."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else without_folder(str(value))
+
+
+def without_folder(text: str) -> str:
+    """The last part of a full path, as its folders tell other people nothing; other texts unchanged."""
+    path = Path(text)
+    return path.name if path.is_absolute() and path.name else text
 
 
 def _defense_name(label: str, defense: DefenseConfig) -> str:

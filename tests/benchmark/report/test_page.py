@@ -477,3 +477,6 @@ def test_in_a_browser_the_page_is_no_wider_than_its_window(
     browser.run("document.querySelectorAll('details').forEach(e => { e.open = true })")
     plots_drawn(browser)
     assert browser.run("return document.documentElement.scrollWidth") <= width
+    # Without scrolling, the means say of whom they are, and what they are by PSNR.
+    right = browser.run("return document.querySelectorAll('#means th')[2].getBoundingClientRect().right")
+    assert right <= width

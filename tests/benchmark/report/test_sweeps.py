@@ -11,6 +11,7 @@ import torch
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.report.axes import parameter_axes
+from gifd_bench.benchmark.report.facts import axes_of
 from gifd_bench.benchmark.report.finding import finding_of
 from gifd_bench.benchmark.report.naming import Names
 from gifd_bench.benchmark.report.opening import telling_images
@@ -23,6 +24,21 @@ from tests.benchmark.report.helpers import Answer, finished_rows
 STRENGTHS = [1e-4, 1e-3, 0.01, 0.1]
 NOISE = {"none": None, "noise": {"use": "gaussian_noise", "std": STRENGTHS}}
 TARGETS = list(range(8))
+
+# A defense from a file.
+MASK = """
+from dataclasses import dataclass
+
+from gifd_bench.tasks.defenses.base import Defense
+
+
+@dataclass(frozen=True)
+class Mask(Defense):
+    file: str
+
+    def apply(self, update, batch, generator):
+        return dict(update)
+"""
 
 
 def fading(cell: Cell) -> Answer:
@@ -92,6 +108,14 @@ def test_a_chart_names_the_class_of_a_file_and_not_its_folder() -> None:
     assert [axis.title for axis in parameter_axes(settings)] == ["Mask share"]
 
 
+def test_what_was_run_is_said_without_folders(tmp_path: Path) -> None:
+    (tmp_path / "masks.py").write_text(MASK, encoding="utf-8")
+    mask = {"use": f"{tmp_path}/masks.py:Mask", "file": f"{tmp_path}/mask.png"}
+    matrix = tiny_matrix(tmp_path, defenses={"mask": mask})
+    (defenses,) = [axis for axis in axes_of(matrix) if axis.name == "defenses"]
+    assert [entry.uses for entry in defenses.entries] == [("masks.py:Mask: file=mask.png",)]
+
+
 def test_of_two_images_one_is_read_best_and_the_other_worst(tmp_path: Path) -> None:
     values = {0: 10.0, 1: 20.0}
     matrix = tiny_matrix(tmp_path, defenses={"none": None}, targets=2)
@@ -118,7 +142,9 @@ def test_names_say_the_strength_and_not_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_sentences_name_the_best_attack_and_the_weakest_strength_that_hides(tmp_path: Path) -> None:
+def test_the_sentences_name_the_best_attack_and_the_weakest_strength_under_which_little_is_identified(
+    tmp_path: Path,
+) -> None:
     rows = rows_with(tmp_path)
     finding = finding_of(summaries_of(rows), Names.of(rows))
     assert finding is not None
@@ -130,14 +156,38 @@ def test_the_sentences_name_the_best_attack_and_the_weakest_strength_that_hides(
     assert best.startswith("gifd (cifar10) is the best attack: it is ahead of ig, the next best, by 5.0 dB")
     assert "paired test over 8 images, p = 0.0078" in best
     assert defended.startswith(
-        "noise (std 0.01) is the weakest of 4 settings that hides the images: the images that any attack "
-        "identifies fall from 100% to 0%"
+        "Of 4 settings, noise (std 0.01) is the weakest under which at most 5% of the images were "
+        "identified: no attack identified any of 8 images [0%, 32%], compared with 100% without a defense; "
     )
     assert [setting.name for setting in finding.settings] == [
         "no defense",
         "noise (std 0.001)",
         "noise (std 0.01)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("targets", "std", "sentence"),
+    [
+        (1, 0.01, "Under noise (std 0.01), no attack identified the one image, compared with 100% without"),
+        (
+            2,
+            0.01,
+            "Under noise (std 0.01), no attack identified any of 2 images, compared with 100% without",
+        ),
+        (2, 1e-3, "the attack that identified most found 100% of 2 images, compared with 100% without"),
+        (6, 0.01, "no attack identified any of 6 images [0%, 39%], compared with 100% without a defense"),
+    ],
+)
+def test_a_defense_is_said_to_do_what_was_seen_on_so_many_images(
+    tmp_path: Path, targets: int, std: float, sentence: str
+) -> None:
+    defenses = {"none": None, "noise": {"use": "gaussian_noise", "std": std}}
+    rows = rows_with(tmp_path, targets=targets, defenses=defenses)
+    finding = finding_of(summaries_of(rows), Names.of(rows))
+    assert finding is not None
+    assert sentence in finding.sentences[2]
+    assert "hide" not in finding.sentences[2]
 
 
 def test_attacks_that_cannot_be_told_apart_are_said_to_be_level(tmp_path: Path) -> None:
