@@ -15,6 +15,7 @@ from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.matrix.component import NOUNS, REGISTRIES, meanings_of, registries_of, type_of
 from gifd_bench.benchmark.matrix.config_files import bundled_configs, find_config, read_yaml
 from gifd_bench.common.registry import Registry
+from gifd_bench.common.tables import Column, FittedTable
 from gifd_bench.tasks.models.registry import INPUTS, MODELS
 
 CONFIG = "config"
@@ -75,18 +76,18 @@ def _show_options(name: str) -> None:
             console.print(_options(registry, name))
 
 
-def _options(registry: Registry[Any], name: str) -> Table | str:
+def _options(registry: Registry[Any], name: str) -> FittedTable | str:
     """The options of one of them: name, type, default and meaning."""
     signature = registry.signature(name)
     meanings = meanings_of(signature)
-    table = Table("option", "type", "default", "meaning", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = FittedTable([Column(heading) for heading in ("option", "type", "default", "meaning")])
     for option, parameter in inspect.signature(signature).parameters.items():
         if registry.noun == MODELS.noun and option in INPUTS:
             continue
         table.add_row(
             option, _type_text(signature, parameter), _default_text(parameter), meanings.get(option, "")
         )
-    return table if table.row_count else "it has no options"
+    return table if len(table) else "it has no options"
 
 
 def _type_text(signature: Callable[..., Any], parameter: inspect.Parameter) -> str:

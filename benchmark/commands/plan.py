@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from gifd_bench.benchmark.commands.durations import duration
 from gifd_bench.benchmark.commands.terminal import Terminal
@@ -21,6 +20,7 @@ from gifd_bench.benchmark.matrix.unmet import unmet
 from gifd_bench.benchmark.matrix.workload import Load, workload
 from gifd_bench.benchmark.results.record import DAMAGED
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from gifd_bench.common.tables import Column, FittedTable
 
 EPILOG = """any field of the configuration can be set here, as for `gifd-bench run`"""
 TO_RUN = "to run"
@@ -118,15 +118,11 @@ def _rates(cells: Sequence[Planned]) -> dict[tuple[str, str], float]:
     return {key: seconds / evaluations for key, (seconds, evaluations) in spent.items() if evaluations}
 
 
-def _axes(cells: Sequence[Planned]) -> Table:
+def _axes(cells: Sequence[Planned]) -> FittedTable:
     """Counts by axis and status."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     statuses = (*STATUSES, *({planned.status for planned in cells} - {*STATUSES}))
-    table.add_column("axis")
-    table.add_column("")
-    for status in statuses:
-        table.add_column(status, justify="right")
-    table.add_column("cells", justify="right")
+    counted = [Column(heading, number=True) for heading in (*statuses, "cells")]
+    table = FittedTable([Column("axis"), Column(""), *counted])
     for axis in ("task", "defense", "prior", "attack"):
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for planned in cells:
@@ -137,7 +133,8 @@ def _axes(cells: Sequence[Planned]) -> Table:
     for axis in ("target", "seed"):
         numbers = sorted({getattr(planned.cell, axis) for planned in cells})
         several = f"{len(numbers)} {axis}s, from {numbers[0]} to {numbers[-1]}"
-        table.add_row(axis, several if len(numbers) > 1 else str(numbers[0]))
+        text = several if len(numbers) > 1 else str(numbers[0])
+        table.add_row(axis, text, *[""] * len(counted))
     table.add_row(
         "all", "", *_numbers(Counter(planned.status for planned in cells), statuses), style="bold"
     )
@@ -154,12 +151,10 @@ def _print_reasons(console: Console, cells: Sequence[Planned]) -> None:
         _print_line(console, f"{status}: {count:,}: {reason}")
 
 
-def _costs(loads: Sequence[Load]) -> Table:
-    table = Table(title="to run", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("task", "attack", "prior"):
-        table.add_column(name)
-    for name in ("cells", "evaluations a cell", "ms an evaluation", "time"):
-        table.add_column(name, justify="right")
+def _costs(loads: Sequence[Load]) -> FittedTable:
+    words = [Column(name) for name in ("task", "attack", "prior")]
+    numbers = ("cells", "evaluations a cell", "ms an evaluation", "time")
+    table = FittedTable([*words, *(Column(name, number=True) for name in numbers)], "to run")
     for load in loads:
         cell = load.cell
         table.add_row(

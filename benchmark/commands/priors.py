@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from rich.table import Table
-
 from gifd_bench.benchmark.commands.terminal import Terminal
+from gifd_bench.common.tables import Column, FittedTable
 from gifd_bench.priors.overview import ListedPrior, overview, stage_facts
 from gifd_bench.priors.registry import PRIORS
 
@@ -25,9 +24,8 @@ def run(arguments: list[str]) -> int:
     options = parser().parse_args(arguments)
     console = Terminal()
     priors = overview()
-    table = Table(box=None, pad_edge=False)
-    for heading in ("prior", "size", "classes", "latent", "parameters", "stages", "weights", "present"):
-        table.add_column(heading, no_wrap=heading != "weights")
+    headings = ("prior", "size", "classes", "latent", "parameters", "stages", "weights", "present")
+    table = FittedTable([Column(heading) for heading in headings])
     for prior in priors:
         table.add_row(*_cells(prior))
     for name, path in sorted(PRIORS.installed().items()):

@@ -19,7 +19,6 @@ TEXTS: dict[str, Callable[[Sequence[Row]], str]] = {
     "markdown": as_markdown,
 }
 
-WIDTH = 120
 # Nobody reads a table of more cells.
 MOST_CELLS = 1000
 
@@ -43,10 +42,8 @@ def run(arguments: list[str]) -> int:
         write(TEXTS[options.format](rows))
     else:
         console = Terminal()
-        # A narrow terminal may wrap lines; a number cut in two is of no use.
-        console.width = max(console.width, WIDTH)
         if len(rows) <= MOST_CELLS:
-            write(f"{cell_lines(rows)}\n")
+            write(f"{cell_lines(rows, console.width if console.is_terminal else None)}\n")
             console.print(mean_table(rows))
         else:
             console.print(mean_table(rows))

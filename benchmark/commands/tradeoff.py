@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from gifd_bench.benchmark.commands.run import run as run_matrix
 from gifd_bench.benchmark.commands.terminal import Terminal
@@ -26,6 +25,7 @@ from gifd_bench.benchmark.tradeoff.finding import sentence
 from gifd_bench.benchmark.tradeoff.points import Point, points_of
 from gifd_bench.common.errors import ExitStatus
 from gifd_bench.common.files import write_text
+from gifd_bench.common.tables import Column, FittedTable
 from gifd_bench.tasks.training.utility import check_accountant
 
 EPILOG = """any field of the configuration can be set here; a list for an option that takes none is a sweep:
@@ -186,10 +186,9 @@ def _write(
     console.print(f"table and charts: {folder}/tradeoff*", markup=False, soft_wrap=True)
 
 
-def _table(title: str, points: Sequence[Point]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("defense", "strength", "best attack", "identified", "SSIM", "PSNR", "accuracy", "epsilon"):
-        table.add_column(name)
+def _table(title: str, points: Sequence[Point]) -> FittedTable:
+    names = ("defense", "strength", "best attack", "identified", "SSIM", "PSNR", "accuracy", "epsilon")
+    table = FittedTable([Column(name, optional=name in ("SSIM", "epsilon")) for name in names], title)
     for point in points:
         best = point.best
         table.add_row(

@@ -10,15 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-from rich.table import Table
-
 from gifd_bench.benchmark.commands.terminal import Terminal
 from gifd_bench.benchmark.commands.victim_options import add_training_options, training_from, victim_data
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.config import load_matrix
 from gifd_bench.common.errors import ExitStatus
 from gifd_bench.common.files import write_json, write_text
+from gifd_bench.common.tables import Column, FittedTable
 from gifd_bench.tasks.models.check import check_model
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.training.images import load_images
@@ -80,10 +78,8 @@ def run(arguments: list[str]) -> int:
     return 1 if any(row["accuracy"] is None for row in rows) else 0
 
 
-def _table(rows: Sequence[Row]) -> Table:
-    table = Table(title="test accuracy", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in COLUMNS:
-        table.add_column(name)
+def _table(rows: Sequence[Row]) -> FittedTable:
+    table = FittedTable([Column(name) for name in COLUMNS], "test accuracy")
     for row in rows:
         table.add_row(
             row["task"],
@@ -91,7 +87,7 @@ def _table(rows: Sequence[Row]) -> Table:
             _number(row["accuracy"], ".1%"),
             _number(row["epsilon"], ".3g"),
             _number(row["delta"], ".1g"),
-            escape(row["reason"] or ""),
+            row["reason"] or "",
         )
     return table
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
-from rich.table import Table
 
 from gifd_bench.benchmark.results.groups import Group, groups_of
 from gifd_bench.benchmark.results.rows import Row, columns_of
+from gifd_bench.common.tables import Column, FittedTable, omission
 
 # Column of the table, and how its numbers are written.
 SHOWN = {
@@ -62,15 +62,28 @@ def as_markdown(rows: Sequence[Row]) -> str:
     return f"{cells}\n\n{means}"
 
 
-def cell_lines(rows: Sequence[Row]) -> str:
-    """Every cell for a terminal, one on each line, with words aligned left and numbers aligned right."""
+def cell_lines(rows: Sequence[Row], width: int | None = None) -> str:
+    """Every cell for a terminal, one on each line, with words aligned left and numbers aligned right.
+
+    Args:
+        rows: the cells.
+        width: the width of the terminal, into which the lines fit if leaving out metrics suffices; a line
+            below the table names these metrics. `None` shows everything.
+    """
     shown = _shown(rows)
     lines = [[HEADINGS.get(name, name) for name in shown], *(_texts(row, shown) for row in rows)]
-    columns = [
-        _aligned([_on_one_line(text) for text in column], bool(form))
-        for column, form in zip(zip(*lines, strict=True), shown.values(), strict=True)
-    ]
-    return "\n".join("  ".join(texts).rstrip() for texts in zip(*columns, strict=True))
+    columns = {
+        name: _aligned([_on_one_line(text) for text in column], bool(form))
+        for column, (name, form) in zip(zip(*lines, strict=True), shown.items(), strict=True)
+    }
+    omitted: list[str] = []
+    optional = [name for name in columns if shown[name] and name not in ("target", "psnr", "ssim")]
+    while width and optional and sum(cell_len(c[0]) + 2 for c in columns.values()) - 2 > width:
+        name = optional.pop()
+        del columns[name]
+        omitted.insert(0, HEADINGS.get(name, name))
+    text = "\n".join("  ".join(texts).rstrip() for texts in zip(*columns.values(), strict=True))
+    return text + f"\n{omission(omitted)}" if omitted else text
 
 
 def _aligned(texts: Sequence[str], right: bool) -> list[str]:
@@ -86,19 +99,16 @@ def _on_one_line(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
-def mean_table(rows: Sequence[Row]) -> Table:
+def mean_table(rows: Sequence[Row]) -> FittedTable:
     """Means over the cells that are done, for a terminal."""
-    table = _table("means over the images of the cells that are done (PSNR in dB)")
-    for column, heading in enumerate(MEAN_HEADINGS):
-        words = column < 3
-        table.add_column(heading, justify="left" if words else "right", overflow="fold", no_wrap=not words)
+    columns = [
+        Column(heading, number=k >= 3, optional=heading in ("LPIPS", "evals"))
+        for k, heading in enumerate(MEAN_HEADINGS)
+    ]
+    table = FittedTable(columns, "means over the images of the cells that are done (PSNR in dB)")
     for texts in mean_texts(rows):
         table.add_row(*texts)
     return table
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
 
 
 MEAN_HEADINGS = ["task", "defense", "attack", "PSNR", "SSIM", "LPIPS", "evals", "images", "missing"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from rich.table import Table
-
 from gifd_bench.benchmark.commands.terminal import Terminal
+from gifd_bench.common.tables import Column, FittedTable
 from gifd_bench.leaderboard.protocol import find_protocol, protocol_keys
 
 
@@ -20,7 +19,8 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: list[str]) -> int:
     """Run the command."""
     parser().parse_args(arguments)
-    table = Table("protocol", "observations", "images", "gradient evaluations", "metrics", "title")
+    headings = ("protocol", "observations", "images", "gradient evaluations", "metrics", "title")
+    table = FittedTable([Column(heading, optional=heading == "metrics") for heading in headings])
     for key in protocol_keys():
         protocol = find_protocol(key)
         file = protocol.file
