@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ArgumentParser
@@ -103,7 +103,14 @@ def training_split(dataset: Component) -> Component:
 
 def settings_from(config: Mapping[str, Any]) -> TaskSettings:
     """Settings from JSON values."""
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_class_arguments(TaskSettings, "it")
+    parser = _settings_parser()
     settings: TaskSettings = parser.instantiate(parser.parse_object({"it": dict(config)})).it
     return settings
+
+
+@cache
+def _settings_parser() -> ArgumentParser:
+    """The parser of settings, which takes longer to make than to use."""
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    parser.add_class_arguments(TaskSettings, "it")
+    return parser
