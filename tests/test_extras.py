@@ -56,6 +56,7 @@ def declared() -> dict[str, str]:
     return dict(setup["options.extras_require"])
 
 
+@pytest.mark.slow
 def test_commands_name_the_extra_that_is_missing(tmp_path: Path) -> None:
     lines = [list(line) for of_extra in LINES.values() for line in of_extra]
     script = SCRIPT.format(modules=[extra.module for extra in EXTRAS], lines=lines)

@@ -72,10 +72,12 @@ def test_every_link_leads_to_a_place(pages: dict[Path, Links]) -> None:
     assert broken == []
 
 
+@pytest.mark.slow
 def test_pages_load_nothing_from_elsewhere(pages: dict[Path, Links]) -> None:
     assert {load for links in pages.values() for load in links.loads if "//" in load} == set()
 
 
+@pytest.mark.slow
 def test_every_public_name_is_described(site: Path) -> None:
     import gifd_bench as gb
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from gifd_bench.leaderboard import cli
 from gifd_bench.leaderboard.commands import verify_options
@@ -45,7 +47,17 @@ class Honest:
 
 @pytest.fixture(scope="session")
 def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
-    made = Honest(tmp_path_factory.mktemp("honest"))
+    base = tmp_path_factory.getbasetemp()
+    # The processes of pytest-xdist share it: it takes long to make, and nothing changes it.
+    made = Honest((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "honest")
+    with FileLock(f"{made.folder}.lock"):
+        if not made.submission.is_dir():
+            make_honest(made)
+    return made
+
+
+def make_honest(made: Honest) -> None:
+    made.folder.mkdir(exist_ok=True)
     write_protocol(made.folder)
     about = write_about(made.folder)
     observations, run = str(made.observations), str(made.run)
@@ -57,7 +69,6 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Honest:
         ["submit", run, "--protocol", str(made.protocol), "--about", str(about), *submit],
     ):
         assert cli.run(command) == 0
-    return made
 
 
 @pytest.fixture(scope="session")

@@ -105,6 +105,7 @@ def test_where_all_images_are_used_there_are_none() -> None:
         draw_twins(find_protocol("photos-v1"), 8, 1)
 
 
+@pytest.mark.slow
 def test_a_difference_that_chance_makes_is_within_its_margin_19_times_in_20() -> None:
     draw, inside, groups = random.Random(0), 0, [("a", "none"), ("a", "noise"), ("b", "none")]
     for _ in range(1000):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ import torch
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.attacks.registry import ATTACKS
-from gifd_bench.benchmark.contract.attacks import CHECKS, runs_under_every_defense
+from gifd_bench.benchmark.contract.attacks import (
+    CHECKS,
+    runs_under_every_defense,
+    serves_every_client_or_says_why_not,
+)
 from gifd_bench.benchmark.contract.subject import AttackSubject
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
@@ -44,16 +49,16 @@ def component(name: str, **more: Any) -> Component:
     return Component("attack", name, name, {**OPTIONS[name], **more})
 
 
-@every_attack
-@pytest.mark.parametrize("restarts", [1, pytest.param(3, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "check",
-    [
-        pytest.param(check, marks=pytest.mark.slow) if check is runs_under_every_defense else check
-        for check in CHECKS
-    ],
-    ids=lambda check: check.__name__,
-)
+def cases_of_the_contract() -> Iterator[Any]:
+    """Every attack, check and number of restarts; the long checks are fast for two attacks alone."""
+    for name, check, restarts in product(sorted(ATTACKS), CHECKS, (1, 3)):
+        many_clients = check is serves_every_client_or_says_why_not and name not in ("ig", "latent")
+        slow = restarts > 1 or check is runs_under_every_defense or many_clients
+        marks = [pytest.mark.slow] if slow else []
+        yield pytest.param(name, check, restarts, marks=marks, id=f"{check.__name__}-{restarts}-{name}")
+
+
+@pytest.mark.parametrize(("name", "check", "restarts"), cases_of_the_contract())
 def test_the_contract(
     name: str, check: Callable[[AttackSubject], None], restarts: int, tiny_prior: Prior, tmp_path: Path
 ) -> None:

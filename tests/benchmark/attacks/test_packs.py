@@ -74,7 +74,7 @@ def assert_each_is_what_it_is_alone(name: str, seen: list[Observation], prior: P
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("batch_size", [1, 2])
+@pytest.mark.parametrize("batch_size", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PACKED)
 def test_each_attack(name: str, batch_size: int, tiny_generator: Generator) -> None:
     prior = ResNetPrior(copy.deepcopy(tiny_generator)).double()

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from gifd_bench.benchmark.cli import run as cli
-from tests.benchmark.helpers import reconstructions, write_config
+from gifd_bench.benchmark.matrix.config import load_matrix
+from tests.benchmark.helpers import reconstructions, run, write_config
 
 FIELDS = {
     *("attack", "prior", "dataset", "model", "defense", "batch_size", "seed", "target", "status"),
@@ -29,8 +30,7 @@ FIELDS = {
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of a run."""
     folder = tmp_path_factory.mktemp("finished")
-    config = write_config(folder)
-    assert cli(["run", str(config), "--output", str(folder / "out")]) == 0
+    run(load_matrix(str(write_config(folder))), folder / "out")
     return folder / "out"
 
 
@@ -77,7 +77,10 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in printed
 
 
-def test_priors_lists_stages_sizes_and_weights(capsys: pytest.CaptureFixture[str]) -> None:
+def test_priors_lists_stages_sizes_and_weights(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     assert cli(["priors", "--stages"]) == 0
     printed = capsys.readouterr().out
     for text in (

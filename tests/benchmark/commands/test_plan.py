@@ -35,7 +35,11 @@ def row(printed: str, start: str) -> list[str]:
     return found.split()
 
 
-@pytest.mark.parametrize("name", bundled_configs())
+@pytest.mark.parametrize(
+    "name",
+    # One that needs nothing, and one that needs data; another test resolves all of them.
+    [n if n in ("demo", "cifar10") else pytest.param(n, marks=pytest.mark.slow) for n in bundled_configs()],
+)
 def test_every_bundled_matrix_plans_without_data_and_leaves_no_trace(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

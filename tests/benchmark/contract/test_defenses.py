@@ -17,7 +17,11 @@ from gifd_bench.tasks.defenses.base import Defense, Imitation, PrivateBatch, Upd
 from gifd_bench.tasks.defenses.registry import DEFENSES
 
 
-@pytest.mark.parametrize("name", sorted(DEFENSES.bundled))
+@pytest.mark.parametrize(
+    "name",
+    # Soteria takes a gradient for each feature of every image.
+    [pytest.param(n, marks=pytest.mark.slow) if n == "soteria" else n for n in sorted(DEFENSES.bundled)],
+)
 def test_every_bundled_defense_keeps_it(name: str) -> None:
     for check in CHECKS:
         check(DefenseSubject(DEFENSES.find(name)))

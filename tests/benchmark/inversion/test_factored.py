@@ -163,7 +163,7 @@ def assert_close(found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor]) 
     assert error <= 1e-6 * torch.linalg.vector_norm(expected[1])
 
 
-@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("batch", [1, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", VICTIMS)
 def test_every_lane_is_what_double_backward_gives(name: str, batch: int) -> None:
     build, size, path = VICTIMS[name]
@@ -190,7 +190,9 @@ def test_one_lane(name: str) -> None:
     assert_close((values[0], gradients[0]), slow(victim, lanes[0], observed, Cosine(Linear("falling"))))
 
 
-@pytest.mark.parametrize("name", ["vgg", "mobilenet_v2", "convnext"])
+@pytest.mark.parametrize(
+    "name", ["vgg", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mobilenet_v2", "convnext"))]
+)
 def test_each_observation_has_lanes_of_its_own(name: str) -> None:
     build, size, _ = VICTIMS[name]
     victim = made(build)

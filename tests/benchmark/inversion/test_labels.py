@@ -323,7 +323,10 @@ def test_the_nearest_counts_are_the_nearest_of_all(
 @pytest.mark.skipif("GIFD_BENCH_DATA" not in os.environ, reason="GIFD_BENCH_DATA names no data folder")
 @pytest.mark.parametrize(
     ("model", "options", "least_clean", "least_local"),
-    [("convnet", {}, 0.98, 0.95), ("torchvision", {"architecture": "resnet18"}, 0.95, 0.85)],
+    [
+        ("convnet", {}, 0.98, 0.95),
+        pytest.param("torchvision", {"architecture": "resnet18"}, 0.95, 0.85, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("batch_size", [1, 4, 16, 64])
 @pytest.mark.parametrize("rule", ["counts", "restoration"])

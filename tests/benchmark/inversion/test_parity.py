@@ -10,6 +10,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from itertools import product
 from typing import Any
 from unittest.mock import patch
 
@@ -135,15 +136,16 @@ def undefended(victim: str, batch: int) -> Observation:
     return observed(victim, DEFENSES.find("none")(), batch_size=batch)
 
 
-@pytest.mark.parametrize("loss", sorted(LOSSES))
-@pytest.mark.parametrize("batch", [1, 4])
-@pytest.mark.parametrize(
-    "victim",
-    [
-        name if "published" not in name else pytest.param(name, marks=pytest.mark.nightly)
-        for name in VICTIMS
-    ],
-)
+def cases_of_victims() -> Iterator[Any]:
+    """Every victim, batch and loss; of the victims that take seconds, one case alone is fast."""
+    for victim, batch, loss in product(VICTIMS, (1, 4), sorted(LOSSES)):
+        marks = [pytest.mark.nightly] if "published" in victim else []
+        if victim in ("resnet18", "mobilenet") and (batch, loss) != (1, "cosine"):
+            marks = [pytest.mark.slow]
+        yield pytest.param(victim, batch, loss, marks=marks)
+
+
+@pytest.mark.parametrize(("victim", "batch", "loss"), cases_of_victims())
 def test_each_victim(victim: str, batch: int, loss: str) -> None:
     path = "general" if loss in NEED_GRADIENTS else VICTIMS[victim][3]
     assert_parity(undefended(victim, batch), LOSSES[loss], path)
