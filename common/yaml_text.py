@@ -15,7 +15,22 @@ MOST_VALUES = 100_000
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader that refuses repeated keys; with PyYAML's own, the last of two equal keys wins silently."""
+    """A loader that refuses repeated keys and deep nesting.
+
+    With PyYAML's own, the last of two equal keys wins silently, and what is nested takes quadratic time.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = -1
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise ValueError(f"nested more than {DEEPEST} deep")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         # Before `<<` is resolved, whose keys may well be set anew.
