@@ -42,6 +42,20 @@ POINTS = [
 ]
 
 
+def test_no_label_of_the_chart_covers_another() -> None:
+    near = [point("noise", f"std {0.001 * k:g}", 1.0, 0.8 + 0.002 * k) for k in range(8)]
+    figure = Figure(figsize=(9.5, 4.2), layout="constrained")
+    draw_tradeoff(near, figure)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert len(boxes) == 8
+        for k, box in enumerate(boxes):
+            assert box.count_overlaps(boxes[k + 1 :]) == 0
+            assert axes.bbox.contains(box.x0, box.y0)
+            assert axes.bbox.contains(box.x1, box.y1)
+
+
 def test_the_cheapest_setting_that_hides_is_the_one_with_the_highest_accuracy() -> None:
     best = cheapest(POINTS, 0.05)
     assert best is not None
