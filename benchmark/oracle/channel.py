@@ -73,8 +73,17 @@ class Channel:
 
 
 def packed(tensors: Mapping[str, Tensor]) -> bytes:
-    """Tensors as the payload of a message."""
-    return save({name: tensor.detach().contiguous() for name, tensor in tensors.items()})
+    """Tensors as the payload of a message; some of them may share their memory, or be one and the same."""
+    own: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        own[name] = tensor.detach().contiguous()
+        storage = own[name].untyped_storage().data_ptr()
+        if storage in storages:
+            # The format has no room for tensors that share their memory.
+            own[name] = own[name].clone()
+        storages.add(storage)
+    return save(own)
 
 
 def unpacked(payload: bytes) -> dict[str, Tensor]:
