@@ -24,24 +24,21 @@ class Display(Protocol):
         """Show that the inversion, or what it was for, has ended."""
 
 
-class Both:
+class Both(Display):
     """Passes everything on to two displays."""
 
     def __init__(self, one: Display, other: Display) -> None:
         self._both = (one, other)
 
     def begin(self, title: str, iterations: int) -> None:
-        """Show that an inversion of this many iterations begins, or continues."""
         for display in self._both:
             display.begin(title, iterations)
 
     def iterate(self, iteration: int) -> None:
-        """Show that this many iterations are done."""
         for display in self._both:
             display.iterate(iteration)
 
     def end(self, title: str, status: str) -> None:
-        """Show that the inversion, or what it was for, has ended."""
         for display in self._both:
             display.end(title, status)
 

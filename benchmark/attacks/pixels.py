@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.attacks.base import Attack
-from gifd_bench.benchmark.inversion.projections import valid_pixels
 from gifd_bench.benchmark.inversion.search import Lane, Search
+from gifd_bench.common.pixels import valid_pixels
 
 
 class PixelSearch(Attack):

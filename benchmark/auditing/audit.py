@@ -21,10 +21,10 @@ from gifd_bench.benchmark.auditing.images import (
 )
 from gifd_bench.benchmark.auditing.owner import Owned, score
 from gifd_bench.benchmark.auditing.page import Page
-from gifd_bench.benchmark.auditing.plan import Plan, make_plan
+from gifd_bench.benchmark.auditing.plan import AuditPlan, make_plan
 from gifd_bench.benchmark.auditing.portfolio import Wanted, portfolio
 from gifd_bench.benchmark.auditing.trials import read_trials, run_trials
-from gifd_bench.benchmark.auditing.verdict import Judged, Outcome, Verdict, judge
+from gifd_bench.benchmark.auditing.verdict import AuditVerdict, JudgedAnswer, Outcome, judge
 from gifd_bench.benchmark.auditing.wording import advice_for, assumptions_of, labels_of
 from gifd_bench.benchmark.commands.progress import ProgressDisplay
 from gifd_bench.benchmark.commands.terminal import Terminal
@@ -53,7 +53,7 @@ class AuditReport:
     """
 
     outcome: Outcome
-    verdict: Verdict
+    verdict: AuditVerdict
     page: Path
 
 
@@ -166,7 +166,7 @@ class Audit:
         self.observation, self.folder, self.wanted = observation, folder, wanted
         self.seconds, self.seed, self.title = seconds, seed, title
         self._identity = identity_of(observation)
-        self._plan = Plan((), ())
+        self._plan = AuditPlan((), ())
         self._priors: dict[str, Prior] = {}
 
     @property
@@ -198,7 +198,7 @@ class Audit:
         if not self.folder.plan.is_file():
             plan = make_plan(self.observation, candidates, excluded, self._priors, self.seconds)
             plan.write(self.folder.plan)
-        self._plan = Plan.read(self.folder.plan)
+        self._plan = AuditPlan.read(self.folder.plan)
 
     def attack(self, display: Display, stop: Callable[[], bool]) -> None:
         """Run the attacks of the plan that have not ended.
@@ -229,7 +229,7 @@ class Audit:
         """
         observation, plan = self.observation, self._plan
         judged = tuple(
-            Judged(found, None if owned is None else score(found, owned))
+            JudgedAnswer(found, None if owned is None else score(found, owned))
             for found in read_trials(plan, observation, self.folder)
         )
         check = None if owned is None else owned.check(observation)
@@ -289,7 +289,7 @@ def identity_of(observation: Observation) -> str:
     return hashed.hexdigest()
 
 
-def _numbers(verdict: Verdict) -> dict[str, Any]:
+def _numbers(verdict: AuditVerdict) -> dict[str, Any]:
     """The verdict for programs that read the outcome."""
     best = verdict.best
     return {

@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from gifd_bench.benchmark.auditing.owner import RECOGNIZED_SSIM, ImageScore, Owned
-from gifd_bench.benchmark.auditing.plan import Plan
-from gifd_bench.benchmark.auditing.verdict import Judged, Verdict
+from gifd_bench.benchmark.auditing.plan import AuditPlan
+from gifd_bench.benchmark.auditing.verdict import AuditVerdict, JudgedAnswer
 from gifd_bench.benchmark.auditing.wording import Labels
 from gifd_bench.benchmark.report.strips import SMALL
 from gifd_bench.benchmark.self_check import ObservationCheck
@@ -59,14 +59,14 @@ class Page:
     """
 
     title: str
-    verdict: Verdict
-    judged: tuple[Judged, ...]
+    verdict: AuditVerdict
+    judged: tuple[JudgedAnswer, ...]
     owned: Owned | None
     check: ObservationCheck | None
     labels: Labels
     assumptions: tuple[str, ...]
     advice: tuple[str, ...]
-    plan: Plan
+    plan: AuditPlan
     facts: dict[str, str]
 
     def html(self) -> str:
@@ -99,7 +99,7 @@ def _style() -> str:
     return report.read_text(encoding="utf-8") + own.read_text(encoding="utf-8")
 
 
-def _omissions(plan: Plan) -> list[tuple[str, str]]:
+def _omissions(plan: AuditPlan) -> list[tuple[str, str]]:
     """What was not tried; those with the same reason together."""
     found: dict[str, list[str]] = {}
     for omission in plan.omissions:
@@ -107,7 +107,7 @@ def _omissions(plan: Plan) -> list[tuple[str, str]]:
     return [(", ".join(labels), reason) for reason, labels in found.items()]
 
 
-def _lines(judged: Sequence[Judged], verdict: Verdict, owned: Owned | None) -> list[Line]:
+def _lines(judged: Sequence[JudgedAnswer], verdict: AuditVerdict, owned: Owned | None) -> list[Line]:
     done = [one for one in judged if one.found.failure is None]
     count = min(verdict.images, MOST_SHOWN)
     if not done:
@@ -142,7 +142,7 @@ def _lines(judged: Sequence[Judged], verdict: Verdict, owned: Owned | None) -> l
     ]
 
 
-def _recognized(best: Judged, image: int) -> str:
+def _recognized(best: JudgedAnswer, image: int) -> str:
     assert best.score is not None
     one = best.score.images[image]
     if one.recognized:
@@ -150,7 +150,7 @@ def _recognized(best: Judged, image: int) -> str:
     return "partly recognized" if one.identified or one.similar else "not recognized"
 
 
-def _answer(judged: Judged, image: int, title: str) -> Picture:
+def _answer(judged: JudgedAnswer, image: int, title: str) -> Picture:
     """One attack's reconstruction of a private image."""
     score, found = judged.score, judged.found
     index = image if score is None else score.order[image]

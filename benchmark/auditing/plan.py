@@ -67,7 +67,7 @@ class Omission:
 
 
 @dataclass(frozen=True)
-class Plan:
+class AuditPlan:
     """The content of `plan.json`.
 
     Attributes:
@@ -85,7 +85,7 @@ class Plan:
         write_record(self, path)
 
     @classmethod
-    def read(cls, path: Path) -> Plan:
+    def read(cls, path: Path) -> AuditPlan:
         """Read the file.
 
         Raises:
@@ -100,7 +100,7 @@ def make_plan(
     excluded: Sequence[NotTried],
     priors: Mapping[str, Prior],
     seconds: float,
-) -> Plan:
+) -> AuditPlan:
     """Start each attack for a short time to measure it, and divide the time among the attacks.
 
     Args:
@@ -155,4 +155,4 @@ def make_plan(
                 round(part, 6),
             )
         )
-    return Plan(tuple(sorted(trials, key=lambda trial: trial.seconds)), tuple(omissions))
+    return AuditPlan(tuple(sorted(trials, key=lambda trial: trial.seconds)), tuple(omissions))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gifd_bench.benchmark.auditing.auditor import Auditor
 from gifd_bench.benchmark.auditing.folder import PortfolioFolder, TrialFolder
-from gifd_bench.benchmark.auditing.plan import Plan, Trial
+from gifd_bench.benchmark.auditing.plan import AuditPlan, Trial
 from gifd_bench.benchmark.display import Display
 from gifd_bench.benchmark.inversion.matching import Cosine
 from gifd_bench.benchmark.inversion.reconstruction import doubt_about
@@ -75,7 +75,7 @@ class Deadline(Callback):
 
 
 def run_trials(
-    plan: Plan,
+    plan: AuditPlan,
     identity: str,
     observation: Observation,
     priors: Mapping[str, Prior],
@@ -123,7 +123,7 @@ def run_trials(
             display.end(trial.label, "failed")
 
 
-def read_trials(plan: Plan, observation: Observation, folder: PortfolioFolder) -> list[Found]:
+def read_trials(plan: AuditPlan, observation: Observation, folder: PortfolioFolder) -> list[Found]:
     """What the attacks of a plan found: those that explain the update best first, and failed ones last.
 
     An attack that knows about noise has nothing to gain below the distance that the truth itself has.

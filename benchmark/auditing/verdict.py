@@ -33,7 +33,7 @@ _FAILING: dict[FailIf, frozenset[Outcome]] = {
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedAnswer:
     """One attack's answer, and how near it came.
 
     Attributes:
@@ -46,7 +46,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AuditVerdict:
     """The verdict of an audit.
 
     Attributes:
@@ -64,8 +64,8 @@ class Verdict:
     images: int
     recognized: int | None
     identified: int | None
-    chosen: Judged | None
-    best: Judged | None
+    chosen: JudgedAnswer | None
+    best: JudgedAnswer | None
 
     @property
     def headline(self) -> str:
@@ -81,8 +81,8 @@ class Verdict:
 
 
 def judge(
-    judged: Sequence[Judged], images: int, owned: Owned | None, check: ObservationCheck | None
-) -> Verdict:
+    judged: Sequence[JudgedAnswer], images: int, owned: Owned | None, check: ObservationCheck | None
+) -> AuditVerdict:
     """The verdict.
 
     Args:
@@ -93,7 +93,7 @@ def judge(
     """
     done = [one for one in judged if one.found.failure is None]
     if not done:
-        return Verdict(
+        return AuditVerdict(
             "unexplained", ("Every attack failed, as shown below.",), images, None, None, None, None
         )
     chosen = done[0]
@@ -107,10 +107,10 @@ def judge(
         sum(one.identified for one in scores),
     )
     outcome, sentences = _with_truth(done, best, owned, check)
-    return Verdict(outcome, tuple(sentences), images, recognized, identified, chosen, best)
+    return AuditVerdict(outcome, tuple(sentences), images, recognized, identified, chosen, best)
 
 
-def _without_truth(done: Sequence[Judged], images: int) -> Verdict:
+def _without_truth(done: Sequence[JudgedAnswer], images: int) -> AuditVerdict:
     chosen = done[0]
     reasons = list(dict.fromkeys(doubts([one.found for one in done])))
     explained = (
@@ -122,7 +122,7 @@ def _without_truth(done: Sequence[Judged], images: int) -> Verdict:
         "this machine, and sent nowhere."
     )
     if reasons:
-        return Verdict(
+        return AuditVerdict(
             "unexplained",
             (
                 "No attack explains this update. A wrong description looks like this, and so does a strong "
@@ -137,7 +137,7 @@ def _without_truth(done: Sequence[Judged], images: int) -> Verdict:
             chosen,
             None,
         )
-    return Verdict(
+    return AuditVerdict(
         "unjudged",
         (
             "Without the private images, nobody can say whether the pictures below show them. Look at "
@@ -156,7 +156,7 @@ def _without_truth(done: Sequence[Judged], images: int) -> Verdict:
 
 
 def _with_truth(
-    done: Sequence[Judged], best: Judged, owned: Owned, check: ObservationCheck | None
+    done: Sequence[JudgedAnswer], best: JudgedAnswer, owned: Owned, check: ObservationCheck | None
 ) -> tuple[Outcome, list[str]]:
     assert best.score is not None
     scores, among = best.score.images, len(owned.distractors.images)
@@ -219,7 +219,7 @@ def _with_truth(
     return "not_recognized", sentences
 
 
-def _nearest(best: Judged, scores: Sequence[ImageScore], among: int) -> str:
+def _nearest(best: JudgedAnswer, scores: Sequence[ImageScore], among: int) -> str:
     count, label = len(scores), best.found.trial.label
     identified = sum(one.identified for one in scores)
     top = max(scores, key=lambda one: (one.recognized, one.identified, one.psnr))

@@ -15,6 +15,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from gifd_bench.benchmark.display import Display
+
 
 class RateColumn(ProgressColumn):
     """Iterations per second."""
@@ -23,7 +25,7 @@ class RateColumn(ProgressColumn):
         return Text(f"{task.speed:.0f} it/s" if task.speed else "", style="progress.data.speed")
 
 
-class ProgressDisplay:
+class ProgressDisplay(Display):
     """A bar over the cells and one over the iterations of the current cell, with rate and time left."""
 
     def __init__(self, console: Console, cells: int, done: int) -> None:
@@ -48,15 +50,12 @@ class ProgressDisplay:
         self._bars.stop()
 
     def begin(self, title: str, iterations: int) -> None:
-        """Show that an inversion of this many iterations begins, or continues."""
         self._bars.reset(self._iterations, total=iterations, description=title, visible=True, start=True)
 
     def iterate(self, iteration: int) -> None:
-        """Show that this many iterations are done."""
         self._bars.update(self._iterations, completed=iteration)
 
     def end(self, title: str, status: str) -> None:
-        """Show that the cell has ended."""
         self._bars.advance(self._cells)
         if self._plain or status != "done":
             self._bars.console.print(f"{title}: {status}", markup=False, highlight=False)

@@ -35,7 +35,7 @@ SHARES = ("identified", "ssim", "psnr", "accuracy")
 
 
 @dataclass(frozen=True)
-class Settings:
+class TradeoffSettings:
     """What the command is asked for, besides the matrix.
 
     Attributes:
@@ -113,7 +113,7 @@ def run(arguments: list[str]) -> int:
         The exit status: 1 if a cell or a training failed, 130 after an interruption.
     """
     options, overrides = parser().parse_known_args(arguments)
-    settings = Settings(
+    settings = TradeoffSettings(
         options.training_seeds,
         options.held_out,
         options.training_time,
@@ -153,7 +153,7 @@ def _train(
     trainings: Trainings,
     matrix: Matrix,
     task: TaskConfig,
-    settings: Settings,
+    settings: TradeoffSettings,
     first: int,
     console: Console,
 ) -> dict[str, list[Training]]:
@@ -170,7 +170,7 @@ def _train(
 
 
 def _write(
-    points: Sequence[Point], matrix: Matrix, settings: Settings, folder: Path, console: Console
+    points: Sequence[Point], matrix: Matrix, settings: TradeoffSettings, folder: Path, console: Console
 ) -> None:
     write_text(folder / "tradeoff.csv", _csv(points))
     lines = []

@@ -19,7 +19,7 @@ CLASSES, SIZE = 10, 32
 
 
 @dataclass(frozen=True)
-class Check:
+class Promise:
     """One promise.
 
     Attributes:
@@ -31,7 +31,7 @@ class Check:
     run: Callable[[Component, Path], None]
 
 
-def contract_of(noun: str) -> tuple[Check, ...]:
+def contract_of(noun: str) -> tuple[Promise, ...]:
     """All promises of a noun.
 
     Args:
@@ -41,9 +41,9 @@ def contract_of(noun: str) -> tuple[Check, ...]:
     return tuple(_check(check, subject) for check in checks)
 
 
-def _check(check: Callable[[Any], None], subject: Callable[[Component, Path], Any]) -> Check:
+def _check(check: Callable[[Any], None], subject: Callable[[Component, Path], Any]) -> Promise:
     title = check.__name__.replace("_", " ")
-    return Check(title, lambda component, folder: check(subject(component, folder)))
+    return Promise(title, lambda component, folder: check(subject(component, folder)))
 
 
 def _attack(component: Component, folder: Path) -> AttackSubject:

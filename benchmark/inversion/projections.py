@@ -44,21 +44,3 @@ def project_sphere(points: Tensor, centers: Tensor) -> Tensor:
     wanted = torch.linalg.vector_norm(centers, dim=-1, keepdim=True)
     projected: Tensor = points * (wanted / norms.clamp(min=torch.finfo(points.dtype).tiny))
     return projected
-
-
-class _ValidPixels(torch.autograd.Function):
-    """A clamp to [0, 1] whose gradient is the identity."""
-
-    @staticmethod
-    def forward(_: object, images: Tensor) -> Tensor:
-        return images.clamp(0, 1)
-
-    @staticmethod
-    def backward(_: object, gradient: Tensor) -> Tensor:
-        return gradient
-
-
-def valid_pixels(images: Tensor) -> Tensor:
-    """Clamp what rounding left outside [0, 1], without losing the gradient of a pixel on the edge."""
-    trimmed: Tensor = _ValidPixels.apply(images)
-    return trimmed

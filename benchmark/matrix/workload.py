@@ -68,7 +68,7 @@ def workload(cells: Iterable[Cell], rates: Rates, measured: bool = False) -> lis
     for cell in cells:
         prior = cell.prior.canonical if cell.prior else ""
         kinds.setdefault((cell.task.canonical, cell.attack.canonical, prior), []).append(cell)
-    stopwatch = _Stopwatch()
+    stopwatch = _Trials()
     counted: dict[tuple[str, ...], int | None] = {}
     loads = []
     for (_, *attack_and_prior), alike in kinds.items():
@@ -99,7 +99,7 @@ def evaluations_of(cell: Cell) -> int | None:
         raise BenchmarkError(f"attacks.{cell.attack.label}: {error}") from error
 
 
-class _Stopwatch:
+class _Trials:
     """Tries cells; what they need is made once for all of them."""
 
     def __init__(self) -> None:

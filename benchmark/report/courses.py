@@ -11,7 +11,7 @@ from gifd_bench.benchmark.results.rows import Row
 
 
 @dataclass(frozen=True)
-class Point:
+class CoursePoint:
     """One moment of an attack, as a mean over cells.
 
     Attributes:
@@ -38,7 +38,7 @@ class Course:
     """
 
     attack: str
-    points: tuple[Point, ...]
+    points: tuple[CoursePoint, ...]
     cells: int
 
 
@@ -47,7 +47,7 @@ def courses_of(group: Group) -> list[Course]:
 
     There are several if some cells have other moments than others.
     """
-    alike: dict[tuple[float, ...], list[list[Point]]] = {}
+    alike: dict[tuple[float, ...], list[list[CoursePoint]]] = {}
     for row in group.done:
         if row.psnr is not None and row.gradient_evaluations is not None:
             points = _points(row)
@@ -58,22 +58,22 @@ def courses_of(group: Group) -> list[Course]:
     ]
 
 
-def _points(row: Row) -> list[Point]:
+def _points(row: Row) -> list[CoursePoint]:
     """The moments of a cell, and the answer; for a cell without moments, the ends of its stages."""
     assert row.psnr is not None
     assert row.gradient_evaluations is not None
     moments = row.record.moments if row.record else ()
-    points = [Point(m.gradient_evaluations, m.seconds, m.psnr, m.identified) for m in moments] or [
-        Point(stage.gradient_evaluations, None, stage.psnr, None) for stage in row.stages
+    points = [CoursePoint(m.gradient_evaluations, m.seconds, m.psnr, m.identified) for m in moments] or [
+        CoursePoint(stage.gradient_evaluations, None, stage.psnr, None) for stage in row.stages
     ]
-    answer = Point(row.gradient_evaluations, row.seconds, row.psnr, row.identified)
+    answer = CoursePoint(row.gradient_evaluations, row.seconds, row.psnr, row.identified)
     if points and points[-1].gradient_evaluations == answer.gradient_evaluations:
         points.pop()
     return [*points, answer]
 
 
-def _mean(points: Sequence[Point]) -> Point:
-    return Point(
+def _mean(points: Sequence[CoursePoint]) -> CoursePoint:
+    return CoursePoint(
         fmean(point.gradient_evaluations for point in points),
         _mean_of([point.seconds for point in points]),
         fmean(point.psnr for point in points),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.report.axes import ParameterAxis, parameter_axes
-from gifd_bench.benchmark.report.courses import Course, Point, courses_of
+from gifd_bench.benchmark.report.courses import Course, CoursePoint, courses_of
 from gifd_bench.benchmark.report.drawing import LINEAR, LOG, LOG_X, Look, spec, whiskers
 from gifd_bench.benchmark.report.naming import Names, is_undefended
 from gifd_bench.benchmark.report.summary import Metric, Summary
@@ -27,7 +27,7 @@ DB, LOSS, IMAGES = "%{y:.2f} dB", "%{y:.3g}", "%{y:.4g} (%{customdata[1]} images
 # Iterations that are drawn of a loss curve: it has thousands, and a page many curves.
 POINTS = 120
 Scored = tuple[Summary, Interval]
-Read = Callable[[Point], tuple[float | None, float | None]]
+Read = Callable[[CoursePoint], tuple[float | None, float | None]]
 # What courses are drawn in: titles of the axes, and what is read of a point.
 COURSES: tuple[tuple[str, str, Read], ...] = (
     ("gradient evaluations", "PSNR (dB)", lambda point: (point.gradient_evaluations, point.psnr)),

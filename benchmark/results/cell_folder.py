@@ -19,9 +19,7 @@ from gifd_bench.benchmark.results.record import (
     DAMAGED,
     CellRecord,
     Circumstances,
-    DistractorRecord,
     Ended,
-    MomentRecord,
     StageRecord,
 )
 from gifd_bench.benchmark.results.round_files import RoundFiles
@@ -157,7 +155,6 @@ class CellFolder(AnswerFolder):
             pack: the ids of the cells that ran with it, as in `CellRecord`.
         """
         stages = zip(reconstruction.stages, scores.stage_psnr, strict=True)
-        others = scores.distractors
         record = CellRecord(
             status="done",
             circumstances=Circumstances.now(commit(), machine()),
@@ -172,16 +169,10 @@ class CellFolder(AnswerFolder):
                 for stage, psnr in stages
             ),
             path=reconstruction.path,
-            distractors=None if others is None else DistractorRecord(others.count, others.of_dataset),
+            distractors=scores.distractors,
             round=self.round.sums() if self.round is not None and self.round.record.exists() else None,
             moments=tuple(
-                MomentRecord(
-                    moment.gradient_evaluations,
-                    round(moment.seconds, 3),
-                    moment.matching_loss,
-                    round(moment.psnr, 4),
-                    moment.identified,
-                )
+                replace(moment, seconds=round(moment.seconds, 3), psnr=round(moment.psnr, 4))
                 for moment in scores.moments
             ),
             pack=tuple(pack),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gifd_bench.benchmark.results.record import DistractorRecord
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.datasets.photos import Photos
 
@@ -28,25 +28,11 @@ LARGEST = 256
 TINY = 1e-12
 
 
-@dataclass(frozen=True)
-class DistractorCounts:
-    """The other images among which private images were to be found.
-
-    Attributes:
-        count: the number of them.
-        of_dataset: how many are images of the private ones' dataset; the others are crops of the bundled
-            photographs.
-    """
-
-    count: int
-    of_dataset: int
-
-
 class Lineup:
     """Other images, among which the private image of a reconstruction is to be found.
 
     They are drawn at random from the private images' dataset. If it has too few, crops of the bundled
-    photographs fill up the number, and `DistractorCounts` says how many of each there were.
+    photographs fill up the number, and `DistractorRecord` says how many of each there were.
 
     Args:
         dataset: a dataset of the same kind as the private images.
@@ -63,7 +49,7 @@ class Lineup:
         # Once, and not for every cell; 32 bits, for there may be many of them.
         self._rows = _standardized(torch.cat([self._own, crops])).float()
 
-    def ranks(self, images: Tensor, truths: Tensor) -> tuple[Tensor, DistractorCounts]:
+    def ranks(self, images: Tensor, truths: Tensor) -> tuple[Tensor, DistractorRecord]:
         """The place of each private image by its distance from its reconstruction, among the others.
 
         Args:
@@ -83,7 +69,7 @@ class Lineup:
         rows, mine = (_standardized(batch).float() for batch in (images, truths))
         others = (rows @ self._rows.t())[:, torch.cat([own, crops])]
         places: Tensor = 1 + (others >= (rows * mine).sum(dim=1, keepdim=True)).sum(dim=1)
-        return places, DistractorCounts(others.shape[1], len(own))
+        return places, DistractorRecord(others.shape[1], len(own))
 
 
 def drawn_of(images: int, most: int) -> list[int]:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from gifd_bench.benchmark.inversion.anytime import Snapshot
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.results.record import DistractorRecord, MomentRecord
 from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.base import Metric, MetricMissing
-from gifd_bench.benchmark.scoring.identification import DistractorCounts, Lineup
+from gifd_bench.benchmark.scoring.identification import Lineup
 from gifd_bench.benchmark.scoring.metrics import PSNR, psnr
 from gifd_bench.benchmark.scoring.registry import (
     IDENTIFIED,
@@ -26,24 +27,6 @@ from gifd_bench.tasks.truth import Truth
 
 # Places that count for the looser share.
 TOP = 5
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What the answer would have been worth if the attack had been stopped earlier.
-
-    Attributes:
-        gradient_evaluations, seconds: what was spent until then.
-        matching_loss: the matching loss of that answer.
-        psnr: in dB, mean over the images.
-        identified: the share of the images that it identifies; `None` if identification was not computed.
-    """
-
-    gradient_evaluations: int
-    seconds: float
-    matching_loss: float
-    psnr: float
-    identified: float | None
 
 
 @dataclass(frozen=True)
@@ -66,8 +49,8 @@ class Scores:
     assignment: list[int]
     reasons: list[str]
     stage_psnr: list[float]
-    distractors: DistractorCounts | None = None
-    moments: tuple[Moment, ...] = ()
+    distractors: DistractorRecord | None = None
+    moments: tuple[MomentRecord, ...] = ()
 
     def mean(self, metric: str) -> float | None:
         """The mean over the images, or `None`."""
@@ -146,9 +129,9 @@ def worth_of(images: Tensor, truths: Tensor, lineup: Lineup | None) -> dict[str,
     return worth
 
 
-def _moment(snapshot: Snapshot, truths: Tensor, lineup: Lineup | None) -> Moment:
+def _moment(snapshot: Snapshot, truths: Tensor, lineup: Lineup | None) -> MomentRecord:
     worth = worth_of(snapshot.images, truths, lineup)
-    return Moment(
+    return MomentRecord(
         snapshot.gradient_evaluations,
         snapshot.seconds,
         float(snapshot.matching_loss),

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gifd_bench.common.pixels import valid_pixels
 from gifd_bench.priors.base import Prior, State, normal
 from gifd_bench.priors.kinds.stylegan2 import StyleGAN2Config, config_of
 from gifd_bench.priors.tensor_files import check_tensors, read_generator
@@ -219,21 +220,6 @@ def styles(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE) * GAIN
 
 
-class _IntoRange(torch.autograd.Function):
-    """Images clamped to [0, 1], with the gradient of images that are not clamped.
-
-    Otherwise a search would lose every saturated pixel for good.
-    """
-
-    @staticmethod
-    def forward(_: object, images: Tensor) -> Tensor:
-        return images.clamp(0, 1)
-
-    @staticmethod
-    def backward(_: object, gradient: Tensor) -> Tensor:
-        return gradient
-
-
 class StyleGAN2Prior(Prior):
     """StyleGAN2 in stages that follow the resolution.
 
@@ -286,7 +272,7 @@ class StyleGAN2Prior(Prior):
 
     def generate(self, state: State) -> Tensor:
         _, image = self._run(state, stop=len(self.stages))
-        return _IntoRange.apply((image + 1) / 2)  # type: ignore[no-any-return]
+        return valid_pixels((image + 1) / 2)
 
     def _run(self, state: State, stop: int) -> tuple[Tensor, Tensor]:
         """The feature that enters block `stop`, and the running image there."""

@@ -10,7 +10,7 @@ import torch
 from gifd_bench.benchmark.auditing.owner import Distractors, ImageScore, Owned, Score
 from gifd_bench.benchmark.auditing.plan import Trial
 from gifd_bench.benchmark.auditing.trials import Found
-from gifd_bench.benchmark.auditing.verdict import Judged
+from gifd_bench.benchmark.auditing.verdict import JudgedAnswer
 from gifd_bench.benchmark.self_check import Cause, ObservationCheck
 
 SHAPE = (1, 3, 16, 16)
@@ -25,8 +25,8 @@ def found(label: str = "ig", **changes: Any) -> Found:
     return replace(whole, **changes)
 
 
-def judged(place: int, ssim: float | None, label: str = "ig", **changes: Any) -> Judged:
-    return Judged(found(label, **changes), Score((0,), (ImageScore(place, 20.0, ssim),)))
+def judged(place: int, ssim: float | None, label: str = "ig", **changes: Any) -> JudgedAnswer:
+    return JudgedAnswer(found(label, **changes), Score((0,), (ImageScore(place, 20.0, ssim),)))
 
 
 def owned(images: torch.Tensor = PHOTO) -> Owned:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from gifd_bench.benchmark.auditing.verdict import Judged, judge
+from gifd_bench.benchmark.auditing.verdict import JudgedAnswer, judge
 from tests.benchmark.auditing.helpers import DOUBT, SHAPE, check, found, judged, owned
 
 
@@ -44,7 +44,7 @@ def test_one_image_and_one_attack_are_singular() -> None:
 
 
 def test_a_failed_attack_is_not_an_answer() -> None:
-    failed = Judged(found("dlg", failure="it broke"), None)
+    failed = JudgedAnswer(found("dlg", failure="it broke"), None)
     assert judge([judged(1, 0.9), failed], 1, owned(), check(None)).outcome == "recognized"
     assert judge([failed], 1, owned(), check(None)).outcome == "unexplained"
 
@@ -82,17 +82,17 @@ def test_too_few_gradient_evaluations_are_no_sign_of_safety() -> None:
 
 
 def test_without_the_truth_nothing_is_said_of_recognition() -> None:
-    verdict = judge([Judged(found(), None)], 1, None, None)
+    verdict = judge([JudgedAnswer(found(), None)], 1, None, None)
     assert verdict.outcome == "unjudged"
     assert verdict.recognized is None
 
 
 def test_what_no_attack_explains_is_wrongly_described_or_not_attackable() -> None:
-    doubted = Judged(found(doubt=DOUBT), None)
+    doubted = JudgedAnswer(found(doubt=DOUBT), None)
     verdict = judge([doubted], 1, None, None)
     assert verdict.outcome == "unexplained"
     assert "never a sign of safety" in " ".join(verdict.sentences)
-    assert judge([Judged(found(), None), doubted], 1, None, None).outcome == "unjudged"
+    assert judge([JudgedAnswer(found(), None), doubted], 1, None, None).outcome == "unjudged"
     assert judge([judged(300, 0.1, doubt=DOUBT)], 1, owned(), None).outcome == "unexplained"
     assert judge([judged(300, 0.1, doubt=DOUBT)], 1, owned(), check(None)).outcome == "not_recognized"
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import brentq
 
-from gifd_bench.benchmark.inversion.projections import project_l1_ball, valid_pixels
+from gifd_bench.benchmark.inversion.projections import project_l1_ball
+from gifd_bench.common.pixels import valid_pixels
 
 points = arrays(np.float64, (2, 7), elements=st.floats(-10, 10, width=32))
 radii = st.floats(0.01, 30)

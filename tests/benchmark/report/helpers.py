@@ -13,9 +13,9 @@ from torch import Tensor
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction, StageResult
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import Matrix
+from gifd_bench.benchmark.results.record import DistractorRecord
 from gifd_bench.benchmark.results.rows import Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.scoring.identification import DistractorCounts
 from gifd_bench.benchmark.scoring.scorer import Scores
 from tests.rounds import make_round
 
@@ -96,6 +96,6 @@ def _scores(answer: Answer) -> Scores:
     mean = sum(answer.psnr) / count
     others = None
     if answer.identified is not None:
-        others = DistractorCounts(1000, 1000)
+        others = DistractorRecord(1000, 1000)
         per_image |= {"identified": list(answer.identified), "identified_top5": ones}
     return Scores(per_image, list(range(count)), [], list(answer.stages) or [mean], others)

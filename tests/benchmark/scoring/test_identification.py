@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from gifd_bench.benchmark.results.record import DistractorRecord
 from gifd_bench.benchmark.scoring.identification import (
-    DistractorCounts,
     Lineup,
     bundled_others,
     own_ranks,
@@ -47,7 +47,7 @@ def test_private_images_are_not_among_the_others_and_crops_fill_up_a_small_datas
     for count, of_dataset in ((8, 8), (100, 8)):
         ranks, others = Lineup(photos, count).ranks(truths, truths)
         assert ranks.tolist() == [1, 1]
-        assert others == DistractorCounts(count, of_dataset)
+        assert others == DistractorRecord(count, of_dataset)
     # The other one of the batch is no distractor either.
     swapped, _ = Lineup(photos, 8).ranks(truths.flip(0), truths)
     assert int(swapped.min()) > 1

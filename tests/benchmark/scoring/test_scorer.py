@@ -16,10 +16,11 @@ from torch import Tensor
 
 from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
+from gifd_bench.benchmark.results.record import DistractorRecord
 from gifd_bench.benchmark.scoring import lpips as lpips_module
 from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.base import MetricMissing
-from gifd_bench.benchmark.scoring.identification import DistractorCounts, Lineup
+from gifd_bench.benchmark.scoring.identification import Lineup
 from gifd_bench.benchmark.scoring.metrics import MAX_PSNR, MSE, SSIM, FeatureMSE, psnr
 from gifd_bench.benchmark.scoring.registry import COLUMNS, IDENTIFICATION
 from gifd_bench.benchmark.scoring.scorer import score
@@ -153,7 +154,7 @@ def test_a_run_scores_identification_and_a_single_score_does_not() -> None:
     images = torch.stack([truth.images[0], blind[1]])
     found = score(answer(images, truth.labels), truth, observation, lineup=Lineup(Photos(32), 50))
     assert found.per_image["identified"] == [1.0, 0.0]
-    assert found.distractors == DistractorCounts(50, 8)
+    assert found.distractors == DistractorRecord(50, 8)
     assert not set(score(answer(images, truth.labels), truth).per_image) & set(IDENTIFICATION)
 
 

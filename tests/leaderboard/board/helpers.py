@@ -23,6 +23,7 @@ from gifd_bench.leaderboard.verification.report import (
     write_verification,
 )
 from gifd_bench.tasks.truth import Truth
+from tests.leaderboard import helpers
 
 PROTOCOL = """
 name: small
@@ -41,17 +42,10 @@ seeds: [0]
 """
 
 ABOUT: dict[str, Any] = {
-    "attack": "somebody",
-    "version": "1.0",
-    "date": "2026-01-31",
-    "authors": ["A. Author"],
-    "description": "Searches pixels.",
+    **helpers.ABOUT,
     "paper": "https://example.org/paper",
     "code": "https://example.org/code",
-    "licence": "MIT",
-    "threat_model": "Nothing but the observation.",
     "prior": None,
-    "hardware": "one CPU core",
 }
 
 
