@@ -97,7 +97,7 @@ class Bench:
             seconds: the time that it took, as in `CellRecord`.
             pack: the ids of the cells that ran with it, as in `CellRecord`.
         """
-        # Before anything is scored: what was found is not lost to a metric.
+        # Written before it is scored, so that a metric that fails does not cost the answer.
         folder.write_reconstruction(reconstruction)
         truth = self.run.truth(cell)
         scores = score(reconstruction, truth, observation, self._metrics, self._lineup(cell.task))

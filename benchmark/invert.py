@@ -94,7 +94,7 @@ class Checkpoint(Callback):
                 return f"its checkpoint is damaged ({damaged})"
             content = torch.load(self.path, map_location="cpu", weights_only=True)
             of = content["callbacks"][self.state_key].get("of", self.of)
-        except Exception as error:  # Whatever it is that lies there.
+        except Exception as error:  # Whatever lies there, it is no checkpoint.
             return f"its checkpoint is damaged ({one_line(error)[:200] or type(error).__name__})"
         return None if of == self.of else "its checkpoint is of another inversion"
 

@@ -25,7 +25,7 @@ from gifd_bench.benchmark.tracking.guarded import Guarded
 
 # Processes in a row that may die over a cell, without getting further, before it runs alone.
 DEATHS_IN_PACKS = 2
-# What a cluster tells a job with that is to end soon.
+# The signals with which a cluster tells a job that it will end soon.
 NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -116,7 +116,7 @@ class Runner:
             cells = by_kind(cells)
         waiting = self.run.not_ended(cells[start:] + cells[:start])
         for component in {prior.canonical: prior for cell in waiting if (prior := cell.prior)}.values():
-            # Now, so that weights that are damaged are an error before the first cell runs.
+            # Built now, so that damaged weights are an error before the first cell runs.
             self.bench.prior(component)
         with _without_imports():
             self._run_waiting(matrix.name, waiting, packs, math.inf if most is None else most)

@@ -41,9 +41,9 @@ Cause = Literal[
     "unknown",
 ]
 
-# Two directions are the same from here on; updates in half precision are.
+# Two directions with at least this cosine are the same; those of updates in half precision reach it.
 SAME = 0.9995
-# Scales are the same within this.
+# Two scales are the same if they differ by at most this share.
 CLOSE = 0.01
 _NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "none": ((0.0,), (1.0,)),
@@ -196,7 +196,7 @@ class _Check:
             return self.cosine >= 0.5
         return self.cosine >= SAME and abs(self.scale - 1) <= CLOSE
 
-    # One direction, another length or sign.
+    # Causes that change the length or the sign of the update, and not its direction.
 
     def _factor(self) -> tuple[Cause, str]:
         factor, images = self.scale, self.observation.batch_size
@@ -247,7 +247,7 @@ class _Check:
             likely.append("a loss scale, a sum in place of a mean, a learning rate, or clipping to a norm")
         return "constant factor", "; ".join(likely)
 
-    # Another description altogether.
+    # Causes that change the direction of the update: another description explains it.
 
     def _hypotheses(self) -> Iterator[_Hypothesis]:
         yield from self._modes()

@@ -34,7 +34,7 @@ from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
 
 MIB = 2**20
-# An image is so many pixels high and wide.
+# The height and width of an image in pixels.
 SIZE = 32
 
 

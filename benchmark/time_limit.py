@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.common.errors import ExitStatus
 
-# What an iteration may take beyond the limit before the process is ended.
+# How long an iteration may run beyond the limit before the process is ended, in seconds.
 GRACE = 10.0
 
 

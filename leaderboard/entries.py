@@ -194,7 +194,7 @@ class Entries:
                 partial / "verification.json",
                 verification.model_copy(update={"files": files, "accepted": today}),
             )
-            # Renamed when it is whole.
+            # The folder gets its name only when it is whole.
             partial.rename(folder)
         except OSError as error:
             raise StorageError(f"{folder}: cannot be written ({one_line(error)})") from error

@@ -78,7 +78,8 @@ def export(
     if truths and truths.resolve().is_relative_to(output.resolve()):
         raise LeaderboardError(f"{truths}: lies in {output}, which is handed out; keep it elsewhere")
     with ExitStack() as partial:
-        # Made beside and renamed, so that an export that fails or is interrupted leaves nothing.
+        # It is made in a folder beside it, which is then renamed, so that an export that fails or is
+        # interrupted leaves nothing.
         made = [_beside(folder, partial) for folder in folders]
         rounds = protocol.rounds if secret is None else _blind(protocol.rounds, secret)
         items = _play(rounds, made[0], TruthFolder(made[1]) if truths else None, secret is not None)

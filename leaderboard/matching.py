@@ -31,7 +31,7 @@ class UpdateDistance:
         """
         with torch.no_grad():
             update = _flat(list(self._client.update(images, labels)))
-        # float64: near 0 the difference to 1 is all that there is.
+        # In float64, because a distance near 0 is the difference of two numbers near 1.
         product = update.norm() * self._observed.norm()
         return 1.0 - float(update @ self._observed / product.clamp(min=1e-300))
 

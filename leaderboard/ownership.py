@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from gifd_bench.leaderboard.errors import LeaderboardError
 
-# Of a public key: enough for people to tell keys apart.
+# How many characters of a public key are shown: enough for people to tell keys apart.
 SHOWN_DIGITS = 16
 
 

@@ -22,7 +22,7 @@ from gifd_bench.leaderboard.text import Line, Slug, Strict, first_error
 
 # What entries can be ranked by.
 METRICS = (*COLUMNS, *IDENTIFICATION)
-# Of which metrics less is better.
+# The metrics of which less is better.
 LOWER_IS_BETTER = frozenset(["lpips_alex", "lpips_vgg", "mse", "feature_mse"])
 
 

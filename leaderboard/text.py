@@ -75,7 +75,7 @@ def _date(value: str) -> str:
 
 
 Date = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), AfterValidator(_date)]
-# Of ed25519, in hexadecimal digits.
+# A public key of ed25519, and a checksum, in hexadecimal digits.
 PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

@@ -18,12 +18,12 @@ from gifd_bench.benchmark.scoring.scorer import values_of
 from gifd_bench.benchmark.self_check import ObservationCheck, check_observation
 from gifd_bench.tasks.observation import Observation
 
-# From here on the reconstruction of an image that is also identified counts as recognized. A convention of
-# ours: SSIM is 0 of unrelated images and 1 of equal ones.
+# From here on the reconstruction of an image that is also identified counts as recognized. This is a
+# convention of ours: SSIM is 0 of unrelated images and 1 of equal ones.
 RECOGNIZED_SSIM = 0.5
 # Below this correlation of neighboring pixels an image is nothing but noise; photographs are above 0.8.
 NOISE_LIKE = 0.2
-# Images are compared with the distractors so many at a time.
+# This many images are compared with the distractors at a time.
 CHUNK = 100
 
 

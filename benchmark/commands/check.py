@@ -40,7 +40,7 @@ def run(arguments: list[str]) -> int:
     """Run the command; the exit status is 1 if a promise is broken."""
     options, rest = parser().parse_known_args(arguments)
     noun = options.noun or _noun_of(options.name)
-    # Only now: contracts import torch.
+    # Imported here, because contracts import torch.
     from gifd_bench.benchmark.contract.contracts import contract_of
     from gifd_bench.benchmark.contract.subject import Broken
 

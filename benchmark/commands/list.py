@@ -101,13 +101,13 @@ def _default_text(parameter: inspect.Parameter) -> str:
     default = parameter.default
     if default is inspect.Parameter.empty:
         return "none (required)"
-    # As a matrix has it.
+    # As it is written in a matrix.
     return json.dumps(asdict(default) if is_dataclass(default) else default, default=str)  # type: ignore[arg-type]
 
 
 def _from_outside(path: str) -> Registry[Any]:
     """The registry of the noun to which a class or function from outside belongs."""
-    # Only now: base classes import torch.
+    # Imported here, because base classes import torch.
     from gifd_bench.benchmark.contract.nouns import noun_of
 
     return REGISTRIES[noun_of(path)]

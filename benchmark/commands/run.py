@@ -51,7 +51,8 @@ def run(arguments: list[str]) -> int:
             raise BenchmarkError(f"--{name} must be at least 1, not {number}")
     if options.launcher == "slurm":
         SLURM.require("--launcher slurm")
-    # Before anything is written: options that do not go together, or do not fit their prior.
+    # Before anything is written, options are refused that contradict each other or do not fit their
+    # prior.
     workload(matrix.cells(), {})
     # The report shows labels, which may be others than when it was written.
     relabeled = folder.matrix.is_file() and folder.load_matrix().config() != matrix.config()
@@ -59,7 +60,7 @@ def run(arguments: list[str]) -> int:
     console = Terminal()
     if options.retry is not None:
         _retry(options.retry, folder, console)
-    # Here first, so that a tracker whose package is missing is one line.
+    # Before all else, so that a missing package of a tracker is an error of one line.
     tracker = Guarded(TRACKERS[options.tracker]())
     pending = folder.not_ended(matrix.cells())
     _check_needs(matrix, pending, folder)

@@ -108,7 +108,7 @@ def run(arguments: list[str]) -> int:
         if victim not in VICTIMS:
             raise BenchmarkError(unknown("victim", victim, list(VICTIMS)))
     page = None if options.markdown is None else _read_page(options.markdown)
-    # Only now: torch takes seconds to import.
+    # Imported here, because torch takes seconds to import.
     import torch
 
     from gifd_bench.benchmark.speed import Effort, Victim, cases_of, speeds

@@ -121,7 +121,7 @@ def run(arguments: list[str]) -> int:
         options.identified,
     )
     matrix = load_matrix(options.config, overrides)
-    # Here, since the trainings begin only after the attacks.
+    # Checked here, because the trainings begin only after the attacks.
     check_accountant(defense.build() for defense in matrix.defenses)
     jobs = [] if options.jobs is None else ["--jobs", str(options.jobs)]
     status = run_matrix([options.config, "--output", str(options.output), *jobs, *overrides])

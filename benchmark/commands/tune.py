@@ -116,7 +116,7 @@ def run(arguments: list[str]) -> int:
 
 def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: Console) -> None:
     """Tune every attack against one defense, and write the recipe unless another process is doing so."""
-    # Here, because Optuna and torch take seconds to import.
+    # Imported here, because Optuna and torch take seconds to import.
     from gifd_bench.benchmark.tuning.study import TrialDraw, tune
     from gifd_bench.benchmark.tuning.trials import TunedAttack
 

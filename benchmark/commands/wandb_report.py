@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
     """Run the command."""
     options = parser().parse_args(arguments)
     WANDB_REPORTS.require("wandb-report")
-    # Here, since it imports wandb-workspaces.
+    # Imported here, because it imports wandb-workspaces.
     from gifd_bench.benchmark.tracking.wandb_report import build_report, spec_of
 
     folder = RunFolder(options.folder)

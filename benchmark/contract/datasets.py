@@ -12,7 +12,7 @@ import torch
 from gifd_bench.benchmark.contract.subject import Broken
 from gifd_bench.tasks.datasets.base import Dataset
 
-# Images of a large dataset that are looked at.
+# At most this many images of a dataset are looked at.
 MOST = 16
 
 

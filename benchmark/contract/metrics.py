@@ -29,7 +29,7 @@ class MetricSubject:
 
     def values(self, images: Tensor, truths: Tensor) -> Tensor | None:
         """The values of the metric; `None` if it says that it is not available on this machine."""
-        # Outside the block: the client's update is a gradient.
+        # Outside the block, because the client's update is a gradient.
         observation = observe()
         try:
             with torch.no_grad():

@@ -21,7 +21,7 @@ BASES: dict[str, type] = {
     "dataset": Dataset,
     "defense": Defense,
     "metric": Metric,
-    # After the others: attacks and priors are modules too.
+    # Models come last, because attacks and priors are modules too.
     "model": nn.Module,
 }
 

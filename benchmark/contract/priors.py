@@ -14,7 +14,7 @@ from gifd_bench.benchmark.contract.devices import DevicesNamed
 from gifd_bench.benchmark.contract.subject import Broken
 from gifd_bench.priors.base import LATENTS, UNKNOWN_CLASS, Prior, State
 
-# Between two ways of computing the same image, which is in [0, 1].
+# Two ways of computing the same image, which is in [0, 1], may differ by this much.
 TOLERANCE = 1e-5
 
 

@@ -12,7 +12,7 @@ from gifd_bench.benchmark.figures.subject import FigureSubject
 from gifd_bench.benchmark.report.opening import caption, row_of, shown_attacks, telling_images
 from gifd_bench.benchmark.results.rows import Row
 
-# Of the page, above a line of pictures for its heading and below for their captions, in inches.
+# The room above a line of pictures for its heading, and below it for their captions, in inches.
 HEADING, CAPTION = 0.45, 0.26
 
 

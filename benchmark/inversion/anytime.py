@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gifd_bench.benchmark.inversion.candidates import Candidate, is_better
 
-# Looks in a decade of gradient evaluations.
+# The answer is looked at after these numbers of gradient evaluations, and after 10, 100, … times as many.
 STEPS = (1, 2, 5)
 Restarts = Sequence[Sequence[Candidate]]
 
@@ -64,7 +64,7 @@ class Anytime:
         """
         bests = [_first_best(stages, floor) for stages in restarts]
         criteria = torch.stack([criterion for criterion, _, _ in bests])
-        # (1,), for an index without a dimension would be read from the device.
+        # Of shape (1,), because an index without a dimension would be copied from the device to the CPU.
         best = torch.where(torch.isfinite(criteria), criteria, torch.inf).argmin(keepdim=True)
         loss, images = (torch.stack([found[k] for found in bests]).index_select(0, best)[0] for k in (1, 2))
         self.taken.append(Snapshot(gradient_evaluations, self._spent(), loss, images))

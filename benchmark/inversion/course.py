@@ -75,7 +75,7 @@ class Course:
         self.latest_losses = torch.full((len(seeds),), torch.nan, device="cpu")
         self._restarts, self._at_once, self._seeds = restarts, at_once, seeds
         self._of_each = sum(stage.iterations for stage in stages)
-        # One row a restart, target by target.
+        # One row for each restart, target by target.
         self._curves = torch.full((len(seeds) * restarts, self._of_each), torch.nan, device="cpu")
         self._found: list[list[Candidate]] = [[] for _ in range(len(seeds) * restarts)]
         self._halvings = halvings

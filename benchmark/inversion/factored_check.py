@@ -46,7 +46,7 @@ def checked_plan(
         # In double precision no activation is so close to its kink that rounding decides.
         return _Trial(copy.deepcopy(victim).double(), observed, batch, lanes).plan()
     except (RuntimeError, TypeError):
-        # A device or a module that knows no double precision.
+        # The device or a module does not support double precision.
         return _Trial(copy.deepcopy(victim), observed, batch, lanes).plan()
 
 

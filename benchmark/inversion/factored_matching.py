@@ -25,7 +25,7 @@ from gifd_bench.tasks.defenses.noise import Noisy
 from gifd_bench.tasks.defenses.norm import Clipped
 from gifd_bench.tasks.models.second_derivatives import twice_differentiable
 
-# By the very class: a subclass may compute anything.
+# The class itself is compared, because a subclass may compute anything.
 _LOSSES: dict[type[MatchingLoss], Callable[[Products, Tensor], Tensor]] = {
     Cosine: cosine,
     LayerwiseCosine: layerwise_cosine,

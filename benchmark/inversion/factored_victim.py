@@ -104,7 +104,7 @@ def calls(victim: nn.Module, inputs: Tensor) -> dict[str, Call]:
                     lambda _, entered, left, calls=seen[name]: calls.append((*entered, left))
                 )
             )
-    # With a graph: without one, attention modules take a shortcut past the modules in them.
+    # With a graph, because without one attention modules take a shortcut past the modules in them.
     with torch.enable_grad():
         victim(inputs.clone().requires_grad_())
     for hook in hooks:
@@ -226,7 +226,7 @@ class FactoredVictim:
         with torch.enable_grad():
             images = inputs.flatten(0, 1)
             if not images.requires_grad:
-                # Else the first layers' outputs have no place in a graph.
+                # Without this, the outputs of the first layers would not be part of a graph.
                 images = images.detach().requires_grad_()
             for layer in self._layers:
                 layer.forget()

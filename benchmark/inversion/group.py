@@ -39,7 +39,8 @@ def group_distance(members: Tensor, agreed: Tensor) -> Tensor:
         (G,).
     """
     pixels = members.shape[-1] * members.shape[-2]
-    # Where the two are one, as in a group of one, the gradient is zero, as the norm's subgradient.
+    # Where the two are equal, as in a group of one, the gradient is zero, which is a subgradient of the
+    # norm.
     distances = torch.linalg.vector_norm((members - agreed).flatten(2), dim=2)
     each: Tensor = distances.mean(dim=1) / pixels
     return each

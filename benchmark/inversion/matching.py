@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gifd_bench.benchmark.inversion.choices import Distance, Matching
 
-# The weights of so many parameter tensors, in their order.
+# The weights of a given number of parameter tensors, in their order.
 TensorWeights: TypeAlias = Callable[[int], list[float]]
 
 
@@ -34,7 +34,7 @@ class MatchingLoss(ABC):
         self.observed = [tensor.flatten() for tensor in observed]
         count = len(self.observed)
         weights = [1.0] * count if self.weights is None else self.weights(count)
-        # One scalar a tensor, like all per-tensor sums below: they never leave the device.
+        # One scalar for each tensor. Like all sums over tensors below, they never leave the device.
         self.tensor_weights = self.observed[0].new_tensor(weights)
         self.tensor_sizes = self.observed[0].new_tensor([o.numel() for o in self.observed])
 

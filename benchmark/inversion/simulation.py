@@ -47,7 +47,7 @@ class SimulatedClient:
         self.settings = observation.client or ClientSettings()
         set_batch_norm_training(self.victim, self.settings.batch_norm == "train")
         for _, layer in batch_norm_layers(self.victim):
-            # The running statistics stay those that were sent out, however often they are passed by.
+            # The running statistics stay those that were sent out, however many forward passes there are.
             layer.momentum = 0.0
         self.names = list(observation.update)
         self._loss = self.settings.loss.function()
@@ -56,7 +56,7 @@ class SimulatedClient:
         trained = observation.trained()
         for name, parameter in self.victim.named_parameters():
             parameter.requires_grad_(name in trained)
-        # Where in the gradient of what is trained that is which was sent.
+        # The places of the sent parameters in the gradient of the trained ones.
         self._sent = [trained.index(name) for name in self.names]
         self._trained = trained
         # Copies: a file's tensors lie at odd addresses, where sums may round differently.

@@ -74,8 +74,9 @@ class Discrepancy(LowestMatchingLoss):
     lowest matching loss.
     """
 
-    # The principle's factor above 1: what the noise level is known to. Below, the floor may never be
-    # reached; far above, even a poor image is below it, since most of a noisy update is noise.
+    # The principle's factor is above 1, because the noise level is known only so well. Below, the floor
+    # may never be reached; far above, even a poor image is below it, since most of a noisy update is
+    # noise.
     FACTOR = 1.01
 
     def __init__(self, loss: MatchingLoss, observed: Sequence[Tensor], noise_std: float | Tensor) -> None:

@@ -45,7 +45,8 @@ class Renderer(nn.Module):
             state: a state of B images.
             weights: (B, ...) by name.
         """
-        # Taken apart at once: the gradient is then put together once, not added up image by image.
+        # All images are taken apart at once, so that the gradient is put together once, and not added up
+        # image by image.
         own = {name: weight.unbind() for name, weight in weights.items()}
         batch = len(next(iter(own.values())))
         images = [

@@ -18,8 +18,8 @@ from gifd_bench.benchmark.results.record import STRICT, Progress, read_record, w
 from gifd_bench.common.errors import FileError
 from gifd_bench.common.files import make_folder
 
-# A process that dies over a cell leaves it to the next one. A cell that has taken so many with it, each
-# before it got further than the ones before, is to blame itself.
+# A process that dies over a cell leaves it to the next one. If this many processes in a row have died
+# over a cell, and none got further than the ones before, the cell itself is to blame.
 DEATHS = 5
 
 

@@ -19,7 +19,7 @@ from gifd_bench.common.files import read_json, write_json
 PACKAGES = ("gifd-bench", "torch", "pytorch-lightning", "torchmetrics")
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 Ended = Literal["done", "failed", "skipped"]
-# Of a cell that has ended, and of which a file is not what it was: there is no number of it.
+# The status of a cell that has ended and of which a file has changed since: none of its numbers is used.
 DAMAGED: Literal["damaged"] = "damaged"
 R = TypeVar("R")
 

@@ -14,17 +14,17 @@ from gifd_bench.tasks.datasets.photos import Photos
 
 # How many others there are, unless somebody asks for another number.
 DISTRACTORS = 1000
-# Of the draw of the others: every run has the same.
+# The seed of the draw of the others, so that every run has the same ones.
 SEED = 0
 # Larger images are compared at this side: a thousand of them would not fit into memory.
 COMPARED_SIDE = 64
 # More than the others that are asked for, to stand in for private images that are drawn.
 SPARE = 64
-# Of the pixels of two images that are the same one; reducing them may round differently.
+# Pixels of the same image may differ by this much, because reducing it may round differently.
 SAME = 1e-5
 # Side of the photographs that the bundled distractors are cut from.
 LARGEST = 256
-# Of an image without any contrast.
+# The norm below which an image has no contrast.
 TINY = 1e-12
 
 
@@ -46,7 +46,7 @@ class Lineup:
         missing = count + SPARE - len(drawn)
         channels, height, width = self._own.shape[1:]
         crops = bundled_others(missing, (channels, height, width)) if missing else self._own[:0]
-        # Once, and not for every cell; 32 bits, for there may be many of them.
+        # Computed once, and not for every cell, and in 32 bits, because there may be many of them.
         self._rows = _standardized(torch.cat([self._own, crops])).float()
 
     def ranks(self, images: Tensor, truths: Tensor) -> tuple[Tensor, DistractorRecord]:

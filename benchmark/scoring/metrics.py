@@ -16,7 +16,8 @@ from gifd_bench.benchmark.scoring.lpips import Backbone, lpips
 from gifd_bench.tasks.observation import Observation
 
 MAX_PSNR = 100.0
-# Of the window of SSIM; nearer to the edge a part of it would lie outside.
+# The radius of the window of SSIM; nearer to the edge, a part of the window would lie outside of the
+# image.
 BORDER = 5
 
 

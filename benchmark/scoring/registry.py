@@ -22,11 +22,12 @@ METRICS: Registry[type[Metric]] = Registry(
     promise="gifd_bench.benchmark.scoring.base:Metric",
 )
 
-# Of the labels, not of images: beside the metrics in every table.
+# A share of the labels and not a metric of images, which stands beside the metrics in every table.
 LABEL_ACCURACY = "label_accuracy"
 # The columns of every table, in their order.
 COLUMNS = (*METRICS.bundled, LABEL_ACCURACY)
-# Of runs, whose dataset is at hand: shares of the private images that are found among others of it.
+# Only runs have these, because they have the dataset: shares of the private images that are found among
+# others of it.
 IDENTIFIED, IDENTIFIED_TOP5 = "identified", "identified_top5"
 IDENTIFICATION = (IDENTIFIED, IDENTIFIED_TOP5)
 

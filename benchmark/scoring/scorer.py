@@ -25,7 +25,7 @@ from gifd_bench.common.errors import one_line
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.truth import Truth
 
-# Places that count for the looser share.
+# An image counts for the looser share if its place is among this many.
 TOP = 5
 
 

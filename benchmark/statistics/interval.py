@@ -13,7 +13,7 @@ from gifd_bench.benchmark.statistics.share import share_ends
 from gifd_bench.benchmark.statistics.studentized import Studentized
 
 LEVEL = 0.95
-# Below it there is no interval: so few values say too little of how they are spread.
+# With fewer units there is no interval, because they say too little about how values are spread.
 FEWEST_UNITS = 6
 # The least and the largest value that there can be.
 Range = tuple[float, float]

@@ -25,7 +25,7 @@ MOST_RESAMPLED = 1000
 # How much wider than Student's t the bootstrap may make a side. Where nearly all values are equal, most
 # resamples have no spread at all, and would make it as wide as one likes.
 WIDEST = 5.0
-# Spread below this part of the values' size is rounding.
+# A spread below this share of the values' size is only rounding.
 ROUNDING = 1e-12
 
 

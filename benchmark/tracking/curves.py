@@ -34,7 +34,7 @@ class Curves(Callback):
         self._time = 0.0
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # Not when training starts, which it does not after an interruption at the last iteration.
+        # Not when training starts, because it does not start after an interruption at the last iteration.
         if self._log is not None:
             for numbers, iteration in self.points():
                 self._log(numbers, iteration)
@@ -52,7 +52,7 @@ class Curves(Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        # Here, because the scheduler has moved on by the end of the step.
+        # Read here, because the scheduler has moved on by the end of the step.
         self._learning_rate = optimizer.param_groups[0].get("lr")
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: object) -> None:

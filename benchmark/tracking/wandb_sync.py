@@ -13,7 +13,7 @@ from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.claims import claimed
 from gifd_bench.benchmark.tracking.wandb_settings import away_from_home
 
-# One process an upload would take seconds a cell to start.
+# A process for each upload would take seconds to start for each cell.
 AT_A_TIME = 20
 
 

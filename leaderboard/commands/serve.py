@@ -20,7 +20,7 @@ from gifd_bench.leaderboard.commands.entries_option import (
 )
 from gifd_bench.leaderboard.errors import LeaderboardError
 
-# Nobody but this machine.
+# Only this machine can connect.
 HOST = "127.0.0.1"
 
 

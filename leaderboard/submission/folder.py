@@ -72,7 +72,7 @@ class SubmissionFolder:
             LeaderboardError: something in it is wrong.
         """
         if unprintable(self.path.name) is not None:
-            # It would be part of every message.
+            # The name is part of every message.
             raise LeaderboardError(f"{_shown(self.path.name)}: a folder's name must be printable")
         _check_kind(self.path, stat.S_ISDIR, "a submission's folder")
         path = self.path / "submission.yaml"

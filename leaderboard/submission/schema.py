@@ -19,9 +19,9 @@ FORMAT: Literal["gifd-bench/submission/1"] = "gifd-bench/submission/1"
 SOURCE = "attack.py"
 MOST_RESULTS = 10_000
 MOST_METRICS = 64
-# Of a component's options as JSON.
+# The most characters of a component's options as JSON.
 MOST_OPTIONS = 20_000
-# As many as a track may have combinations of tasks and defenses, and more.
+# More than a track has combinations of tasks and defenses.
 MOST_OVERRIDES = 64
 Labels = Annotated[list[Short], Field(min_length=1, max_length=64)]
 

@@ -61,7 +61,7 @@ def write_submission(
     except ValidationError as error:
         raise LeaderboardError(f"{output}: cannot be submitted: {first_error(error)}") from error
     make_folder(output.parent)
-    # Renamed when it is whole.
+    # The folder gets its name only when it is whole.
     with tempfile.TemporaryDirectory(dir=output.parent) as partial:
         folder = SubmissionFolder(Path(partial) / "submission")
         make_folder(folder.path / "reconstructions")

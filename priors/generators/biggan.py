@@ -23,7 +23,13 @@ from gifd_bench.priors.tensor_files import check_tensors, read_state_dict
 
 
 class TruncatedNorm(nn.Module):
-    """Batch normalization with the statistics of one truncation; it is conditional if a size is given."""
+    """Batch normalization with the running statistics of latents at one truncation.
+
+    Args:
+        channels: the number of channels of its input.
+        condition: the length of a condition from which gain and bias are computed; `None` for a gain and a
+            bias that are learned.
+    """
 
     def __init__(self, channels: int, condition: int | None = None) -> None:
         super().__init__()

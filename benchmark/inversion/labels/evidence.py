@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gifd_bench.benchmark.inversion.labels.last_layer import LastLayer
 
-# Of the largest entry of the gradient: below this a negative entry is a rounding error.
+# A negative entry below this share of the largest entry of the gradient is a rounding error.
 TINY = 1e-6
 # Columns of one image are parallel but for rounding: the sine of an angle.
 PARALLEL = 2e-6
