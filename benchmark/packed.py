@@ -142,7 +142,8 @@ def _answers(
     seconds = None if limits.seconds is None else limits.seconds * len(lanes)
 
     def hung(reason: str) -> None:
-        # Nobody knows whose fault it is: the claims stay, and cells over which processes died run alone.
+        # It is not known which cell is to blame, so the claims stay, and cells over which processes have
+        # died run alone.
         for lane in lanes:
             lane.folder.note(f"the pack: {reason}")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 # Where a job leaves a file when Python has come to its cells.
 BEGUN = "GIFD_BENCH_JOB_BEGUN"
-# A job that dies on its way to its cells is queued again so often, preemptions included.
+# How often a job that dies before it reaches its cells is queued again, preemptions included.
 MOST_STARTS = 10
 # Slurm's notices. They are ignored from the first instruction, and then held back, so that Python gets them
 # when it can answer; where `env` cannot do that, they stay ignored until then.
@@ -43,6 +43,6 @@ def preparation(logs: Path) -> list[str]:
         f'export {BEGUN}={folder}/"$SLURM_JOB_ID".begun',
         f'rm -f "${BEGUN}"',
         f"trap {shlex.quote(again)} EXIT",
-        # Somebody cancels the job: it is not to come back.
+        # Somebody has canceled the job, so it must not be queued again.
         f"trap {shlex.quote('trap - EXIT; exit 143')} TERM",
     ]

@@ -16,12 +16,12 @@ from gifd_bench.benchmark.results.claims import DEATHS
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.common.errors import ExitStatus
 
-# Seconds between two looks at the folder, at least.
+# The least number of seconds between two looks at the folder.
 POLL = 0.5
-# Workers in a row, for each job, that may die without any cell getting further. A cell that kills whoever
+# How many workers of one job may die in a row without any cell getting further. A cell that kills whoever
 # runs it is blamed after `DEATHS` of them and ends as failed, so that more than these are not its fault.
 FRUITLESS = DEATHS + 1
-# Bytes of a worker's standard error that are looked at when it has ended.
+# How many bytes of a worker's standard error are read when it has ended.
 TAIL = 4096
 
 

@@ -41,7 +41,7 @@ class ProgressFile:
         rate = (iteration - first) / (now - began) if now > began else 0.0
         progress = Progress(iteration, self._iterations, round(rate, 3), time.time())
         for path in self._paths():
-            # The display is not worth a cell.
+            # A display that fails must not cost a cell.
             with suppress(StorageError):
                 write_record(progress, path)
 

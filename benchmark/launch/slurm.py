@@ -23,7 +23,7 @@ from gifd_bench.benchmark.runner import NOTICES
 from gifd_bench.common.errors import ExitStatus, one_line
 from gifd_bench.common.extras import SLURM
 
-# Wall time that a job is given cells for, where nobody says how many.
+# The wall time for which a job is given cells, unless their number is given.
 JOB_SECONDS = 600.0
 # Slurm's own default of MaxArraySize; the highest index is one less.
 DEFAULT_ARRAY = 1001
@@ -108,7 +108,7 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
         UserError: submitit is not installed.
     """
     SLURM.require("--launcher slurm")
-    # Here, since only those who use Slurm install it.
+    # Imported here, because only those who use Slurm install it.
     import submitit
     from submitit.core.utils import FailedJobError
 
@@ -122,7 +122,7 @@ def submit(run: RunFolder, slurm: SlurmSettings, settings: WorkerSettings) -> li
         SlurmJob(run.path.resolve(), replace(settings, most=chunk, start=position))
         for position in waiting[::chunk]
     ]
-    # A new folder each time: on a new cluster, ids begin again.
+    # A new folder each time, because the ids of jobs begin again on a new cluster.
     logs = run.path / "slurm" / time.strftime("%Y%m%d-%H%M%S")
     parameters: dict[str, Any] = {
         "name": "gifd-bench",

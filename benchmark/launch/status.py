@@ -130,7 +130,7 @@ def damage_line(cell: str, reason: str) -> str:
 def _running(title: str, claim: Claim, folder: CellFolder) -> Running:
     progress = read_progress(folder)
     if progress.time < claim.since:
-        # Of the process before.
+        # It was written by the process before.
         progress = Progress()
     return Running(
         title,

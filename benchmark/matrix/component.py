@@ -30,7 +30,7 @@ from gifd_bench.tasks.datasets.registry import DATASETS
 from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.models.registry import INPUTS, MODELS
 
-# Of a parser's error, which repeats what it was given.
+# At most this much of a parser's error is shown, because it repeats what it was given.
 MOST_SAID = 600
 NOUNS: dict[str, Registry[Any]] = {
     noun.noun: noun for noun in (DATASETS, MODELS, DEFENSES, PRIORS, ATTACKS, METRICS)

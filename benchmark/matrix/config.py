@@ -152,7 +152,7 @@ def load_matrix(name: str, overrides: Sequence[str] = ()) -> Matrix:
     try:
         return _resolve(path.stem, _with_more(content, added), rest)
     except UserError as error:
-        # A bundled one goes by its name.
+        # A bundled configuration is called by its name.
         raise BenchmarkError(f"{path if path == Path(name) else name}: {error}") from error
 
 

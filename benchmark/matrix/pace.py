@@ -71,6 +71,6 @@ class _Stopwatch(Callback):
         return (ended - began) / max(1, after - before)
 
     def _mark(self) -> None:
-        if torch.cuda.is_available():  # What was asked of the device must have been done.
+        if torch.cuda.is_available():  # The device must have finished what it was asked for.
             torch.cuda.synchronize()
         self.marks.append((time.monotonic(), self.attack.progress.gradient_evaluations))

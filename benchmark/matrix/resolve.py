@@ -24,7 +24,7 @@ from gifd_bench.tasks.settings import TaskSettings
 
 LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 FILE = "what-the-file-sets"
-# Of any option; most have limits of their own.
+# The largest number of any option; most options have limits of their own.
 MOST = 1e12
 _NAME_OVERRIDE = re.compile(r"--([\w.]+)\.use=(.+)")
 
@@ -110,7 +110,8 @@ class Resolver:
             BenchmarkError: an unknown key or a wrong value.
         """
         try:
-            # In one go: what the file leaves out may be given on the command line.
+            # File and command line are parsed together, because what the file leaves out may be given on
+            # the command line.
             parsed = self.parser.parse_args([f"--{FILE}", json.dumps(self._given), *self._options])
             self._resolved = plain(self.parser, parsed)
         except ArgumentError as error:

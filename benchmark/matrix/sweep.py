@@ -160,7 +160,7 @@ def _is_sweep(whole: Any, path: Path, kind: str, label: str) -> bool:
     options, below, takes = _holder(whole, path, kind, label)
     if not values:
         return False
-    # Other lists may be sweeps, too, and say nothing of this one.
+    # Other lists may be sweeps too, and their errors say nothing about this one.
     others = [other for other in _lists(options) if other != below]
     for other in others:
         options = _without(options, other)

@@ -10,7 +10,7 @@ from typing import Any
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.report.naming import value_text
 
-# From this ratio of the largest value to the smallest on, an axis is logarithmic.
+# An axis is logarithmic if the largest value is at least this many times the smallest.
 DECADE = 10.0
 Parameter = tuple[int, str]
 

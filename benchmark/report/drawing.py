@@ -18,9 +18,9 @@ from gifd_bench.benchmark.statistics.interval import Interval
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
 HEIGHT = 340
-# Each tick in full: by itself plotly writes 5 for 0.05.
+# Every tick is written out, because plotly by itself writes 5 for 0.05.
 LOG: Mapping[str, Any] = MappingProxyType({"type": "log", "tickformat": "~g"})
-# One tick a decade, with its number written out.
+# One tick for each power of ten, with its number written out.
 LOG_X: Mapping[str, Any] = MappingProxyType({"type": "log", "tickformat": "~g", "dtick": 1})
 LINEAR: Mapping[str, Any] = MappingProxyType({})
 

@@ -10,7 +10,7 @@ from gifd_bench.benchmark.report.naming import Names
 from gifd_bench.benchmark.report.pictures import Picture, Pictures, StageStrip
 from gifd_bench.benchmark.results.rows import Row
 
-# About what a pixel takes as text within a page: three colors, little compressed, in base64.
+# About how many bytes a pixel takes within a page: three colors, little compressed, in base64.
 BYTES_A_PIXEL = 4
 
 

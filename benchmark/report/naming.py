@@ -78,7 +78,7 @@ def _attack_name(row: Row) -> str:
     head = _without_values(row.attack, options)
     if head == row.attack:
         return row.attack_name
-    # What a sweep is over stands in the label that it made.
+    # The options that a sweep is over are named in the label that it made.
     swept = [(name, value) for name, value in options if f"_{name}_" in f"{row.attack}_"[len(head) :]]
     return _with(head, ([("", row.prior)] if row.prior else []) + swept)
 
@@ -116,6 +116,6 @@ def _defaults(kind: str, name: str) -> dict[str, Any]:
     try:
         parameters = inspect.signature(NOUNS[kind].signature(name)).parameters.values()
     except (UserError, ValueError):
-        # Code from outside that is not here: all of its options are shown.
+        # The code from outside is not on this machine, so all of its options are shown.
         return {}
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}

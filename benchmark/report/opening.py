@@ -123,7 +123,7 @@ def telling_images(best: Summary) -> list[tuple[str, Row, int]]:
     for _, row, image in scored:
         by_image.setdefault((row.target, image), []).append((row, image))
     images = [found[len(found) // 2] for found in by_image.values()]
-    # Of the names of one place, the first holds: two images are the best and the worst.
+    # If two names have the same place, the first holds: of two images, one is the best and one the worst.
     places = {"read best": 0, "read worst": len(images) - 1, "in between": len(images) // 2}
     chosen = {place: why for why, place in reversed(list(places.items()))}
     return [(why, *images[place]) for place, why in sorted(chosen.items()) if images]

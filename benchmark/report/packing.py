@@ -16,7 +16,7 @@ def packed(value: Any) -> str:
 
 def packed_text(text: str) -> str:
     """A text, compressed: base64 of gzip."""
-    # No time of day within: the same results give the same page.
+    # Without the time of day, so that the same results give the same page.
     return base64.b64encode(gzip.compress(text.encode("utf-8"), 9, mtime=0)).decode("ascii")
 
 

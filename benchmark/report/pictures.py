@@ -123,7 +123,7 @@ class Pictures:
             f"{row.id}-stages", (len(order), count), source, lambda: read_stages(source, count)[order]
         )
         captions = tuple((stage.name, f"{stage.psnr:.2f} dB") for stage in row.stages)
-        # Results keep no more of a stage.
+        # Results keep nothing more of a stage.
         note = "" if len(order) == 1 else "PSNR: mean over the batch"
         return StageStrip(row.attack_name, name, strip, image, captions, note)
 

@@ -24,11 +24,11 @@ from gifd_bench.benchmark.statistics.interval import Interval
 
 # What the pointer says of a point.
 DB, LOSS, IMAGES = "%{y:.2f} dB", "%{y:.3g}", "%{y:.4g} (%{customdata[1]} images)"
-# Iterations that are drawn of a loss curve: it has thousands, and a page many curves.
+# How many iterations of a loss curve are drawn: it has thousands, and a page has many curves.
 POINTS = 120
 Scored = tuple[Summary, Interval]
 Read = Callable[[CoursePoint], tuple[float | None, float | None]]
-# What courses are drawn in: titles of the axes, and what is read of a point.
+# The charts of courses: the titles of both axes, and what is read from a point.
 COURSES: tuple[tuple[str, str, Read], ...] = (
     ("gradient evaluations", "PSNR (dB)", lambda point: (point.gradient_evaluations, point.psnr)),
     ("gradient evaluations", "identified", lambda point: (point.gradient_evaluations, point.identified)),
@@ -94,7 +94,7 @@ class Plots:
                 yield from self._by_option(task, summaries, metric, axis)
             swept = {label for axis in axes for label in axis.values}
             others = [s for s in summaries if s.group.defense not in swept]
-            # What a parameter is compared with stands in its own charts already.
+            # The charts of a parameter already show what it is compared with.
             if not axes or any(not is_undefended(cells[s.group.defense].defense) for s in others):
                 yield from self._by_defense(task, others, metric)
         for defense in dict.fromkeys(s.group.defense for s in summaries):

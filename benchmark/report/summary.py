@@ -155,7 +155,7 @@ def _with_best(block: Sequence[Summary]) -> list[Summary]:
         for place, difference in result.differences.items():
             against[places[place]][metric.name] = AgainstBest(name, difference)
         means = {_mean(block[k], metric) for k, eligible in zip(places, full, strict=True) if eligible}
-        # Over so few images that there are no intervals, every one would share the best.
+        # With so few images that there are no intervals, every attack would share the first rank.
         found = [block[k].intervals[metric.name] for k in places]
         enough = any(interval is not None and interval.low is not None for interval in found)
         if enough and len(means) > 1:
