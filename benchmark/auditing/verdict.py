@@ -121,38 +121,26 @@ def _without_truth(done: Sequence[JudgedAnswer], images: int) -> AuditVerdict:
         "Give the private images (--images and --labels) for a verdict: they are compared on "
         "this machine, and sent nowhere."
     )
-    if reasons:
-        return AuditVerdict(
-            "unexplained",
-            (
-                "No attack explains this update. A wrong description looks like this, and so does a strong "
-                "defense. It is never a sign of safety.",
-                f"{_capital(reasons[0])}.",
-                explained,
-                ask,
-            ),
-            images,
-            None,
-            None,
-            chosen,
-            None,
-        )
-    return AuditVerdict(
-        "unjudged",
+    outcome: Outcome = "unexplained" if reasons else "unjudged"
+    sentences = (
         (
+            "No attack explains this update. A wrong description looks like this, and so does a strong "
+            "defense. It is never a sign of safety.",
+            f"{_capital(reasons[0])}.",
+            explained,
+            ask,
+        )
+        if reasons
+        else (
             "Without the private images, nobody can say whether the pictures below show them. Look at "
             "them: they are what a server could see.",
             explained,
             "That an update is explained well does not prove that the images are right, and one that is "
             "explained badly does not prove that they are safe.",
             ask,
-        ),
-        images,
-        None,
-        None,
-        chosen,
-        None,
+        )
     )
+    return AuditVerdict(outcome, sentences, images, None, None, chosen, None)
 
 
 def _with_truth(
