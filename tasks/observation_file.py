@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -50,17 +50,10 @@ def tensors_of(observation: Observation) -> dict[str, Tensor]:
     return tensors
 
 
-def save_observation(observation: Observation, path: Path) -> None:
-    """Write the file of an observation; it appears complete or not at all.
-
-    Raises:
-        StorageError: it cannot be written; an older file of this name is still there.
-        TaskError: nobody could rebuild its model.
-    """
-    _check_rebuilds(observation)
-    tensors = tensors_of(observation)
+def facts_of(observation: Observation) -> dict[str, Any]:
+    """Everything about an observation besides its tensors, as JSON takes it."""
     known = observation.defenses
-    facts = {
+    return {
         "format": FORMAT,
         "is_difference": observation.is_difference,
         "model": {
@@ -82,6 +75,17 @@ def save_observation(observation: Observation, path: Path) -> None:
         if known is None
         else [{**asdict(defense), "name": portable(defense.name)} for defense in known],
     }
+
+
+def save_observation(observation: Observation, path: Path) -> None:
+    """Write the file of an observation; it appears complete or not at all.
+
+    Raises:
+        StorageError: it cannot be written; an older file of this name is still there.
+        TaskError: nobody could rebuild its model.
+    """
+    _check_rebuilds(observation)
+    tensors, facts = tensors_of(observation), facts_of(observation)
     # One text: of several, safetensors keeps no order, and the same observation is the same bytes.
     write_tensors(path, tensors, {METADATA: json.dumps(facts)})
 
@@ -126,7 +130,7 @@ def load_observation(path: Path, imports: Collection[str] = ()) -> Observation:
         found = facts.get("format", metadata.get("format", "none"))
         if found != FORMAT:
             raise TaskError(f"{path}: an observation of format '{FORMAT}' expected, found '{found}'")
-        observation = _allowed(_assemble(facts, tensors), imports)
+        observation = _allowed(assembled(facts, tensors), imports)
         check(observation)
     except TaskError as error:
         raise TaskError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
@@ -136,7 +140,9 @@ def load_observation(path: Path, imports: Collection[str] = ()) -> Observation:
     return observation
 
 
-def _assemble(facts: dict[str, Any], tensors: dict[str, Tensor]) -> Observation:
+def assembled(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Observation:
+    """The observation of `facts_of` and `tensors_of`, whose parts may not fit each other."""
+
     def below(prefix: str) -> dict[str, Tensor]:
         return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
 

@@ -24,6 +24,7 @@ from gifd_bench.benchmark.oracle.channel import (
     unpacked,
 )
 from gifd_bench.benchmark.oracle.losses import read_order
+from gifd_bench.benchmark.oracle.observed import packed_observation
 from gifd_bench.common.errors import UserError, one_line
 from gifd_bench.tasks.observation import Observation
 
@@ -48,7 +49,7 @@ class Answering:
 
     def __init__(self, observation: Observation, most: int) -> None:
         self.evaluations = 0
-        self._most = most
+        self._most, self._observation = most, observation
         self._client = SimulatedClient(observation, torch.device("cpu"))
         self._judge: Judge | None = None
         self._lanes = 0
@@ -63,12 +64,12 @@ class Answering:
         }
 
     def serve(self, channel: Channel) -> None:
-        """Answer until nobody asks any more.
+        """Say what was observed, and answer until nobody asks any more.
 
         Raises:
             BudgetSpent: more was asked for than the budget allows; the asker was told.
         """
-        channel.send(HELLO)
+        channel.send(HELLO, packed_observation(self._observation))
         while True:
             try:
                 kind, payload = channel.receive()

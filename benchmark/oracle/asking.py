@@ -25,6 +25,7 @@ from gifd_bench.benchmark.oracle.channel import (
     unpacked,
 )
 from gifd_bench.benchmark.oracle.losses import LossOrder, loss_order
+from gifd_bench.benchmark.oracle.observed import unpacked_observation
 from gifd_bench.tasks.observation import Observation
 
 
@@ -38,9 +39,9 @@ class Oracle:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
-    def wait(self) -> None:
-        """Wait until the oracle is ready."""
-        self._expect(HELLO)
+    def observation(self) -> Observation:
+        """What is attacked: the first message, for which it waits until the oracle is ready."""
+        return unpacked_observation(self._expect(HELLO))
 
     def judge(
         self, client: SimulatedClient, loss: MatchingLoss, stop: Stop, lanes: int, to_the_last_digit: bool

@@ -1,7 +1,10 @@
-"""The program inside of the sandbox: one attack on one observation.
+"""The program inside of the sandbox: attacks of one submission, one observation after another.
 
-It runs as a file of its own, beside the packages that attacks need; nothing of the leaderboard is there. It
-writes a byte, `READY`, to its standard output, and then the answer as safetensors.
+It runs as a file of its own, beside the packages that attacks need; nothing of the leaderboard is there.
+Its first process imports what every attack needs, and nothing that was submitted. For each job that it is
+handed, it makes a process, which keeps nothing but the descriptors of this job, limits itself, and only
+then runs the attack. That process writes a byte, `READY`, and then the answer as safetensors; the first
+one waits for its end, and reports its status.
 """
 
 from __future__ import annotations
@@ -12,9 +15,12 @@ import math
 import mmap
 import os
 import resource
+import socket
 import sys
 import tempfile
 import time
+import traceback
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,11 +32,12 @@ if TYPE_CHECKING:
 FOLDER = Path("/sandbox")
 PACKAGES = FOLDER / "packages"
 PROGRAM = FOLDER / "child.py"
-OBSERVATION = FOLDER / "observation.safetensors"
 SOURCE = FOLDER / "attack.py"
 WEIGHTS = FOLDER / "weights"
 TEMPORARY = Path("/tmp")
 
+# The message with which the descriptors of a job come, and how many there are: those of `_run`.
+JOB, OF_A_JOB = b"job", 5
 # From here on the submitted code runs; what goes wrong before is not its fault.
 READY = b"+"
 # The exit status where the last line of standard error says what the attack did.
@@ -50,12 +57,65 @@ NO_NEW_PRIVILEGES, SET_FILTER, FILTER_MODE = 38, 22, 2
 
 
 def main() -> None:
-    """Run the job on standard input."""
-    job = json.load(sys.stdin)
-    answer_fd = os.dup(1)
-    # What the attack prints is no part of the answer.
-    os.dup2(2, 1)
-    observation, oracle = _prepare(job)
+    """Run the jobs that come over the socket of this number, until none can come any more."""
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=int(sys.argv[1]))
+    _import_everything()
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, len(JOB), OF_A_JOB)
+        if not message:
+            os._exit(0)
+        process = os.fork()
+        if process == 0:
+            try:
+                _run(*descriptors)
+            except BaseException:
+                # What went wrong before the attack began.
+                traceback.print_exc()
+            finally:
+                os._exit(1)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        _, status = os.waitpid(process, 0)
+        os.write(control.fileno(), str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _import_everything() -> None:
+    """Import what attacks build on, before memory is limited."""
+    sys.path.insert(0, str(PACKAGES))
+    # Nothing can be written, so that a place must be named for the search of one not to fail, and for
+    # matplotlib, which torchmetrics imports, to keep its settings. timm does without wandb where it is
+    # missing, which makes a folder when it is imported.
+    tempfile.tempdir = str(TEMPORARY)
+    tempfile.mkdtemp = lambda *_, **__: str(TEMPORARY)  # type: ignore[assignment]
+    sys.modules["wandb"] = None  # type: ignore[assignment]
+    import gifd_bench.benchmark.invert
+    import gifd_bench.benchmark.matrix.component
+    import gifd_bench.tasks.observation_file  # noqa: F401
+    from gifd_bench.benchmark.attacks.registry import ATTACKS
+
+    for name in ATTACKS.bundled:
+        ATTACKS.attack_class(name)
+
+
+def _run(job_fd: int, reading: int, writing: int, answer_fd: int, said_fd: int) -> NoReturn:
+    """Run a job in a process of its own, and end it.
+
+    Args:
+        job_fd: a file with the job.
+        reading: the pipe from its oracle.
+        writing: the pipe to its oracle.
+        answer_fd: takes the answer.
+        said_fd: takes what it says, and what the attack prints, which is no part of the answer.
+    """
+    os.dup2(said_fd, 1)
+    os.dup2(said_fd, 2)
+    with os.fdopen(job_fd, "rb") as file:
+        job = json.load(file)
+    # Above all the socket over which jobs come.
+    kept = sorted({2, reading, writing, answer_fd, resource.getrlimit(resource.RLIMIT_NOFILE)[0]})
+    for low, high in pairwise(kept):
+        os.closerange(low + 1, high)
+    observation, oracle = _prepare(job, reading, writing)
     os.write(answer_fd, READY)
     if not job["submitted"]:
         _check_attack(job["attack"])
@@ -69,31 +129,19 @@ def main() -> None:
     os._exit(0)
 
 
-def _prepare(job: dict[str, Any]) -> tuple[Observation, Oracle]:
-    """Import everything that is needed, and only then limit what this process may use."""
-    sys.path.insert(0, str(PACKAGES))
-    # Nothing can be written, so that a place must be named for the search of one not to fail, and for
-    # matplotlib, which torchmetrics imports, to keep its settings. timm does without wandb where it is
-    # missing, which makes a folder when it is imported.
-    tempfile.tempdir = str(TEMPORARY)
-    tempfile.mkdtemp = lambda *_, **__: str(TEMPORARY)  # type: ignore[assignment]
-    sys.modules["wandb"] = None  # type: ignore[assignment]
+def _prepare(job: dict[str, Any], reading: int, writing: int) -> tuple[Observation, Oracle]:
+    """Wait for the oracle, and limit what this process may use."""
     import pytorch_lightning as pl
     import torch
 
-    from gifd_bench.benchmark.attacks.registry import ATTACKS
     from gifd_bench.benchmark.oracle.asking import Oracle
     from gifd_bench.benchmark.oracle.channel import Channel
-    from gifd_bench.tasks.observation_file import load_observation
 
-    for name in ATTACKS.bundled:
-        # What the submitted class builds on is imported before memory is limited.
-        ATTACKS.attack_class(name)
-    observation = load_observation(OBSERVATION)
     torch.set_num_threads(1)
+    # Python's own generator starts anew in every process.
     pl.seed_everything(0, verbose=False)
-    oracle = Oracle(Channel(*job["oracle"]))
-    oracle.wait()
+    oracle = Oracle(Channel(reading, writing))
+    observation = oracle.observation()
     _limit(job["memory_bytes"], job["seconds"])
     _forbid(bytes.fromhex(job["filter"]))
     return observation, oracle

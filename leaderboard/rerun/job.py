@@ -37,22 +37,31 @@ class RerunLimits:
 
 
 @dataclass(frozen=True)
+class Submitted:
+    """What all attacks of one submission share, and a sandbox therefore shows.
+
+    Attributes:
+        prior: the prior, in the form of `Component.config`, or `None`. Files that its options name are
+            shown to the attack. Whoever says so takes their paths from this machine's settings, and never
+            from the submission.
+        source: the submitted file, if there is one.
+    """
+
+    prior: Mapping[str, Any] | None = None
+    source: Path | None = None
+
+
+@dataclass(frozen=True)
 class RerunJob:
     """An attack on one observation, as in the submission.
 
     Attributes:
         attack: the attack, in the form of `Component.config`; a submitted file is called `attack.py` here,
             so `use` is then `attack.py:Class`.
-        prior: the prior, in the same form, or `None`. Files that its options name are shown to the attack.
-            Whoever makes the job takes their paths from this machine's settings, and never from the
-            submission.
         seed: the seed of the attack.
         most: the largest number of gradient evaluations.
-        source: the submitted file, if there is one.
     """
 
     attack: Mapping[str, Any]
-    prior: Mapping[str, Any] | None
     seed: int
     most: int
-    source: Path | None = None

@@ -6,9 +6,9 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -18,17 +18,22 @@ MOST_SAID = 4096
 CHUNK = 1 << 16
 # Between two looks at the memory that is held.
 LOOK_SECONDS = 0.25
+# How long a process that reports nothing any more may take to end by itself.
+ENDING_SECONDS = 5.0
+# What of a process counts as its memory: everything except files of the machine, which the kernel drops
+# when memory is short.
+HELD = ("RssAnon:", "RssShmem:")
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The limits of a process.
+    """The limits of a job.
 
     Attributes:
         seconds: wall-clock time, once it is ready.
         answer_bytes: the bytes that it may write.
-        memory_bytes: the memory that it and all its children may hold, in addition to what they held when
-            it was ready.
+        memory_bytes: the memory that the watched process and all its children may hold, in addition to what
+            they held when it was ready.
     """
 
     seconds: float
@@ -36,19 +41,36 @@ class Bounds:
     memory_bytes: int
 
 
-@dataclass
-class Transcript:
-    """What a process did.
+@dataclass(frozen=True)
+class Ends:
+    """Descriptors from which is read what a job writes.
 
     Attributes:
-        answer: what it wrote to standard output after the byte that says it is ready.
-        said: the end of what it wrote to standard error.
-        started: the time of that byte, by `time.monotonic`; `None` if it did not come.
-        ended: the time when the process ended, by `time.monotonic`.
+        answer: the byte that says it is ready, and its answer.
+        said: what it says to people.
+        status: its exit status as a decimal number, from whoever waits for its end.
+    """
+
+    answer: int
+    said: int
+    status: int
+
+
+@dataclass
+class Transcript:
+    """What a job did.
+
+    Attributes:
+        answer: its answer.
+        said: the end of what it said.
+        started: when it was ready, by `time.monotonic`; `None` if it never was.
+        ended: when it ended, by `time.monotonic`.
         late: whether it was killed because it was not ready, or not done, in time.
         flooded: whether it was killed because of the length of its answer.
         greedy: whether it was killed because of the memory that it and its children held.
-        status: the exit status, as in `subprocess`.
+        alone: whether the watched process ended without reporting a status.
+        status: its exit status, as in `subprocess`, or that of the watched process, which was killed or
+            ended alone.
     """
 
     answer: bytearray = field(default_factory=bytearray)
@@ -58,6 +80,7 @@ class Transcript:
     late: bool = False
     flooded: bool = False
     greedy: bool = False
+    alone: bool = False
     status: int = 0
 
     @property
@@ -65,65 +88,78 @@ class Transcript:
         """The seconds from being ready to the end."""
         return 0.0 if self.started is None else self.ended - self.started
 
+    @property
+    def killed(self) -> bool:
+        """Whether it went out of its bounds."""
+        return self.late or self.flooded or self.greedy
 
-def watch(
-    command: Sequence[str], pass_fds: Sequence[int], text: bytes, ready: bytes, bounds: Bounds
-) -> Transcript:
-    """Run a command without an environment, and kill it when it exceeds its limits.
+
+def watch(process: subprocess.Popen[bytes], ends: Ends, ready: bytes, bounds: Bounds) -> Transcript:
+    """Wait for the end of a job, and kill everything when it exceeds its limits.
 
     Args:
-        command: a command that ends all of its processes when it is killed.
-        pass_fds: descriptors of files that it reads.
-        text: its standard input.
+        process: the process in which the job runs, or whose descendant runs it. All of them end when it is
+            killed.
+        ends: what the job writes; nobody else writes there.
         ready: the byte that it writes when its time begins.
         bounds: the limits of what it may use from then on.
     """
-    transcript = Transcript()
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        pass_fds=pass_fds,
-        # Else the first process of the sandbox would show it, in /proc/1/environ.
-        env={},
-        cwd="/",
-        start_new_session=True,
-    ) as process:
-        try:
-            _tell(process, text)
-            _listen(process, transcript, ready, bounds)
-        finally:
-            process.kill()
-            transcript.ended = transcript.ended or time.monotonic()
-            transcript.status = process.wait()
+    transcript, status = Transcript(), bytearray()
+    try:
+        _listen(process, ends, transcript, status, ready, bounds)
+        transcript.ended = time.monotonic()
+    except BaseException:
+        process.kill()
+        raise
+    if transcript.killed:
+        process.kill()
+        transcript.status = process.wait()
+    elif status:
+        transcript.status = int(status)
+    else:
+        transcript.alone = True
+        transcript.status = end(process)
     return transcript
 
 
-def _tell(process: subprocess.Popen[bytes], text: bytes) -> None:
-    assert process.stdin is not None
-    # One that has ended already says why by itself.
-    with suppress(BrokenPipeError), process.stdin:
-        process.stdin.write(text)
+def end(process: subprocess.Popen[bytes]) -> int:
+    """The status of a process that is about to end, which is killed if it does not."""
+    try:
+        return process.wait(ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
-def _listen(process: subprocess.Popen[bytes], transcript: Transcript, ready: bytes, bounds: Bounds) -> None:
+def _listen(
+    process: subprocess.Popen[bytes],
+    ends: Ends,
+    transcript: Transcript,
+    status: bytearray,
+    ready: bytes,
+    bounds: Bounds,
+) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     memory: _Memory | None = None
     with selectors.DefaultSelector() as selector:
-        for pipe, text in ((process.stdout, transcript.answer), (process.stderr, transcript.said)):
-            assert pipe is not None
-            selector.register(pipe, selectors.EVENT_READ, text)
-        # Both streams can be closed by a process that goes on.
-        while selector.get_map() or process.poll() is None:
-            for key, _ in selector.select(_until(deadline)) if selector.get_map() else ():
-                chunk = os.read(key.fd, CHUNK)
+        for descriptor, text in (
+            (ends.answer, transcript.answer),
+            (ends.said, transcript.said),
+            (ends.status, status),
+        ):
+            selector.register(descriptor, selectors.EVENT_READ, text)
+        # What a job writes can be closed by a job that goes on, so its status is waited for too.
+        while selector.get_map():
+            for key, _ in selector.select(_until(deadline)):
+                try:
+                    chunk = os.read(key.fd, CHUNK)
+                except ConnectionResetError:
+                    # The other end of the socket was closed, with a job in it that nobody had received.
+                    chunk = b""
                 key.data.extend(chunk)
-                if not chunk:
-                    selector.unregister(key.fileobj)
-            if not selector.get_map():
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(_until(deadline))
+                # A status is one message, and others may follow for other jobs.
+                if not chunk or key.fd == ends.status:
+                    selector.unregister(key.fd)
             del transcript.said[:-MOST_SAID]
             if memory is None and transcript.answer.startswith(ready):
                 del transcript.answer[: len(ready)]
@@ -133,9 +169,8 @@ def _listen(process: subprocess.Popen[bytes], transcript: Transcript, ready: byt
             transcript.greedy = memory is not None and memory.is_exceeded()
             transcript.flooded = len(transcript.answer) > bounds.answer_bytes
             transcript.late = time.monotonic() >= deadline
-            if transcript.flooded or transcript.greedy or transcript.late:
+            if transcript.killed:
                 return
-    transcript.ended = time.monotonic()
 
 
 def _until(deadline: float) -> float:
@@ -145,7 +180,8 @@ def _until(deadline: float) -> float:
 class _Memory:
     """Watches the memory that a process and its children hold.
 
-    A limit of a process ends with the process, and starts anew in each child.
+    A limit of a process ends with the process, and starts anew in each child. What a new process shares
+    with the one that made it counts for both from the start, and is not counted again when it is copied.
 
     Args:
         pid: the id of the process.
@@ -167,6 +203,14 @@ class _Memory:
         total = 0
         with suppress(psutil.Error):
             for process in (self._process, *self._process.children(recursive=True)):
-                with suppress(psutil.Error):
-                    total += process.memory_info().rss
+                total += _held_by(process.pid)
         return total
+
+
+def _held_by(pid: int) -> int:
+    """The bytes that a process holds; 0 if it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith(HELD))

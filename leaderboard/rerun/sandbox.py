@@ -1,20 +1,25 @@
-"""The command that runs `child.py` in a sandbox of bubblewrap."""
+"""A sandbox of bubblewrap in which `child.py` runs."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import socket
 import stat
+import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
-from gifd_bench.leaderboard.rerun import child
+from gifd_bench.leaderboard.rerun import child, seccomp
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunRefused
-from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits
-from gifd_bench.leaderboard.rerun.oracle import OracleProcess
+from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits, Submitted
+from gifd_bench.leaderboard.rerun.process import MOST_SAID, end
 from gifd_bench.leaderboard.rerun.visible import View, python_view
 from gifd_bench.leaderboard.rerun.weights import move_weights
 
@@ -36,43 +41,62 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A sandbox for one job.
+    """A sandbox for the attacks of one submission.
 
     Attributes:
-        observation: the file that is attacked.
-        job: what is run.
-        limits: the limits of time and memory.
+        submitted: what it shows of it.
+        limits: the limits of time and memory of each attack.
         view: what Python needs.
     """
 
-    observation: Path
-    job: RerunJob
+    submitted: Submitted
     limits: RerunLimits
     view: View = field(default_factory=lambda: python_view(child.PACKAGES))
 
-    def command(self, arguments_fd: int) -> list[str]:
-        """The command line, which the processes of the sandbox may read: it names nothing on this machine.
-
-        Args:
-            arguments_fd: the descriptor of a file with `arguments`.
+    def start(self) -> SandboxProcess:
+        """Start it.
 
         Raises:
-            RerunRefused: there is no bubblewrap.
+            RerunRefused: there is no bubblewrap, or no filter of system calls.
+            RerunFailed: the submission names something that does not exist.
         """
+        at_start, afterwards = seccomp.programs()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Not a pipe, which somebody would have to empty.
+        said = TemporaryFile()  # noqa: SIM115
+        try:
+            with (
+                theirs,
+                as_file(at_start) as filter_fd,
+                as_file(self._arguments(filter_fd)) as arguments_fd,
+            ):
+                process = subprocess.Popen(
+                    self._command(arguments_fd, theirs.fileno()),
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    pass_fds=(filter_fd, arguments_fd, theirs.fileno()),
+                    # Else the first process of the sandbox would show it, in /proc/1/environ.
+                    env={},
+                    cwd="/",
+                    start_new_session=True,
+                )
+        except BaseException:
+            ours.close()
+            said.close()
+            raise
+        return SandboxProcess(process, ours, said, afterwards)
+
+    def _command(self, arguments_fd: int, control_fd: int) -> list[str]:
+        """The command line, which the sandbox may read: it names nothing on this machine."""
         bubblewrap = shutil.which("bwrap")
         if bubblewrap is None:
             raise RerunRefused(f"rerun: there is no sandbox here, and nothing is run without: {INSTALL}")
-        return [bubblewrap, "--args", str(arguments_fd), sys.executable, "-I", "-B", str(child.PROGRAM)]
+        program = [sys.executable, "-I", "-B", str(child.PROGRAM), str(control_fd)]
+        return [bubblewrap, "--args", str(arguments_fd), *program]
 
-    def arguments(self, filter_fd: int) -> bytes:
-        """What bubblewrap has to do, in the form in which it reads it from a file.
-
-        Args:
-            filter_fd: the descriptor of a file with the filter of system calls.
-
-        Raises:
-            RerunFailed: the job names something that does not exist.
-        """
+    def _arguments(self, filter_fd: int) -> bytes:
+        """What bubblewrap has to do, in the form in which it reads it from a file."""
         shown = View({}, {**self._own_files(), **self._moved()[1]}, ())
         words = [
             "--unshare-all",
@@ -95,39 +119,87 @@ class Sandbox:
         return b"".join(os.fsencode(word) + b"\0" for word in words)
 
     def _moved(self) -> tuple[dict[str, Any] | None, dict[Path, Path]]:
-        return (None, {}) if self.job.prior is None else move_weights(self.job.prior, child.WEIGHTS)
+        prior = self.submitted.prior
+        return (None, {}) if prior is None else move_weights(prior, child.WEIGHTS)
 
     def _own_files(self) -> dict[Path, Path]:
-        files = {
-            child.OBSERVATION: self.observation.resolve(),
-            child.PROGRAM: Path(child.__file__).resolve(),
-        }
-        if self.job.source is not None:
+        files, source = {child.PROGRAM: Path(child.__file__).resolve()}, self.submitted.source
+        if source is not None:
             # A link would show whatever it leads to.
-            if not stat.S_ISREG(_mode(self.job.source)):
-                raise RerunFailed(f"{self.job.source}: the attack's source is no plain file")
-            files[child.SOURCE] = self.job.source.resolve()
+            if not stat.S_ISREG(_mode(source)):
+                raise RerunFailed(f"{source}: the attack's source is no plain file")
+            files[child.SOURCE] = source.resolve()
         return files
 
-    def job_text(self, oracle: OracleProcess, filter_: bytes) -> bytes:
-        """What `child.py` reads from its standard input.
+    def job_text(self, job: RerunJob, filter_: bytes) -> bytes:
+        """What `child.py` reads of a job.
 
         Args:
-            oracle: the oracle, which it asks for gradients.
+            job: the job.
             filter_: the filter of system calls for the submitted code.
         """
         return json.dumps(
             {
-                "attack": dict(self.job.attack),
+                "attack": dict(job.attack),
                 "prior": self._moved()[0],
-                "oracle": [oracle.reading, oracle.writing],
                 "filter": filter_.hex(),
-                "seed": self.job.seed,
-                "submitted": self.job.source is not None,
+                "seed": job.seed,
+                "submitted": self.submitted.source is not None,
                 "memory_bytes": self.limits.memory_bytes,
                 "seconds": self.limits.seconds,
             }
         ).encode()
+
+
+@dataclass(frozen=True)
+class SandboxProcess:
+    """A sandbox that runs.
+
+    Attributes:
+        process: bubblewrap, with which all processes of the sandbox end.
+        control: the socket over which it is handed jobs, and reports the status of each.
+        filter_: the filter of system calls for the submitted code.
+    """
+
+    process: subprocess.Popen[bytes]
+    control: socket.socket
+    _said: IO[bytes]
+    filter_: bytes
+
+    def hand(self, descriptors: Sequence[int]) -> None:
+        """Hand it the descriptors of a job; one that has ended is noticed by whoever waits for the job."""
+        with suppress(OSError):
+            socket.send_fds(self.control, [child.JOB], descriptors)
+
+    def said(self) -> bytearray:
+        """The end of what it said itself, apart from its jobs."""
+        size = self._said.seek(0, os.SEEK_END)
+        self._said.seek(max(0, size - MOST_SAID))
+        return bytearray(self._said.read())
+
+    def close(self, at_once: bool) -> None:
+        """End it.
+
+        Args:
+            at_once: whether something still runs in it that may not end.
+        """
+        self.control.close()
+        if at_once:
+            self.process.kill()
+        end(self.process)
+        self._said.close()
+
+
+@contextmanager
+def as_file(content: bytes) -> Iterator[int]:
+    """The descriptor of a file in memory, at its start."""
+    descriptor = os.memfd_create("rerun")
+    try:
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _mode(path: Path) -> int:

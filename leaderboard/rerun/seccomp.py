@@ -38,9 +38,16 @@ CALLS = (
 )
 # Whether a file is a terminal, and that it is closed by a new program.
 IOCTLS = (0x5401, 0x5413, 0x5451)
-# Until the submitted code runs: to become Python, to limit itself, and to take the stricter list.
-# Bubblewrap waits under this one.
-AT_START = ("execve", "wait4", "waitid", "prctl", "seccomp", "prlimit64", "setrlimit")
+# Until the submitted code runs: to become Python, to be handed jobs, to wait for the process of each, to
+# limit itself, and to take the stricter list. Bubblewrap waits under this one.
+AT_START = (
+    *("execve", "wait4", "waitid", "prctl", "seccomp", "prlimit64", "setrlimit"),
+    *("recvmsg", "getsockname"),
+)
+# Until then, `clone` may also make a process; these are the flags of a fork: the signal at its end, and
+# where its id is kept. Any other flag makes a thread or a namespace.
+CLONE = "clone"
+OF_A_FORK = 0xFF | 0x00200000 | 0x01000000
 
 
 def programs() -> tuple[bytes, bytes]:
@@ -56,18 +63,21 @@ def programs() -> tuple[bytes, bytes]:
         import pyseccomp
     except (ImportError, RuntimeError, OSError) as error:
         raise RerunRefused(f"rerun: there is no filter of system calls here: {INSTALL}") from error
-    return _program(pyseccomp, AT_START), _program(pyseccomp, ())
+    return _program(pyseccomp, at_start=True), _program(pyseccomp, at_start=False)
 
 
-def _program(seccomp: Any, more: tuple[str, ...]) -> bytes:
+def _program(seccomp: Any, at_start: bool) -> bytes:
     filter_ = seccomp.SyscallFilter(defaction=seccomp.ERRNO(errno.EPERM))
-    for name in (*CALLS, *more):
+    for name in (*CALLS, *(AT_START if at_start else ())):
         # Some machines have no `open`, some libraries know no `rseq`; what is left out is denied.
         if _is_known(seccomp, name):
             filter_.add_rule(seccomp.ALLOW, name)
     for request in IOCTLS:
         filter_.add_rule(seccomp.ALLOW, "ioctl", seccomp.Arg(1, seccomp.EQ, request))
-    if "prlimit64" not in more:
+    if at_start:
+        others = seccomp.Arg(0, seccomp.MASKED_EQ, ~OF_A_FORK & (1 << 64) - 1, 0)
+        filter_.add_rule(seccomp.ALLOW, CLONE, others)
+    else:
         # Limits may be read, but not set.
         filter_.add_rule(seccomp.ALLOW, "prlimit64", seccomp.Arg(2, seccomp.EQ, 0))
     descriptor = os.memfd_create("seccomp")

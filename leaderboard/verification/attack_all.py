@@ -1,18 +1,20 @@
-"""Attacking several observations, each in a sandbox of its own."""
+"""Attacking several observations, each in a process of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from queue import LifoQueue
 from typing import TYPE_CHECKING, Any
 
 from gifd_bench.leaderboard.observation_set import Index, ObservationSet
 from gifd_bench.leaderboard.rerun.answer import RerunAnswer
-from gifd_bench.leaderboard.rerun.attack_again import attack_again
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
-from gifd_bench.leaderboard.rerun.job import RerunJob
+from gifd_bench.leaderboard.rerun.job import RerunJob, Submitted
+from gifd_bench.leaderboard.rerun.runner import Runner
 from gifd_bench.leaderboard.submission.schema import Rerun
 from gifd_bench.leaderboard.verification.rerun_folder import RerunFolder, seed_of
 
@@ -43,7 +45,7 @@ def attack_all(
     drawn: int,
     folder: RerunFolder | None,
 ) -> dict[str, RerunAnswer]:
-    """Attack observations in sandboxes of their own, `request.jobs` of them at a time.
+    """Attack observations in processes of their own, `request.jobs` of them at a time.
 
     Args:
         ordered: the attack.
@@ -58,6 +60,8 @@ def attack_all(
         RerunFailed: the attack gave no valid answer, or spent more than the set grants.
     """
     most = observations.index.gradient_evaluations
+    # The one that was used last has started already.
+    free: LifoQueue[Runner] = LifoQueue()
 
     def attack(name: str) -> RerunAnswer:
         kept = folder.get(name) if folder else None
@@ -67,20 +71,24 @@ def attack_all(
         item = observations.index.observations[name]
         job = RerunJob(
             attack=ordered.how.attack_on(item.task, item.defense).model_dump(),
-            prior=ordered.prior,
             seed=seed_of(drawn, name),
             most=most,
-            source=ordered.source,
         )
+        runner = free.get()
         try:
-            found = attack_again(observations.file(name), job, request.limits)
+            found = runner.attack(observations.file(name), job)
         except RerunFailed as error:
             raise RerunFailed(f"{name}: {error}") from error
+        finally:
+            free.put(runner)
         if folder:
             folder.put(name, found)
         return found
 
-    with ThreadPoolExecutor(request.jobs) as pool:
+    with ExitStack() as runners, ThreadPoolExecutor(request.jobs) as pool:
+        for _ in range(request.jobs):
+            runner = Runner(Submitted(ordered.prior, ordered.source), request.limits)
+            free.put(runners.enter_context(closing(runner)))
         running = {name: pool.submit(attack, name) for name in names}
         try:
             return {name: each.result() for name, each in running.items()}

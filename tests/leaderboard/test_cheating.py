@@ -23,7 +23,9 @@ from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.rerun.answer import RerunAnswer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible
-from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits
+from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits, Submitted
+from gifd_bench.leaderboard.rerun.runner import Runner
+from gifd_bench.leaderboard.rerun.sandbox import Sandbox, SandboxProcess
 from gifd_bench.leaderboard.submission.schema import SOURCE
 from gifd_bench.leaderboard.verification.closeness import LEAST_PSNR
 from gifd_bench.leaderboard.verification.report import Standing, Verdict
@@ -335,12 +337,12 @@ def dull(monkeypatch: pytest.MonkeyPatch, submission: Tampered, reference: Refer
     seeds: list[int] = []
     honest = {name: submission.tensors(name) for name in reference.truths}
 
-    def attack_again(file: Path, order: RerunJob, limits: RerunLimits) -> RerunAnswer:
-        seeds.append(order.seed)
+    def attack(self: Runner, file: Path, job: RerunJob) -> RerunAnswer:
+        seeds.append(job.seed)
         its = honest[file.stem]
         return RerunAnswer(its["images"] * 0.98, its["labels"], 201, 1.5)
 
-    monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
+    monkeypatch.setattr(Runner, "attack", attack)
     return seeds
 
 
@@ -456,10 +458,10 @@ def test_an_interrupted_rerun_goes_on_with_the_same_seeds(
 def test_a_rerun_over_the_budget_is_rejected(
     submission: Tampered, protocol: Protocol, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def attack_again(file: Path, order: RerunJob, limits: RerunLimits) -> RerunAnswer:
-        raise RerunFailed(f"the attack asked for {order.most + 1} gradient evaluations of {order.most}")
+    def attack(self: Runner, file: Path, job: RerunJob) -> RerunAnswer:
+        raise RerunFailed(f"the attack asked for {job.most + 1} gradient evaluations of {job.most}")
 
-    monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
+    monkeypatch.setattr(Runner, "attack", attack)
     detail = assert_rejected(submission.verify(protocol, reference, **again(None)), "rerun")
     assert detail == "000: the attack asked for 251 gradient evaluations of 250"
 
@@ -524,10 +526,10 @@ def test_what_cannot_be_run_here_stays_self_reported(
 def test_what_this_version_cannot_make_stays_self_reported(
     submission: Tampered, protocol: Protocol, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def attack_again(file: Path, order: RerunJob, limits: RerunLimits) -> RerunAnswer:
+    def attack(self: Runner, file: Path, job: RerunJob) -> RerunAnswer:
         raise RerunImpossible("this version of gifd-bench cannot make the attack (loss: none)")
 
-    monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
+    monkeypatch.setattr(Runner, "attack", attack)
     verification = submission.verify(protocol, reference, **again())
     check = check_of(verification, "rerun")
     assert check.verdict is Verdict.SKIPPED
@@ -581,19 +583,19 @@ def test_a_prior_s_weights_are_the_verifier_s_own(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    orders: list[RerunJob] = []
+    shown: list[Submitted] = []
 
-    def attack_again(file: Path, order: RerunJob, limits: RerunLimits) -> RerunAnswer:
-        orders.append(order)
+    def start(self: Sandbox) -> SandboxProcess:
+        shown.append(self.submitted)
         raise RerunFailed("enough")
 
-    monkeypatch.setattr("gifd_bench.leaderboard.verification.attack_all.attack_again", attack_again)
+    monkeypatch.setattr(Sandbox, "start", start)
     (tmp_path / "generator.safetensors").write_bytes(b"")
     submission.change_file(prior_of("generator_file", weights="/elsewhere/generator.safetensors"))
     submission.verify(protocol, reference, **again(weights=tmp_path))
-    (order,) = orders
-    assert order.prior is not None
-    assert order.prior["options"] == {"weights": str(tmp_path / "generator.safetensors")}
+    (submitted,) = shown
+    assert submitted.prior is not None
+    assert submitted.prior["options"] == {"weights": str(tmp_path / "generator.safetensors")}
 
 
 def test_reruns_are_counted_from_0_up() -> None:

@@ -88,7 +88,7 @@ def test_the_answer_is_that_of_an_attack_that_computes_for_itself(case: str) -> 
     alone = invert(kind(**options), observation, None, 3, accelerator="cpu")
     with answering(observation) as (channel, oracle):
         asking = Oracle(channel)
-        asking.wait()
+        asking.observation()
         asked = invert(kind(**options), observation, None, 3, accelerator="cpu", oracle=asking)
     assert torch.equal(asked.images, alone.images)
     assert torch.equal(asked.labels, alone.labels)
@@ -110,7 +110,7 @@ def test_what_is_not_asked_through_the_attack_is_counted_too(observation: Observ
 
     with answering(observation) as (channel, oracle):
         asking = Oracle(channel)
-        asking.wait()
+        asking.observation()
         found = invert(Modest(iterations=3), observation, None, 3, accelerator="cpu", oracle=asking)
     assert found.gradient_evaluations == 1
     assert oracle.evaluations == 8
@@ -119,7 +119,7 @@ def test_what_is_not_asked_through_the_attack_is_counted_too(observation: Observ
 def test_it_stops_at_the_budget(observation: Observation) -> None:
     with answering(observation, most=3) as (channel, oracle):
         asking = Oracle(channel)
-        asking.wait()
+        asking.observation()
         with pytest.raises(BenchmarkError, match="4 gradient evaluations of 3"):
             invert(IG(iterations=10), observation, None, 3, accelerator="cpu", oracle=asking)
     assert oracle.evaluations == 3
@@ -153,7 +153,7 @@ def test_a_question_that_makes_no_sense_is_refused_and_costs_nothing(
     observation: Observation, kind: bytes, payload: bytes, reason: str
 ) -> None:
     with answering(observation) as (channel, oracle):
-        assert channel.receive() == (HELLO, b"")
+        assert channel.receive()[0] == HELLO
         channel.send(LOSS, ORDER.model_dump_json().encode())
         assert channel.receive()[0] == LOSS
         channel.send(kind, payload)
@@ -179,7 +179,7 @@ def test_batch_norm_statistics_are_matched_as_before() -> None:
     alone = invert(attack(iterations=2), observation, None, 3, accelerator="cpu")
     with answering(observation) as (channel, _):
         asking = Oracle(channel)
-        asking.wait()
+        asking.observation()
         asked = invert(attack(iterations=2), observation, None, 3, accelerator="cpu", oracle=asking)
     # The images pass the victim once more, in sums of another order.
     assert torch.allclose(asked.images, alone.images, atol=1e-3)

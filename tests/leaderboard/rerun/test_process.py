@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
 from gifd_bench.leaderboard.rerun import process
-from gifd_bench.leaderboard.rerun.process import Bounds, Transcript, watch
+from gifd_bench.leaderboard.rerun.process import Bounds, Ends, Transcript, watch
 
 
-def run(script: str, seconds: float = 30.0, memory: int = 1 << 30) -> Transcript:
-    return watch(["/bin/sh", "-c", script], [], b"hello\n", b"+", Bounds(seconds, 1000, memory))
+def run(script: str, seconds: float = 30.0, memory: int = 1 << 30, status: bytes = b"") -> Transcript:
+    """Watch a shell; a status that is reported is one that somebody else has waited for."""
+    with ExitStack() as open_:
+        (answer, to_answer), (said, to_said) = os.pipe(), os.pipe()
+        for descriptor in (answer, said):
+            open_.callback(os.close, descriptor)
+        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        open_.enter_context(control)
+        with theirs:
+            shell = subprocess.Popen(
+                ["/bin/sh", "-c", script],
+                stdout=to_answer,
+                stderr=to_said,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+            )
+            open_.enter_context(shell)
+            open_.callback(shell.kill)
+            if status:
+                theirs.send(status)
+        os.close(to_answer)
+        os.close(to_said)
+        return watch(shell, Ends(answer, said, control.fileno()), b"+", Bounds(seconds, 1000, memory))
 
 
 def test_answer_words_and_status_are_kept_apart() -> None:
@@ -60,13 +84,6 @@ def test_one_that_answers_without_end_is_killed_and_little_of_it_is_kept() -> No
     assert len(transcript.answer) <= 1000 + process.CHUNK
 
 
-def test_nothing_of_the_environment_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("API_KEY", "xyzzy")
-    command = [sys.executable, "-c", "import os; print('+' + os.environ.get('API_KEY', 'none'))"]
-    assert subprocess.run(command, capture_output=True, check=True).stdout == b"+xyzzy\n"
-    assert watch(command, [], b"", b"+", Bounds(30, 1000, 1 << 30)).answer == b"none\n"
-
-
 # Waits for its time to begin, and then fills memory, page by page.
 GREEDY = (
     "import time; time.sleep(0.5); held = [bytearray(b'x') * (8 << 20) for _ in range(64)]; time.sleep(60)"
@@ -89,5 +106,15 @@ def test_one_that_holds_too_much_memory_is_killed_whoever_holds_it(start: str) -
     assert transcript.status == -9
 
 
-def test_it_is_told_its_text() -> None:
-    assert run("read word; printf +$word").answer == b"hello"
+def test_a_status_that_is_reported_is_the_job_s_and_the_process_may_go_on() -> None:
+    transcript = run("printf +answer; exec sleep 60 >&- 2>&-", status=b"-9")
+    assert transcript.status == -9
+    assert transcript.answer == b"answer"
+    assert not transcript.alone
+    assert not transcript.killed
+
+
+def test_one_that_ends_without_a_status_ended_alone() -> None:
+    transcript = run("printf +; exit 7")
+    assert transcript.alone
+    assert transcript.status == 7

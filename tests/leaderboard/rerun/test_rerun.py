@@ -1,14 +1,18 @@
-"""Whole reruns: each starts Python and torch in a sandbox, which takes seconds."""
+"""Whole reruns: most of them start Python and torch in a sandbox, which takes seconds."""
 
 from __future__ import annotations
 
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import pytest
@@ -19,9 +23,9 @@ from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.leaderboard.rerun import child
 from gifd_bench.leaderboard.rerun.answer import RerunAnswer
-from gifd_bench.leaderboard.rerun.attack_again import attack_again
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible, RerunRefused
-from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits
+from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits, Submitted
+from gifd_bench.leaderboard.rerun.runner import Runner
 from gifd_bench.priors.generators.resnet import ResNetPrior, save_generator
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import save_observation
@@ -31,12 +35,25 @@ SUBMITTED = Path(__file__).parent / "submitted"
 QUICK = RerunLimits(seconds=60, memory_gib=1.0)
 
 
+class Order(NamedTuple):
+    """What is attacked with, and how."""
+
+    submitted: Submitted
+    job: RerunJob
+
+
 def order_of(
     module: str, name: str, prior: dict[str, Any] | None = None, most: int = 100, **options: Any
-) -> RerunJob:
+) -> Order:
     """A class of a file in `SUBMITTED`."""
     attack = {"use": f"attack.py:{name}", "label": module, "options": options}
-    return RerunJob(attack, prior, seed=3, most=most, source=SUBMITTED / f"{module}.py")
+    return Order(Submitted(prior, SUBMITTED / f"{module}.py"), RerunJob(attack, seed=3, most=most))
+
+
+def attack_again(observation: Path, order: Order, limits: RerunLimits) -> RerunAnswer:
+    """An attack in a sandbox that is ended after it."""
+    with closing(Runner(order.submitted, limits)) as runner:
+        return runner.attack(observation, order.job)
 
 
 def assert_same(answer: RerunAnswer, here: Reconstruction) -> None:
@@ -59,7 +76,9 @@ def test_a_rerun_of_a_registered_attack_with_a_prior_from_a_file_gives_the_same_
     save_generator(weights, tiny_prior.generator)
     attack = Component("attack", "gifd", "gifd", {}).with_options({"iterations": [1, 1, 1, 1, 1]})
     prior = Component("prior", "generator_file", "mine", {"weights": str(weights)})
-    answer = attack_again(observation_file, RerunJob(attack.config(), prior.config(), 3, 100), QUICK)
+    answer = attack_again(
+        observation_file, Order(Submitted(prior.config()), RerunJob(attack.config(), 3, 100)), QUICK
+    )
     assert_same(answer, invert(attack.build(), observation, prior.build(), 3, accelerator="cpu"))
     assert 0 < answer.seconds < QUICK.seconds
 
@@ -160,6 +179,10 @@ def test_a_class_that_never_ends_is_killed_with_all_that_belongs_to_it(
         attack_again(observation_file, order, RerunLimits(seconds=1))
     assert time.monotonic() - began < 60
     assert any(str(child.PROGRAM) in words for words in started.values()), "the sandbox was not seen"
+    assert_ended(started)
+
+
+def assert_ended(started: Mapping[psutil.Process, list[str]]) -> None:
     deadline = time.monotonic() + 10
     while running := [words for process, words in started.items() if runs(process)]:
         assert time.monotonic() < deadline, f"still running: {running}"
@@ -194,6 +217,87 @@ def descendants() -> Iterator[dict[psutil.Process, list[str]]]:
     finally:
         ended.set()
         watcher.join()
+
+
+ORACLE = "gifd_bench.leaderboard.rerun.oracle"
+
+
+def fickle(act: str = "") -> Order:
+    return order_of("fickle", "Fickle", iterations=2, act=act)
+
+
+@pytest.fixture
+def runner(sandbox: None) -> Iterator[Runner]:
+    with closing(Runner(fickle().submitted, QUICK)) as made:
+        yield made
+
+
+@pytest.mark.slow
+def test_an_attack_finds_nothing_of_the_one_before_it(runner: Runner, observation_file: Path) -> None:
+    with descendants() as started:
+        first = runner.attack(observation_file, fickle().job)
+        second = runner.attack(observation_file, fickle().job)
+        # Asked while it runs: a process that is about to become another program has the same words.
+        oracles = [process for process, words in started.items() if ORACLE in words and runs(process)]
+        assert len(oracles) == 1
+        # Standard input, output and error, the pipes of its oracle, and that of its answer.
+        with pytest.raises(RerunFailed, match="LookupError: 6 descriptors, 0 sockets, 0 others"):
+            runner.attack(observation_file, fickle("look").job)
+    assert torch.equal(first.images, second.images)
+    assert first.gradient_evaluations == second.gradient_evaluations == 3
+    assert_ended(started)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        ("crash", "the attack was ended by SIGABRT"),
+        ("kill", "the sandbox ended before the attack (was ended by SIGKILL)"),
+    ],
+)
+def test_a_class_that_breaks_its_sandbox_ends_nothing_else(
+    act: str, said: str, runner: Runner, observation_file: Path
+) -> None:
+    with closing(Runner(order_of("modest", "Modest").submitted, QUICK)) as other, descendants() as started:
+        other.attack(observation_file, order_of("modest", "Modest", iterations=2).job)
+        runner.attack(observation_file, fickle().job)
+        with pytest.raises(RerunFailed, match=re.escape(said)) as failed:
+            runner.attack(observation_file, fickle(act).job)
+        assert "\n" not in str(failed.value)
+        # Another submission goes on in the same sandbox, and this one in a new one.
+        again = other.attack(observation_file, order_of("modest", "Modest", iterations=2).job)
+        assert again.gradient_evaluations == 3
+        assert runner.attack(observation_file, fickle().job).gradient_evaluations == 3
+        runner.close()
+    assert_ended(started)
+
+
+def test_an_oracle_whose_verifier_is_killed_says_nothing(observation_file: Path, tmp_path: Path) -> None:
+    with (tmp_path / "said").open("w+b") as said:
+        command = [sys.executable, "-c", KILLED, str(observation_file)]
+        verifier = subprocess.run(command, stdout=subprocess.PIPE, stderr=said, check=False)
+        assert verifier.returncode == -signal.SIGKILL
+        oracle = int(verifier.stdout)
+        deadline = time.monotonic() + 10
+        while psutil.pid_exists(oracle) and runs(psutil.Process(oracle)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        said.seek(0)
+        assert said.read() == b""
+
+
+# A verifier that is killed while its oracle waits for the first question.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from gifd_bench.leaderboard.rerun.oracle import OracleProcess
+oracle = OracleProcess()
+with oracle.serving(Path(sys.argv[1]), 10) as (reading, writing):
+    os.read(reading, 1)
+    print(oracle._process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.mark.slow
@@ -254,7 +358,7 @@ def test_what_another_version_took_cannot_be_run_and_one_line_says_so(
 ) -> None:
     attack = {"use": use, "label": "a", "options": options}
     with pytest.raises(RerunImpossible, match=rf"cannot make the attack \(.*{said}") as failed:
-        attack_again(observation_file, RerunJob(attack, None, 3, 100), QUICK)
+        attack_again(observation_file, Order(Submitted(), RerunJob(attack, 3, 100)), QUICK)
     assert "\n" not in str(failed.value)
 
 
@@ -276,9 +380,11 @@ def test_a_bubblewrap_that_may_make_no_namespaces_is_refused_with_its_own_words(
     observation_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake = tmp_path / "bwrap"
-    fake.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")
+    # Nor is it told what the environment of the keeper holds.
+    fake.write_text('#!/bin/sh\necho "bwrap: uid map: Permission ${API_KEY-denied}" >&2\nexit 1\n')
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("API_KEY", "xyzzy")
     with pytest.raises(RerunRefused, match=r"uid map: Permission denied; .* lets users make namespaces"):
         attack_again(observation_file, order_of("forger", "Forger"), QUICK)
 
@@ -288,4 +394,4 @@ def test_a_source_that_is_a_link_is_not_followed(observation_file: Path, tmp_pat
     link.symlink_to("/etc/passwd")
     attack = {"use": "attack.py:A", "label": "a", "options": {}}
     with pytest.raises((RerunFailed, RerunRefused), match=r"no plain file|install bubblewrap"):
-        attack_again(observation_file, RerunJob(attack, None, 0, 100, link), QUICK)
+        attack_again(observation_file, Order(Submitted(source=link), RerunJob(attack, 0, 100)), QUICK)

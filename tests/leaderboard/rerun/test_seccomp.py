@@ -13,7 +13,7 @@ from gifd_bench.leaderboard.rerun.seccomp import CALLS, programs
 
 # What a process may still do under the filter, and how the rest ends.
 SCRIPT = """
-import ctypes, os, resource, socket, sys
+import ctypes, os, resource, socket, sys, threading
 from gifd_bench.leaderboard.rerun import child
 child._forbid(bytes.fromhex(sys.argv[1]))
 def ending(act):
@@ -22,6 +22,9 @@ def ending(act):
     except Exception as error:
         return type(error).__name__
     return "done"
+def fork():
+    if os.fork() == 0:
+        os._exit(0)
 libc = ctypes.CDLL(None, use_errno=True)
 acts = {
     "read": lambda: open(child.__file__).read(),
@@ -29,7 +32,8 @@ acts = {
     "limit": lambda: resource.getrlimit(resource.RLIMIT_AS),
     "raise": lambda: resource.setrlimit(resource.RLIMIT_CPU, (100, 100)),
     "become": lambda: os.execv(sys.executable, [sys.executable, "-c", ""]),
-    "fork": os.fork,
+    "fork": fork,
+    "thread": threading.Thread(target=int).start,
     "vsock": lambda: socket.socket(40, socket.SOCK_STREAM),
     "netlink": lambda: socket.socket(16, socket.SOCK_RAW),
     "pair": socket.socketpair,
@@ -63,6 +67,7 @@ def test_only_what_is_listed_is_allowed() -> None:
             "raise": "ValueError",
             "become": DENIED,
             "fork": DENIED,
+            "thread": "RuntimeError",
             "vsock": DENIED,
             "netlink": DENIED,
             "pair": DENIED,
@@ -70,6 +75,15 @@ def test_only_what_is_listed_is_allowed() -> None:
             "terminal": "done",
         }
     )
+    assert said[1] == str([(-1, 1)] * 5)
+
+
+def test_at_start_a_process_may_be_made_but_no_thread_and_no_socket() -> None:
+    script = SCRIPT.replace('    "become"', '    # "become"')
+    command = [sys.executable, "-c", script, programs()[0].hex()]
+    said = subprocess.run(command, capture_output=True, check=True, text=True).stdout.splitlines()
+    for part in ("'fork': 'done'", "'thread': 'RuntimeError'", f"'pair': '{DENIED}'"):
+        assert part in said[0]
     assert said[1] == str([(-1, 1)] * 5)
 
 
