@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.recipe import recipe_name
 from gifd_bench.benchmark.tuning.study import tune
 from tests.benchmark.helpers import write_config
+from tests.docs.pages import ROOT
 
 T = TypeVar("T", str, int, float)
 STAGES = ("latent", "4x4", "8x8", "16x16", "32x32")
@@ -218,3 +220,24 @@ def test_an_attack_that_declares_nothing_says_so(tmp_path: Path) -> None:
     config = str(write_config(tmp_path, **{**CONFIG, "attacks": attacks}))
     with pytest.raises(BenchmarkError, match="MineOptions declares no search space"):
         run_tune([config, "--trials=1", "--evaluations", "9", "--output", str(tmp_path / "o")])
+
+
+@pytest.mark.slow
+def test_the_bundled_recipe_comes_from_the_trials_that_are_kept(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs" / "results" / "tuning", tmp_path / "trials")
+    content = yaml.safe_load((ROOT / "configs" / "tuning.yaml").read_text())
+    content["defenses"] = {"none": None}
+    config = tmp_path / "tuning.yaml"
+    config.write_text(yaml.safe_dump(content, sort_keys=False))
+    command = ["tune", str(config), "--trials=12", "--evaluations", "500", "501", "751", "2000", "--pack=4"]
+    assert cli([*command, "--output", str(tmp_path / "trials")]) == 0
+    made, kept = (
+        yaml.safe_load(path.read_text())
+        for path in (
+            tmp_path / "trials" / "tuned-convnet-none.yaml",
+            ROOT / "configs" / "recipes" / "tuned-convnet-none.yaml",
+        )
+    )
+    # Versions differ from machine to machine.
+    del made["provenance"]["made by"], kept["provenance"]["made by"]
+    assert made == kept
