@@ -116,6 +116,11 @@ def not_read(path: Path, error: OSError) -> FileError:
     return FileError(f"{path}: cannot be read ({error.strerror or one_line(error)})")
 
 
+def own_copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies without a graph that share no storage; safetensors refuses tensors that do."""
+    return {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+
+
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
@@ -133,8 +138,7 @@ def write_tensors(
     from safetensors.torch import save
 
     try:
-        # Copies, because safetensors refuses tensors that share storage.
-        content = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+        content = own_copies(tensors)
         # Apart from the writing: a tensor that cannot be kept is no fault of the disk.
         packed = save(content, metadata=dict(metadata) if metadata is not None else None)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

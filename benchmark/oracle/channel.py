@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.common.errors import one_line
+from gifd_bench.common.files import own_copies
 
 # What is asked for, and how it is answered.
 HELLO, LOSS, JUDGE, UPDATE, PULL_BACK, REFUSED = b"H", b"L", b"J", b"U", b"B", b"R"
@@ -74,16 +75,7 @@ class Channel:
 
 def packed(tensors: Mapping[str, Tensor]) -> bytes:
     """Tensors as the payload of a message; some of them may share their memory, or be one and the same."""
-    own: dict[str, Tensor] = {}
-    storages: set[int] = set()
-    for name, tensor in tensors.items():
-        own[name] = tensor.detach().contiguous()
-        storage = own[name].untyped_storage().data_ptr()
-        if storage in storages:
-            # The format has no room for tensors that share their memory.
-            own[name] = own[name].clone()
-        storages.add(storage)
-    return save(own)
+    return save(own_copies(tensors))
 
 
 def unpacked(payload: bytes) -> dict[str, Tensor]:
