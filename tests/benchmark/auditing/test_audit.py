@@ -165,12 +165,12 @@ def test_a_failed_attack_costs_the_audit_that_attack_alone(tmp_path: Path) -> No
         "from gifd_bench.benchmark.attacks.ig import IG\n"
         "class Broken(IG):\n"
         "    def objective(self):\n"
-        "        if self.progress.iteration > 2: raise RuntimeError('no more')\n"
+        "        if self.progress.iteration > 0: raise RuntimeError('no more')\n"
         "        return super().objective()\n"
     )
     observation, _ = observed()
     report = gb.audit(
-        observation, tmp_path / "out", attacks=["ig", f"{source}:Broken"], seconds=1, progress=False
+        observation, tmp_path / "out", attacks=["ig", f"{source}:Broken"], seconds=2, progress=False
     )
     page = report.page.read_text(encoding="utf-8")
     assert "no more" in page
