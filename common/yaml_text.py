@@ -69,6 +69,7 @@ def parse_yaml(text: str) -> Any:
 
 def _count(node: yaml.Node, known: dict[int, int], depth: int) -> int:
     """The number of values at and below a node; those behind an alias count wherever it stands."""
+    # By an alias, a list can hold itself.
     if depth > DEEPEST:
         raise ValueError(f"nested more than {DEEPEST} deep")
     if id(node) not in known:
