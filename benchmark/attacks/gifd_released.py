@@ -42,6 +42,6 @@ class GIFDReleased(GIFD):
             labels=returned.labels,
             matching_loss=returned.matching_loss,
             stages=last,
-            # They are those of the restart that should have been returned.
+            # The earlier answers are not kept, because they belong to the restart with the lowest loss.
             anytime=(),
         )

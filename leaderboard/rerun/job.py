@@ -42,8 +42,8 @@ class Submitted:
 
     Attributes:
         prior: the prior, in the form of `Component.config`, or `None`. Files that its options name are
-            shown to the attack. Whoever says so takes their paths from this machine's settings, and never
-            from the submission.
+            shown to the attack. The caller takes their paths from this machine's settings, and never from
+            the submission.
         source: the submitted file, if there is one.
     """
 

@@ -167,7 +167,7 @@ class SandboxProcess:
     filter_: bytes
 
     def hand(self, descriptors: Sequence[int]) -> None:
-        """Hand it the descriptors of a job; one that has ended is noticed by whoever waits for the job."""
+        """Hand it the descriptors of a job. If the sandbox has ended, whoever waits for the job notices."""
         with suppress(OSError):
             socket.send_fds(self.control, [child.JOB], descriptors)
 
