@@ -14,7 +14,7 @@ DEEPEST = 40
 MOST_VALUES = 100_000
 
 
-class _Loader(yaml.SafeLoader):
+class BoundedLoader(yaml.SafeLoader):
     """A loader that refuses repeated keys and deep nesting.
 
     With PyYAML's own, the last of two equal keys wins silently, and what is nested takes quadratic time.
@@ -52,7 +52,7 @@ def parse_yaml(text: str) -> Any:
     """
     if len(text) > MOST_BYTES:
         raise ValueError(f"more than {MOST_BYTES:,} characters")
-    loader = _Loader(text)
+    loader = BoundedLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:

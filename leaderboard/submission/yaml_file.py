@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from gifd_bench.common.yaml_text import BoundedLoader
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.text import shown
 
@@ -13,15 +14,15 @@ from gifd_bench.leaderboard.text import shown
 MOST_NODES = 5000
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without tags, anchors, aliases and repeated keys, and with dates left as text.
+class _PlainLoader(BoundedLoader):
+    """YAML without tags, anchors and aliases, and with dates left as text.
 
     Aliases of aliases would make a short file stand for more than any memory holds.
     """
 
     nodes = 0
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.nodes += 1
         if self.nodes > MOST_NODES:
             raise yaml.YAMLError(f"more than {MOST_NODES} values")
@@ -33,12 +34,6 @@ class _PlainLoader(yaml.SafeLoader):
         if getattr(event, "tag", None) is not None:
             raise yaml.YAMLError("tags are not allowed")
         return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        if len(set(map(str, keys))) < len(keys):
-            raise yaml.YAMLError("a key is there twice")
-        return super().construct_mapping(node, deep)
 
 
 _PlainLoader.yaml_implicit_resolvers = {
@@ -59,8 +54,6 @@ def parse_yaml(text: str, name: str) -> Any:
         return loader.get_single_data()
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
         raise LeaderboardError(f"{name}: not plain YAML ({shown(error)})") from error
-    except RecursionError as error:
-        raise LeaderboardError(f"{name}: nested too deeply") from error
     finally:
         if loader is not None:
             loader.dispose()
