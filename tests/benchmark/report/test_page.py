@@ -293,7 +293,7 @@ def test_in_a_browser_hostile_labels_and_reasons_are_text(browser: Browser, tmp_
 def opened(browser: Browser, page: Path, width: int = 1280, part: str = "") -> None:
     """Open a page and wait until it is ready."""
     browser.open(page, width, part=part)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not browser.run("return 'ready' in document.documentElement.dataset"):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -303,7 +303,7 @@ def plots_drawn(browser: Browser) -> int:
     """How many plots there are when all have been seen."""
     browser.run("document.querySelectorAll('details').forEach(e => { e.open = true })")
     browser.run("document.querySelectorAll('.plot').forEach(draw)")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     drawn = (
         "return [...document.querySelectorAll('.plot')].filter(e => e.querySelector('.main-svg')).length"
     )
@@ -421,7 +421,7 @@ def test_in_a_browser_stages_are_opened_by_keyboard(browser: Browser, page: Path
     assert len(browser.driver.find_elements("css selector", "details.stages")) == 5
     browser.driver.find_element("css selector", "details.stages > summary").send_keys("\n")
     image = browser.driver.find_element("css selector", "details.stages img")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not browser.run("return arguments[0].complete && arguments[0].naturalWidth", image):
         assert time.monotonic() < deadline
         time.sleep(0.05)
