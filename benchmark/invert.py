@@ -21,7 +21,6 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
-from gifd_bench.benchmark.oracle.asking import Oracle
 from gifd_bench.common.errors import one_line
 from gifd_bench.common.files import written_whole
 from gifd_bench.common.threads import operation_threads
@@ -115,7 +114,6 @@ def invert(
     checkpoint: Checkpoint | None = None,
     callbacks: Sequence[Callback] = (),
     accelerator: str = "auto",
-    oracle: Oracle | None = None,
 ) -> Reconstruction:
     """Run an attack on an observation.
 
@@ -130,7 +128,6 @@ def invert(
         checkpoint: continues from this file if it exists, and keeps it up to date.
         callbacks: further callbacks for the Trainer.
         accelerator: the accelerator of the Trainer.
-        oracle: computes the victim's gradients of a single observation; `None` for this process.
 
     Returns:
         The answer.
@@ -148,7 +145,6 @@ def invert(
         checkpoint=checkpoint,
         callbacks=callbacks,
         accelerator=accelerator,
-        oracle=oracle,
     )
     if isinstance(answer, BenchmarkError):
         raise answer
@@ -165,7 +161,6 @@ def invert_all(
     checkpoint: Checkpoint | None = None,
     callbacks: Sequence[Callback] = (),
     accelerator: str = "auto",
-    oracle: Oracle | None = None,
 ) -> list[Reconstruction | BenchmarkError]:
     """Run an attack on several observations at once, as lanes of one inversion.
 
@@ -183,7 +178,6 @@ def invert_all(
         checkpoint: continues from this file if it exists, and keeps it up to date.
         callbacks: further callbacks for the Trainer.
         accelerator: the accelerator of the Trainer.
-        oracle: computes the victim's gradients of a single observation; `None` for this process.
 
     Returns:
         For each observation the answer, or an error in its place if there is none.
@@ -195,7 +189,7 @@ def invert_all(
     with operation_threads(threads), isolate_rng():
         # Whatever draws from the global generators (nothing of ours does) starts alike in every process.
         pl.seed_everything(0, verbose=False)
-        attack.observe_all(observations, prior, seeds, oracle)
+        attack.observe_all(observations, prior, seeds)
         # A checkpoint comes after the others, which may have something to say about the same iteration.
         used = [*callbacks, *([checkpoint] if checkpoint else [])]
         trainer = _trainer(attack.iterations, used, accelerator)

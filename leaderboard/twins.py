@@ -13,15 +13,18 @@ from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.tasks.selection import Selection
 
+SEED_BITS = 31
+
 
 class NoTwins(LeaderboardError):
     """The datasets of a track have no images except those that the track uses."""
 
 
 def draw_twins(protocol: Protocol, count: int, secret: int) -> dict[str, Round]:
-    """Rounds of the same datasets, victims and defenses, with images that the track does not use.
+    """Rounds of the same datasets, models and defenses, with images that the track does not use.
 
-    Tasks and defenses take turns, so there are equally many twins of each.
+    Tasks and defenses take turns, so there are equally many twins of each. Where a track's victims have
+    random weights, each twin has a victim of its own, whose weights nobody can know either.
 
     Args:
         protocol: the track.
@@ -53,7 +56,8 @@ def draw_twins(protocol: Protocol, count: int, secret: int) -> dict[str, Round]:
         found = next(fresh[key], None)
         if found is not None:
             task, target = found
-            twins.append(replace(like, task=task, target=target))
+            seed = draw.getrandbits(SEED_BITS) if task.settings.weights == "random" else like.seed
+            twins.append(replace(like, task=task, target=target, seed=seed))
             turns.append(rounds)
     if not twins:
         raise NoTwins(f"{protocol.key}: its datasets have no images that it does not use")

@@ -3,10 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from gifd_bench.tasks.errors import TaskError
+
+
+@dataclass(frozen=True)
+class OutputLayer:
+    """The linear layer that gives the logits, with C classes, F features, and N images that were passed.
+
+    Attributes:
+        name: the name of its weight among the model's parameters.
+        weight: (C, F).
+        bias: (C,); `None` if it has none.
+        features: (N, F), the inputs of the layer.
+    """
+
+    name: str
+    weight: Tensor
+    bias: Tensor | None
+    features: Tensor
+
+    @property
+    def bias_name(self) -> str:
+        """The name that its bias has, if it has one."""
+        return f"{self.name.removesuffix('weight')}bias"
+
+
+@torch.no_grad()
+def output_layer(model: nn.Module, inputs: Tensor) -> OutputLayer:
+    """Find the layer by running a model.
+
+    Args:
+        model: the model, which gets hooks that stay; give a copy.
+        inputs: (N, C, H, W), normalized.
+
+    Raises:
+        TaskError: there is no such layer.
+    """
+    name, features = representation(model, inputs)
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    layer = OutputLayer(name, parameters[name], None, features)
+    return OutputLayer(name, layer.weight, parameters.get(layer.bias_name), features)
 
 
 def representation(model: nn.Module, inputs: Tensor) -> tuple[str, Tensor]:

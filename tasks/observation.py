@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from gifd_bench.common.errors import one_line
-from gifd_bench.tasks.batch_norm import Moments, running_moments
+from gifd_bench.tasks.batch_norm import Moments, running_moments, set_batch_norm_training
 from gifd_bench.tasks.client import ClientSettings
 from gifd_bench.tasks.gradient import trainable
+from gifd_bench.tasks.last_layer import OutputLayer, output_layer
 from gifd_bench.tasks.models.second_derivatives import give_second_derivatives
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.threat_model import ThreatModel
@@ -130,6 +132,21 @@ class Observation:
         victim = self.model.build(most=sum(value.numel() for value in self.weights.values()))
         victim.load_state_dict(dict(self.weights))
         return victim
+
+    def output_layer(self, inputs: Tensor) -> OutputLayer:
+        """The victim's last linear layer, and what enters it for some images, in the client's mode.
+
+        Args:
+            inputs: (N, C, H, W), normalized.
+
+        Raises:
+            TaskError: the victim does not end in a linear layer.
+        """
+        victim = copy.deepcopy(self.victim())
+        # One image has no statistics to normalize it by.
+        in_training = self.client is not None and self.client.batch_norm == "train" and len(inputs) > 1
+        set_batch_norm_training(victim, in_training)
+        return output_layer(victim, inputs)
 
     def gradient(self) -> dict[str, Tensor]:
         """The update as an estimate of the gradient of the mean loss at the weights that were sent out.

@@ -23,7 +23,7 @@ from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.inversion.search import Search
 from gifd_bench.benchmark.inversion.stopping import Judgment
 from gifd_bench.benchmark.inversion.targets import Given
-from gifd_bench.benchmark.oracle.asking import Oracle, RemoteJudge
+from gifd_bench.benchmark.oracle.asking import RemoteJudge, WithheldObservation
 from gifd_bench.common.registry import unknown
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.batch_norm import Moments
@@ -199,7 +199,6 @@ class Attack(InversionLoop):
         observations: Sequence[Observation],
         prior: Prior | None,
         seeds: Sequence[int],
-        oracle: Oracle | None = None,
     ) -> None:
         """Give the attack several targets, to be attacked at once.
 
@@ -207,7 +206,6 @@ class Attack(InversionLoop):
             observations: observations of one victim, which differ only in what was observed.
             prior: the prior, for attacks whose options say `needs_prior`.
             seeds: the seed of all randomness, for each target.
-            oracle: computes the victim's gradients of a single target; `None` for this process.
 
         Raises:
             BenchmarkError: a prior is needed and there is none, or the options do not fit it.
@@ -216,7 +214,7 @@ class Attack(InversionLoop):
             raise BenchmarkError(f"{type(self).__name__} takes one target at a time")
         if self.options.needs_prior and prior is None:
             raise BenchmarkError(f"attack {type(self).__name__} needs a prior")
-        self._given = Given(observations, prior, oracle)
+        self._given = Given(observations, prior)
         stages = self.options.stages(() if prior is None else prior.stages)
         options = self.options
         self.course = Course(stages, options.restarts, options.at_once, seeds, options.halvings)
@@ -284,8 +282,8 @@ class Attack(InversionLoop):
         self.client = clients[0]
         lanes = self.course.most_lanes
         how = self.loss, self.options.stop, lanes, self.to_the_last_digit
-        oracle = self._given.oracle
-        remote = oracle.judge(self.client, *how) if oracle is not None else None
+        asked = self.observation.oracle if isinstance(self.observation, WithheldObservation) else None
+        remote = asked.judge(self.client, *how) if asked is not None else None
         self.judge: Judge | RemoteJudge = remote or Judge(clients, *how)
         self.course.best.floor = self.judge.floor
         self.course.to(self.device)

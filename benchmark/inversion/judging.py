@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gifd_bench.benchmark.inversion.choices import Path, Stop
 from gifd_bench.benchmark.inversion.factored_matching import FactoredMatching
 from gifd_bench.benchmark.inversion.matching import MatchingLoss
-from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.inversion.simulation import Client, SimulatedClient
 from gifd_bench.benchmark.inversion.stopping import STOP_RULES, Judgment
 
 
@@ -26,7 +26,8 @@ class Judge:
         floor: the criterion at which candidates are good enough, as in `StopRule`; (targets,) if several
             targets differ.
         path: `factored`, `general`, or `mixed` if it differs among the parameters.
-        victim: the model that sees each forward pass of candidates, one for all lanes or one for each lane.
+        victim: the model that sees each forward pass of candidates, one for all lanes or one for each lane;
+            `None` if the clients' updates are computed by another process.
 
     Args:
         clients: clients with one victim, one for each target, which compute updates.
@@ -39,7 +40,7 @@ class Judge:
 
     def __init__(
         self,
-        clients: Sequence[SimulatedClient],
+        clients: Sequence[Client],
         loss: MatchingLoss,
         stop: Stop,
         lanes: int,
@@ -55,14 +56,16 @@ class Judge:
         self.floor = _together([rule.floor for rule in self._rules])
         self.path: Path = "general"
         client = clients[0]
-        self.victim: nn.Module = client.victim
+        simulated = [each for each in clients if isinstance(each, SimulatedClient)]
+        self.victim: nn.Module | None = simulated[0].victim if simulated else None
         self._factored: FactoredMatching | None = None
         if (
-            self._rules[0].sees_whole_updates
+            simulated
+            and self._rules[0].sees_whole_updates
             and not to_the_last_digit
-            and FactoredMatching.serves(clients, loss)
+            and FactoredMatching.serves(simulated, loss)
         ):
-            factored = FactoredMatching(clients, loss, client.observation.model.image_shape, lanes)
+            factored = FactoredMatching(simulated, loss, client.observation.model.image_shape, lanes)
             if factored.path != "general":
                 self._factored, self.path, self.victim = factored, factored.path, factored.victim
 

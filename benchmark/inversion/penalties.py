@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from gifd_bench.benchmark.inversion.batch_norm import lane_moments, moment_distance
 from gifd_bench.benchmark.inversion.group import consensus, group_distance
 from gifd_bench.benchmark.inversion.search import Search
-from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.inversion.simulation import Client
 from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers
 
 
@@ -83,8 +82,8 @@ class BatchNormStatistics(Penalty):
 
     If the client sends one gradient of its whole batch, the moments are those of the pass with which the
     gradient was computed, at no cost. Local training passes parts of the batch at other weights; then the
-    images are passed once more, forward only, those of several clients together. Updates are computed
-    exactly once between two calls.
+    images are passed once more, forward only, those of several clients together, and so they are if another
+    process computes the gradient. Updates are computed exactly once between two calls.
 
     Args:
         weight: as in `Penalty`.
@@ -100,7 +99,7 @@ class BatchNormStatistics(Penalty):
         weight: float,
         first_layer: float,
         expected: Mapping[str, Moments],
-        client: SimulatedClient,
+        client: Client,
         victim: nn.Module | None,
     ) -> None:
         super().__init__(weight)
@@ -110,22 +109,20 @@ class BatchNormStatistics(Penalty):
             name: Moments(layer.mean.to(device), layer.var.to(device)) for name, layer in expected.items()
         }
         settings = client.settings
-        whole = victim is not None and settings.local is None and settings.clients == 1
-        self._own_victim = None if whole else copy.deepcopy(client.victim)
         self._entered: dict[str, list[Tensor]] = {}
-        passed = victim if self._own_victim is None else self._own_victim
-        for name, layer in batch_norm_layers(passed) if passed is not None else ():
-            self._entered[name] = []
-            layer.register_forward_pre_hook(partial(self._see, name))
+        if victim is not None and settings.local is None and settings.clients == 1:
+            for name, layer in batch_norm_layers(victim):
+                self._entered[name] = []
+                layer.register_forward_pre_hook(partial(self._see, name))
 
     def __call__(self, iterate: Iterate) -> Tensor:
-        if self._own_victim is not None:
-            for lane in iterate.images:
-                self._own_victim(self._client.normalize(lane))
         lanes = len(iterate.images)
-        found = {name: lane_moments(entered, lanes) for name, entered in self._entered.items()}
-        for entered in self._entered.values():
-            entered.clear()
+        if self._entered:
+            found = {name: lane_moments(entered, lanes) for name, entered in self._entered.items()}
+            for entered in self._entered.values():
+                entered.clear()
+        else:
+            found = self._client.moments(iterate.images)
         expected = {name: _of_lanes(moments, lanes) for name, moments in self._expected.items()}
         return moment_distance(found, expected, self._first_layer)
 

@@ -1,16 +1,19 @@
-"""The attacker's own copy of the client."""
+"""The clients, as an attacker has them."""
 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gifd_bench.benchmark.inversion.batch_norm import lane_moments
 from gifd_bench.benchmark.inversion.dropout_masks import use_masks_that_show
 from gifd_bench.benchmark.inversion.unrolling import Unrolled
-from gifd_bench.tasks.batch_norm import batch_norm_layers, set_batch_norm_training
+from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers, set_batch_norm_training
 from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.defenses.knowledge import imitate
 from gifd_bench.tasks.gradient import loss_gradient
@@ -18,47 +21,25 @@ from gifd_bench.tasks.models.second_derivatives import twice_differentiable
 from gifd_bench.tasks.observation import Observation
 
 
-class SimulatedClient:
-    """Computes the update that the clients would have sent for other images.
-
-    If the settings of the local training are known, the training is unrolled. If they are not, the update
-    is taken for one step in the direction of the negative gradient, of unknown length. Defenses that the
-    attacker knows are imitated. Dropout drops what the update of a single image shows that it dropped, and
-    otherwise nothing.
+class Client(ABC):
+    """What an attacker has of the clients: what was observed of them, and answers about other images.
 
     Args:
         observation: everything that the attacker sees.
-        device: where to compute.
-        victim: the victim of another client with the same victim, to be shared; `None` for a copy of its
-            own.
+        device: where the attack computes.
 
     Attributes:
+        settings: the local settings; the default ones if they are not granted.
         names: the names of the sent parameters, in the model's order.
         observed: the observed update, one tensor for each of `names`.
         imitation: the imitation of the known defenses; `imitation.noise_std` is the noise that they are
             expected to leave.
     """
 
-    def __init__(
-        self, observation: Observation, device: torch.device, victim: nn.Module | None = None
-    ) -> None:
+    def __init__(self, observation: Observation, device: torch.device) -> None:
         self.observation = observation
-        self.victim = copy.deepcopy(observation.victim()).to(device) if victim is None else victim
         self.settings = observation.client or ClientSettings()
-        set_batch_norm_training(self.victim, self.settings.batch_norm == "train")
-        for _, layer in batch_norm_layers(self.victim):
-            # The running statistics stay those that were sent out, however many forward passes there are.
-            layer.momentum = 0.0
         self.names = list(observation.update)
-        self._loss = self.settings.loss.function()
-        if self.settings.dropout == "train" and self.one_gradient and observation.batch_size == 1:
-            use_masks_that_show(self.victim, observation.gradient(), observation.model.image_shape)
-        trained = observation.trained()
-        for name, parameter in self.victim.named_parameters():
-            parameter.requires_grad_(name in trained)
-        # The places of the sent parameters in the gradient of the trained ones.
-        self._sent = [trained.index(name) for name in self.names]
-        self._trained = trained
         # Copies: a file's tensors lie at odd addresses, where sums may round differently.
         on_device = {name: observation.update[name].to(device, copy=True) for name in self.names}
         self.observed = list(on_device.values())
@@ -76,6 +57,7 @@ class SimulatedClient:
         """The images that belong to inputs of the victim."""
         return inputs * self.std + self.mean
 
+    @abstractmethod
     def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """The update that would be sent, in the order of `observed`.
 
@@ -85,6 +67,61 @@ class SimulatedClient:
             images: (B, C, H, W) in [0, 1]; the first client's first.
             labels: (B,) int64, or (B, classes) probabilities.
         """
+
+    @abstractmethod
+    def moments(self, images: Tensor) -> dict[str, Moments]:
+        """The moments of the inputs of the victim's BatchNorm layers, in the order of the model.
+
+        Args:
+            images: (L, B, C, H, W) in [0, 1]; each lane is passed by itself.
+
+        Returns:
+            (L, C) each, by layer, differentiable in the images.
+        """
+
+    @property
+    def one_gradient(self) -> bool:
+        """Whether the mean of the clients' updates is the gradient of the mean over all images."""
+        settings = self.settings
+        alike = settings.batch_norm == "eval" and settings.weights is None and settings.loss.is_plain
+        return settings.local is None and (settings.clients == 1 or alike)
+
+
+class SimulatedClient(Client):
+    """Computes the update that the clients would have sent for other images.
+
+    If the settings of the local training are known, the training is unrolled. If they are not, the update
+    is taken for one step in the direction of the negative gradient, of unknown length. Defenses that the
+    attacker knows are imitated. Dropout drops what the update of a single image shows that it dropped, and
+    otherwise nothing.
+
+    Args:
+        observation: everything that the attacker sees.
+        device: where to compute.
+        victim: the victim of another client with the same victim, to be shared; `None` for a copy of its
+            own.
+    """
+
+    def __init__(
+        self, observation: Observation, device: torch.device, victim: nn.Module | None = None
+    ) -> None:
+        super().__init__(observation, device)
+        self.victim = copy.deepcopy(observation.victim()).to(device) if victim is None else victim
+        set_batch_norm_training(self.victim, self.settings.batch_norm == "train")
+        for _, layer in batch_norm_layers(self.victim):
+            # The running statistics stay those that were sent out, however many forward passes there are.
+            layer.momentum = 0.0
+        self._loss = self.settings.loss.function()
+        if self.settings.dropout == "train" and self.one_gradient and observation.batch_size == 1:
+            use_masks_that_show(self.victim, observation.gradient(), observation.model.image_shape)
+        trained = observation.trained()
+        for name, parameter in self.victim.named_parameters():
+            parameter.requires_grad_(name in trained)
+        # The places of the sent parameters in the gradient of the trained ones.
+        self._sent = [trained.index(name) for name in self.names]
+        self._trained = trained
+
+    def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         create_graph = torch.is_grad_enabled()
         with torch.enable_grad():
             update = self._mean_update(self.normalize(images), labels, create_graph)
@@ -107,12 +144,23 @@ class SimulatedClient:
             for tensors in zip(*updates, strict=True)
         )
 
-    @property
-    def one_gradient(self) -> bool:
-        """Whether the mean of the clients' updates is the gradient of the mean over all images."""
-        settings = self.settings
-        alike = settings.batch_norm == "eval" and settings.weights is None and settings.loss.is_plain
-        return settings.local is None and (settings.clients == 1 or alike)
+    @cached_property
+    def _watched(self) -> tuple[nn.Module, dict[str, list[Tensor]]]:
+        """A copy of the victim, and what entered its BatchNorm layers."""
+        victim, entered = copy.deepcopy(self.victim), dict[str, list[Tensor]]()
+        for name, layer in batch_norm_layers(victim):
+            entered[name] = []
+            layer.register_forward_pre_hook(lambda _, inputs, name=name: entered[name].append(inputs[0]))
+        return victim, entered
+
+    def moments(self, images: Tensor) -> dict[str, Moments]:
+        victim, entered = self._watched
+        for lane in images:
+            victim(self.normalize(lane))
+        found = {name: lane_moments(inputs, len(images)) for name, inputs in entered.items()}
+        for inputs in entered.values():
+            inputs.clear()
+        return found
 
     def _client_update(self, inputs: Tensor, labels: Tensor, create_graph: bool) -> tuple[Tensor, ...]:
         if self.settings.local is None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.inversion.simulation import SimulatedClient
-from gifd_bench.benchmark.oracle.asking import Oracle, RemoteClient
+from gifd_bench.benchmark.inversion.simulation import Client, SimulatedClient
+from gifd_bench.benchmark.oracle.asking import RemoteClient, WithheldObservation
 from gifd_bench.priors.base import Prior
 from gifd_bench.tasks.batch_norm import Moments
 from gifd_bench.tasks.observation import Observation
@@ -63,7 +63,6 @@ class Given:
     Attributes:
         observations: one or more observations, of one victim.
         prior: the prior, for attacks that need one.
-        oracle: computes the victim's gradients of a single observation; `None` for this process.
 
     Raises:
         BenchmarkError: the prior does not make images of the victim's shape.
@@ -71,10 +70,9 @@ class Given:
 
     observations: Sequence[Observation]
     prior: Prior | None
-    oracle: Oracle | None = None
 
     def __post_init__(self) -> None:
-        if self.oracle is not None and len(self.observations) > 1:
+        if len(self.observations) > 1 and isinstance(self.observations[0], WithheldObservation):
             raise BenchmarkError("a gradient oracle is of one target")
         channels, height, width = self.observations[0].model.image_shape
         if self.prior is not None and (channels, height) != (3, width):
@@ -83,11 +81,12 @@ class Given:
                 f"{height}x{width}; use an attack without a prior, such as ig"
             )
 
-    def clients(self, device: torch.device) -> list[SimulatedClient]:
+    def clients(self, device: torch.device) -> Sequence[Client]:
         """The attacker's copy of the client of each observation; all of them share a victim."""
-        if self.oracle is not None:
-            return [RemoteClient(self.observations[0], device, self.oracle)]
-        first = SimulatedClient(self.observations[0], device)
+        observation = self.observations[0]
+        if isinstance(observation, WithheldObservation):
+            return [RemoteClient(observation, device)]
+        first = SimulatedClient(observation, device)
         return [first, *(SimulatedClient(o, device, first.victim) for o in self.observations[1:])]
 
     def moments(self) -> Mapping[str, Moments] | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,23 +15,30 @@ from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.judging import Judge
 from gifd_bench.benchmark.inversion.simulation import SimulatedClient
 from gifd_bench.benchmark.oracle.channel import (
+    BATCH_NORM_LAYERS,
     HELLO,
     JUDGE,
     LOSS,
+    MOMENTS,
+    OUTPUT_LAYER,
     PULL_BACK,
     REFUSED,
     UPDATE,
     Channel,
     packed,
+    packed_with,
     unpacked,
 )
 from gifd_bench.benchmark.oracle.losses import read_order
-from gifd_bench.benchmark.oracle.observed import packed_observation
 from gifd_bench.common.errors import UserError, one_line
+from gifd_bench.tasks.batch_norm import batch_norm_layers
 from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import facts_of, tensors_of
 
-# Updates that may still be differentiated; the oldest are forgotten.
+# Updates and moments that may still be differentiated; the oldest are forgotten.
 MOST_HELD = 64
+# What a label rule needs, and no more, since these forward passes cost nothing.
+MOST_LAYER_QUESTIONS, MOST_LAYER_IMAGES = 8, 64
 
 
 class BudgetSpent(BenchmarkError):
@@ -56,11 +65,15 @@ class Answering:
         self._shape = (observation.batch_size, *observation.model.image_shape)
         self._classes = observation.model.num_classes
         self._held: OrderedDict[int, tuple[list[Tensor], tuple[Tensor, ...]]] = OrderedDict()
+        self._tokens = itertools.count(1)
+        self._lanes_passed, self._layer_questions = 0, 0
         self._answers: Mapping[bytes, Callable[[bytes], bytes]] = {
             LOSS: self._order,
             JUDGE: self._judged,
             UPDATE: self._updated,
             PULL_BACK: self._pulled_back,
+            MOMENTS: self._moments,
+            OUTPUT_LAYER: self._output_layer,
         }
 
     def serve(self, channel: Channel) -> None:
@@ -69,7 +82,7 @@ class Answering:
         Raises:
             BudgetSpent: more was asked for than the budget allows; the asker was told.
         """
-        channel.send(HELLO, packed_observation(self._observation))
+        channel.send(HELLO, without_parameters(self._observation))
         while True:
             try:
                 kind, payload = channel.receive()
@@ -129,21 +142,53 @@ class Answering:
         inputs = _to_differentiate(images, targets) if wanted else []
         with torch.set_grad_enabled(wanted):
             update = self._client.update(images, targets)
-        if wanted:
-            self._held[self.evaluations] = inputs, update
+        return self._held_and_packed(inputs, update)
+
+    def _moments(self, payload: bytes) -> bytes:
+        tensors = unpacked(payload)
+        images, wanted = tensors["images"], bool(tensors["wanted"])
+        if images.dtype != torch.float32 or images.ndim != 5 or images.shape[1:] != self._shape:
+            raise BenchmarkError(f"{images.dtype} images of shape {tuple(images.shape)}")
+        # They belong to candidates that are judged too, and cost nothing of their own.
+        if self._lanes_passed > self.evaluations:
+            raise BenchmarkError("statistics of more candidates than gradients were asked for")
+        self._lanes_passed += len(images)
+        inputs = [images.requires_grad_()] if wanted else []
+        with torch.set_grad_enabled(wanted):
+            found = self._client.moments(images)
+        each = tuple(tensor for moments in found.values() for tensor in (moments.mean, moments.var))
+        return self._held_and_packed(inputs, each)
+
+    def _output_layer(self, payload: bytes) -> bytes:
+        inputs = unpacked(payload)["inputs"]
+        self._layer_questions += 1
+        if self._layer_questions > MOST_LAYER_QUESTIONS or len(inputs) > MOST_LAYER_IMAGES:
+            raise BenchmarkError(
+                f"the last layer is shown {MOST_LAYER_QUESTIONS} times, for {MOST_LAYER_IMAGES} images"
+            )
+        layer = self._observation.output_layer(inputs)
+        tensors = {"weight": layer.weight, "features": layer.features}
+        if layer.bias is not None:
+            tensors["bias"] = layer.bias
+        return packed_with({"name": layer.name}, tensors)
+
+    def _held_and_packed(self, inputs: list[Tensor], outputs: tuple[Tensor, ...]) -> bytes:
+        token = next(self._tokens)
+        if inputs:
+            self._held[token] = inputs, outputs
             while len(self._held) > MOST_HELD:
                 self._held.popitem(last=False)
-        named = {str(i): tensor for i, tensor in enumerate(update)}
-        return packed({**named, "token": torch.tensor(self.evaluations)})
+        named = {str(i): tensor.detach() for i, tensor in enumerate(outputs)}
+        return packed({**named, "token": torch.tensor(token)})
 
     def _pulled_back(self, payload: bytes) -> bytes:
         tensors = unpacked(payload)
         held = self._held.pop(int(tensors.pop("token")), None)
         if held is None:
-            raise BenchmarkError("an update is differentiated once, and not after many others")
-        inputs, update = held
-        cotangents = [tensors[str(i)] for i in range(len(update))]
-        gradients = torch.autograd.grad(update, inputs, cotangents, materialize_grads=True)
+            raise BenchmarkError("an answer is differentiated once, and not after many others")
+        inputs, outputs = held
+        cotangents = [tensors[str(i)] for i in range(len(outputs))]
+        gradients = torch.autograd.grad(outputs, inputs, cotangents, materialize_grads=True)
         return packed(dict(zip(("of_images", "of_targets"), gradients, strict=False)))
 
     def _question(self, payload: bytes) -> tuple[Tensor, Tensor, bool]:
@@ -154,6 +199,15 @@ class Answering:
         if not targets.is_floating_point() and not bool(((targets >= 0) & (targets < self._classes)).all()):
             raise BenchmarkError(f"labels are not numbers below {self._classes}")
         return images, targets, bool(tensors["wanted"])
+
+
+def without_parameters(observation: Observation) -> bytes:
+    """An observation as the payload of a message, which holds none of the victim's parameters."""
+    victim = observation.victim()
+    parameters = {name for name, _ in victim.named_parameters(remove_duplicate=False)}
+    buffers = {name: value for name, value in observation.weights.items() if name not in parameters}
+    facts = {**facts_of(observation), BATCH_NORM_LAYERS: [name for name, _ in batch_norm_layers(victim)]}
+    return packed_with(facts, tensors_of(replace(observation, weights=buffers)))
 
 
 def _to_differentiate(images: Tensor, targets: Tensor) -> list[Tensor]:

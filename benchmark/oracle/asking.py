@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.inversion.choices import Path, Stop
 from gifd_bench.benchmark.inversion.matching import MatchingLoss
-from gifd_bench.benchmark.inversion.simulation import SimulatedClient
+from gifd_bench.benchmark.inversion.simulation import Client
 from gifd_bench.benchmark.inversion.stopping import Judgment
 from gifd_bench.benchmark.oracle.channel import (
+    BATCH_NORM_LAYERS,
     HELLO,
     JUDGE,
     LOSS,
+    MOMENTS,
+    OUTPUT_LAYER,
     PULL_BACK,
     UPDATE,
     Channel,
     packed,
     unpacked,
+    unpacked_with,
 )
 from gifd_bench.benchmark.oracle.losses import LossOrder, loss_order
-from gifd_bench.benchmark.oracle.observed import unpacked_observation
+from gifd_bench.tasks.batch_norm import Moments
+from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.last_layer import OutputLayer
 from gifd_bench.tasks.observation import Observation
+from gifd_bench.tasks.observation_file import assembled
 
 
 class Oracle:
@@ -39,12 +47,20 @@ class Oracle:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
-    def observation(self) -> Observation:
+    def observation(self) -> WithheldObservation:
         """What is attacked: the first message, for which it waits until the oracle is ready."""
-        return unpacked_observation(self._expect(HELLO))
+        facts, tensors = unpacked_with(self._expect(HELLO))
+        layers, found = facts.pop(BATCH_NORM_LAYERS), assembled(facts, tensors)
+        parts = {field.name: getattr(found, field.name) for field in fields(found)}
+        return WithheldObservation(**parts, batch_norm_layers=tuple(layers), oracle=self)
+
+    def output_layer(self, inputs: Tensor) -> OutputLayer:
+        """As in `Observation`; only a few such questions are answered."""
+        facts, tensors = unpacked_with(self.ask(OUTPUT_LAYER, packed({"inputs": inputs.cpu()})))
+        return OutputLayer(facts["name"], tensors["weight"], tensors.get("bias"), tensors["features"])
 
     def judge(
-        self, client: SimulatedClient, loss: MatchingLoss, stop: Stop, lanes: int, to_the_last_digit: bool
+        self, client: Client, loss: MatchingLoss, stop: Stop, lanes: int, to_the_last_digit: bool
     ) -> RemoteJudge | None:
         """A judge that computes nothing here; `None` if only this process knows the loss."""
         order = loss_order(loss, stop, lanes, to_the_last_digit, len(client.observed))
@@ -70,6 +86,35 @@ class Oracle:
         return payload
 
 
+@dataclass(frozen=True, kw_only=True)
+class WithheldObservation(Observation):
+    """An observation without the victim's parameters, which stay with the oracle.
+
+    Its `weights` hold only the buffers, such as running statistics.
+
+    Attributes:
+        batch_norm_layers: the names of the victim's BatchNorm layers, in the order of the model.
+        oracle: computes everything for which the victim is needed.
+    """
+
+    batch_norm_layers: tuple[str, ...]
+    oracle: Oracle = field(repr=False, compare=False)
+
+    def rebuilt_victim(self) -> nn.Module:
+        """Nobody can rebuild the victim here.
+
+        Raises:
+            TaskError: always.
+        """
+        raise TaskError(
+            "the victim's weights stay with the gradient oracle: use client.update, client.moments and "
+            "infer_labels, which ask it"
+        )
+
+    def output_layer(self, inputs: Tensor) -> OutputLayer:
+        return self.oracle.output_layer(inputs)
+
+
 class RemoteJudge:
     """Judges candidates by asking the oracle, with the interface of `Judge`.
 
@@ -92,22 +137,26 @@ class RemoteJudge:
         return Judgment(objective, criterion, matching)
 
 
-class RemoteClient(SimulatedClient):
-    """A client whose updates the oracle computes, with the interface of `SimulatedClient`.
+class RemoteClient(Client):
+    """A client whose updates and moments the oracle computes; each answer may be differentiated once.
 
     Args:
         observation: everything that the attacker sees.
         device: where the attack computes.
-        oracle: the oracle of this observation.
     """
 
-    def __init__(self, observation: Observation, device: torch.device, oracle: Oracle) -> None:
+    def __init__(self, observation: WithheldObservation, device: torch.device) -> None:
         super().__init__(observation, device)
-        self._oracle = oracle
+        self._oracle, self._layers = observation.oracle, observation.batch_norm_layers
 
     def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        """The update that would be sent, which may be differentiated once."""
         return tuple(_Updated.apply(self._oracle, images, labels))
+
+    def moments(self, images: Tensor) -> dict[str, Moments]:
+        """As in `Client`; for no more candidates than gradients were asked for."""
+        found = _Moments.apply(self._oracle, images)
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return {layer: Moments(*pair) for layer, pair in zip(self._layers, pairs, strict=True)}
 
 
 class _Judged(torch.autograd.Function):
@@ -149,14 +198,32 @@ class _Updated(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
-        question = {str(i): cotangent.cpu() for i, cotangent in enumerate(cotangents)}
-        payload = packed({**question, "token": ctx.token})
-        found = unpacked(ctx.oracle.ask(PULL_BACK, payload))
-        device = cotangents[0].device
-        return None, *(
-            found[name].to(device) if needed else None
-            for name, needed in zip(("of_images", "of_targets"), ctx.needs_input_grad[1:], strict=True)
-        )
+        return None, *_pulled_back(ctx, cotangents)
+
+
+class _Moments(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, oracle: Oracle, images: Tensor) -> tuple[Tensor, ...]:
+        question = {"images": images.cpu(), "wanted": torch.tensor(ctx.needs_input_grad[1])}
+        found = unpacked(oracle.ask(MOMENTS, packed(question)))
+        ctx.oracle, ctx.token = oracle, found.pop("token")
+        return tuple(found[str(i)].to(images.device) for i in range(len(found)))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *_pulled_back(ctx, cotangents)
+
+
+def _pulled_back(ctx: Any, cotangents: tuple[Tensor, ...]) -> list[Tensor | None]:
+    """The product of cotangents with the derivatives of an answer, in its images and its targets."""
+    question = {str(i): cotangent.cpu() for i, cotangent in enumerate(cotangents)}
+    found = unpacked(ctx.oracle.ask(PULL_BACK, packed({**question, "token": ctx.token})))
+    device, names = cotangents[0].device, ("of_images", "of_targets")
+    return [
+        found[name].to(device) if needed else None
+        for name, needed in zip(names, ctx.needs_input_grad[1:], strict=False)
+    ]
 
 
 def _by_lane(factors: Tensor, gradient: Tensor) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -17,6 +20,9 @@ from gifd_bench.common.files import own_copies
 
 # What is asked for, and how it is answered.
 HELLO, LOSS, JUDGE, UPDATE, PULL_BACK, REFUSED = b"H", b"L", b"J", b"U", b"B", b"R"
+MOMENTS, OUTPUT_LAYER = b"M", b"O"
+# The names of the tensor with the facts of a message, and of the list of BatchNorm layers among them.
+FACTS, BATCH_NORM_LAYERS = "facts", "batch_norm_layers"
 HEAD = struct.Struct("<cQ")
 MOST_BYTES = 1 << 31
 
@@ -90,3 +96,15 @@ def unpacked(payload: bytes) -> dict[str, Tensor]:
     # Besides its own error, the reader lets through what types and shapes that it does not know raise.
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise BenchmarkError(f"a message without tensors ({one_line(error)[:100]})") from error
+
+
+def packed_with(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as the payload of a message, with facts beside them."""
+    text = torch.frombuffer(bytearray(json.dumps(facts).encode()), dtype=torch.uint8)
+    return packed({**tensors, FACTS: text})
+
+
+def unpacked_with(payload: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The facts and tensors of such a message, which comes from the verifier."""
+    tensors = unpacked(payload)
+    return json.loads(bytes(tensors.pop(FACTS).tolist())), tensors

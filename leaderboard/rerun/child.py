@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
-    from gifd_bench.benchmark.oracle.asking import Oracle
     from gifd_bench.tasks.observation import Observation
 
 FOLDER = Path("/sandbox")
@@ -115,12 +114,12 @@ def _run(job_fd: int, reading: int, writing: int, answer_fd: int, said_fd: int) 
     kept = sorted({2, reading, writing, answer_fd, resource.getrlimit(resource.RLIMIT_NOFILE)[0]})
     for low, high in pairwise(kept):
         os.closerange(low + 1, high)
-    observation, oracle = _prepare(job, reading, writing)
+    observation = _prepare(job, reading, writing)
     os.write(answer_fd, READY)
     if not job["submitted"]:
         _check_attack(job["attack"])
     try:
-        answer = _as_bytes(_attack(job, observation, oracle))
+        answer = _as_bytes(_attack(job, observation))
         with os.fdopen(answer_fd, "wb") as file:
             file.write(answer)
     except BaseException as error:
@@ -129,7 +128,7 @@ def _run(job_fd: int, reading: int, writing: int, answer_fd: int, said_fd: int) 
     os._exit(0)
 
 
-def _prepare(job: dict[str, Any], reading: int, writing: int) -> tuple[Observation, Oracle]:
+def _prepare(job: dict[str, Any], reading: int, writing: int) -> Observation:
     """Wait for the oracle, and limit what this process may use."""
     import pytorch_lightning as pl
     import torch
@@ -140,11 +139,10 @@ def _prepare(job: dict[str, Any], reading: int, writing: int) -> tuple[Observati
     torch.set_num_threads(1)
     # Python's own generator starts anew in every process.
     pl.seed_everything(0, verbose=False)
-    oracle = Oracle(Channel(reading, writing))
-    observation = oracle.observation()
+    observation = Oracle(Channel(reading, writing)).observation()
     _limit(job["memory_bytes"], job["seconds"])
     _forbid(bytes.fromhex(job["filter"]))
-    return observation, oracle
+    return observation
 
 
 def _limit(memory_bytes: int, seconds: float) -> None:
@@ -220,14 +218,14 @@ def _end(status: int, line: str) -> NoReturn:
     os._exit(status)
 
 
-def _attack(job: dict[str, Any], observation: Observation, oracle: Oracle) -> Reconstruction:
+def _attack(job: dict[str, Any], observation: Observation) -> Reconstruction:
     from gifd_bench.benchmark.invert import invert
     from gifd_bench.benchmark.matrix.component import Component
 
     # Before the submitted code is imported: a file that is no generator never meets it.
     prior = Component.from_config("prior", job["prior"]).build() if job["prior"] else None
     attack = Component.from_config("attack", job["attack"]).build()
-    return invert(attack, observation, prior, job["seed"], accelerator="cpu", oracle=oracle)
+    return invert(attack, observation, prior, job["seed"], accelerator="cpu")
 
 
 def _as_bytes(answer: Reconstruction) -> bytes:

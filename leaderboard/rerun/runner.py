@@ -39,8 +39,9 @@ class Runner:
     takes longer than many attacks. After an attack that went wrong, both are ended, and start anew with the
     next one.
 
-    This cannot rule out one thing: the class also holds the victim's weights, as every attack does, and
-    code that computes gradients with them itself is not counted. Only its time limits it.
+    The victim's weights stay with that process too. On a public track they follow from a seed that
+    everybody knows, so code that builds the victim again and differentiates it itself is not counted there;
+    only its time limits it. Those of secret twins and of blind tracks follow from secret seeds.
 
     On Linux, both end with the thread that started them.
 

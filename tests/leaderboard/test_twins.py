@@ -95,7 +95,8 @@ def test_twins_are_of_other_images_of_every_task_and_defense(tmp_path: Path) -> 
     assert len(set(images)) == 6
     assert list(draw_twins(track, 9, 1).values())[:6] == list(drawn.values())
     assert list(draw_twins(track, 6, 2).values()) != list(drawn.values())
-    assert {one.seed for one in drawn.values()} == {0}
+    # Six victims, whose weights do not follow from the track's public seed.
+    assert len({one.seed for one in drawn.values()} - {0}) == 6
     # Seven of the ten photographs are left.
     assert len(draw_twins(track, 50, 1)) == 7
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from gifd_bench.tasks.batch_norm import set_batch_norm_training
 from gifd_bench.tasks.errors import TaskError
-from gifd_bench.tasks.last_layer import representation
 from gifd_bench.tasks.observation import Observation
 
 
@@ -46,29 +43,21 @@ def find_last_layer(observation: Observation, inputs: Tensor | None = None) -> L
     Raises:
         TaskError: the model does not end in a linear layer, or that layer was not sent.
     """
-    shape = (1, *observation.model.image_shape)
-    given = torch.zeros(shape, device="cpu") if inputs is None else inputs
-    victim = copy.deepcopy(observation.victim())
-    client = observation.client
-    # One image has no statistics to normalize it by.
-    set_batch_norm_training(victim, client is not None and client.batch_norm == "train" and len(given) > 1)
-    with torch.no_grad():
-        name, features = representation(victim, given)
-    owner = name.removesuffix("weight")
+    given = torch.zeros((1, *observation.model.image_shape), device="cpu") if inputs is None else inputs
+    layer = observation.output_layer(given)
     gradient = observation.gradient()
-    if name not in gradient:
+    if layer.name not in gradient:
         raise TaskError(
-            f"labels cannot be inferred: the last layer's weight '{name}' was not sent; grant the labels, "
-            "or use an attack that searches them, such as dlg"
+            f"labels cannot be inferred: the last layer's weight '{layer.name}' was not sent; grant the "
+            "labels, or use an attack that searches them, such as dlg"
         )
-    parameters = dict(victim.named_parameters())
-    biased = f"{owner}bias" in gradient
+    bias_gradient = gradient.get(layer.bias_name)
     return LastLayer(
-        weight=parameters[name].detach().double(),
-        bias=parameters[f"{owner}bias"].detach().double() if f"{owner}bias" in parameters else None,
-        weight_gradient=_finite(gradient[name]),
-        bias_gradient=_finite(gradient[f"{owner}bias"]) if biased else None,
-        features=features.detach().double(),
+        weight=layer.weight.double(),
+        bias=None if layer.bias is None else layer.bias.double(),
+        weight_gradient=_finite(gradient[layer.name]),
+        bias_gradient=None if bias_gradient is None else _finite(bias_gradient),
+        features=layer.features.double(),
     )
 
 

@@ -345,4 +345,5 @@ def test_labels_of_cifar10_with_random_weights(
             found.append(right(infer_labels(observation, rule), truth))
     clean, trained = (sum(found) / len(found) for found in scores.values())
     assert clean >= (1 if batch_size == 1 else least_clean)
-    assert trained >= (1 if batch_size == 1 else least_local)
+    # Of a dozen images, the last digits of local training decide one.
+    assert trained >= (1 if batch_size == 1 else least_local - 1 / (3 * batch_size))

@@ -233,7 +233,9 @@ def runner(sandbox: None) -> Iterator[Runner]:
 
 
 @pytest.mark.slow
-def test_an_attack_finds_nothing_of_the_one_before_it(runner: Runner, observation_file: Path) -> None:
+def test_an_attack_finds_neither_the_one_before_it_nor_the_weights(
+    runner: Runner, observation_file: Path
+) -> None:
     with descendants() as started:
         first = runner.attack(observation_file, fickle().job)
         second = runner.attack(observation_file, fickle().job)
@@ -243,6 +245,8 @@ def test_an_attack_finds_nothing_of_the_one_before_it(runner: Runner, observatio
         # Standard input, output and error, the pipes of its oracle, and that of its answer.
         with pytest.raises(RerunFailed, match="LookupError: 6 descriptors, 0 sockets, 0 others"):
             runner.attack(observation_file, fickle("look").job)
+        with pytest.raises(RerunFailed, match="0 parameters, 0 weights; the victim's weights stay with"):
+            runner.attack(observation_file, fickle("find_weights").job)
     assert torch.equal(first.images, second.images)
     assert first.gradient_evaluations == second.gradient_evaluations == 3
     assert_ended(started)

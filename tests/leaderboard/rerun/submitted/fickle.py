@@ -12,10 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.attacks.pixel_options import IGOptions
+from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.observation import Observation
 
 TGKILL = {"x86_64": 234, "aarch64": 131}
@@ -57,6 +58,17 @@ def look(observation: Observation) -> None:
     raise LookupError(f"{len(descriptors)} descriptors, {len(sockets)} sockets, {len(others)} others")
 
 
+def find_weights(observation: Observation) -> None:
+    """Say which of the victim's parameters can be found anywhere in this process."""
+    tensors = [one for one in gc.get_objects() if isinstance(one, Tensor)]
+    parameters = [one for one in tensors if isinstance(one, nn.Parameter)]
+    names = observation.update.keys() & observation.weights.keys()
+    try:
+        observation.victim()
+    except TaskError as error:
+        raise LookupError(f"{len(parameters)} parameters, {len(names)} weights; {error}") from error
+
+
 def kill_parent(_: Observation) -> None:
     """End the process that waits for this one's end."""
     parent = os.getppid()
@@ -65,6 +77,7 @@ def kill_parent(_: Observation) -> None:
 
 ACTS: dict[str, Callable[[Observation], None]] = {
     "look": look,
+    "find_weights": find_weights,
     "crash": lambda _: os.abort(),
     "kill": kill_parent,
 }
