@@ -22,9 +22,10 @@ SEED = 0
 CALIBRATED_UNITS = 36
 # Above this many units the two intervals are the same for all that is shown, and the t interval is taken.
 MOST_RESAMPLED = 1000
-# How much wider than Student's t the bootstrap may make a side. Where nearly all values are equal, most
-# resamples have no spread at all, and would make it as wide as one likes.
-WIDEST = 5.0
+# How much wider than Student's t the bootstrap may make a side. Where many values are nearly equal,
+# resamples of these alone have no spread, and would make it so wide that methods 15 dB apart share a rank.
+# In simulation, the bound for `MANY` units and more covers as much as wider ones; fewer need the other one.
+WIDEST, WIDEST_OF_FEW, MANY = 2.5, 5.0, 8
 # A spread below this share of the values' size is only rounding.
 ROUNDING = 1e-12
 
@@ -67,7 +68,7 @@ class Studentized:
         if self.n <= MOST_RESAMPLED:
             # Rounded down, so that the test below never says more than the interval.
             index = math.floor((1 - level) * self._per_level + 1e-9) - 1
-            widest = WIDEST * student
+            widest = self._widest * student
             below = min(widest, max(student, self._reach(-1 - index)))
             above = min(widest, max(student, -self._reach(index)))
         return self.mean - below * self.error, self.mean + above * self.error
@@ -90,7 +91,11 @@ class Studentized:
         deviations = self._deviations
         further = int((deviations >= off).sum() if off > 0 else (deviations <= off).sum())
         resampled = (further + 1) / self._per_level
-        return min(1.0, max(student, min(resampled, self._student(off / WIDEST))))
+        return min(1.0, max(student, min(resampled, self._student(off / self._widest))))
+
+    @property
+    def _widest(self) -> float:
+        return WIDEST if self.n >= MANY else WIDEST_OF_FEW
 
     def _student(self, off: float) -> float:
         return float(2 * t.sf(abs(off), self.n - 1))
