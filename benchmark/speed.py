@@ -54,7 +54,7 @@ class Victim:
 
 
 @dataclass(frozen=True)
-class Case:
+class SpeedCase:
     """An attack to measure.
 
     Attributes:
@@ -109,10 +109,10 @@ class Speed:
     memory: float | None
 
 
-def cases_of(attacks: Sequence[str], priors: Sequence[str], lanes: Sequence[int]) -> list[Case]:
+def cases_of(attacks: Sequence[str], priors: Sequence[str], lanes: Sequence[int]) -> list[SpeedCase]:
     """Every attack with every prior, where it needs one, and every number of lanes."""
     return [
-        Case(attack, prior, count)
+        SpeedCase(attack, prior, count)
         for attack in attacks
         for prior in (priors if ATTACKS.find(attack).needs_prior else (None,))
         for count in lanes
@@ -120,7 +120,7 @@ def cases_of(attacks: Sequence[str], priors: Sequence[str], lanes: Sequence[int]
 
 
 def speeds(
-    victims: Sequence[Victim], devices: Sequence[str], cases: Sequence[Case], effort: Effort
+    victims: Sequence[Victim], devices: Sequence[str], cases: Sequence[SpeedCase], effort: Effort
 ) -> Iterator[Speed]:
     """Measure each case on each victim and device, in their order, with one thread for an operation.
 
@@ -157,10 +157,10 @@ class _Bench:
         self.labels = truth.labels.to(device)
         self.images = truth.images.to(device)
 
-    def speeds(self, cases: Sequence[Case], effort: Effort) -> Iterator[Speed]:
+    def speeds(self, cases: Sequence[SpeedCase], effort: Effort) -> Iterator[Speed]:
         first: list[float] = []
         bare: list[float] = []
-        found: dict[tuple[Case, str], list[_Stage]] = defaultdict(list)
+        found: dict[tuple[SpeedCase, str], list[_Stage]] = defaultdict(list)
         for turn in range(effort.turns + 1):
             gradient, double = self._gradient(effort.iterations), self._bare(effort.iterations)
             if turn == 0:  # Memory and caches are made.
@@ -212,7 +212,7 @@ class _Bench:
             action()
         return (_clock(self.device) - began) / count
 
-    def _stages(self, case: Case, iterations: int) -> dict[str, _Stage]:
+    def _stages(self, case: SpeedCase, iterations: int) -> dict[str, _Stage]:
         """What one turn measures of each stage of an attack."""
         options = ATTACKS.find(case.attack)
         counts = {f.name: iterations for f in fields(options) if f.name.endswith("iterations")}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from gifd_bench.priors.generators.resnet import Generator, ResNetPrior
+from gifd_bench.priors.generators.resnet import ResNetGenerator, ResNetPrior
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.truth import Truth
 from tests.priors.small import make_tiny_generator
@@ -19,12 +19,12 @@ settings.load_profile("gifd-bench")
 
 
 @pytest.fixture
-def tiny_generator() -> Generator:
+def tiny_generator() -> ResNetGenerator:
     return make_tiny_generator()
 
 
 @pytest.fixture
-def tiny_prior(tiny_generator: Generator) -> ResNetPrior:
+def tiny_prior(tiny_generator: ResNetGenerator) -> ResNetPrior:
     return ResNetPrior(tiny_generator)
 
 

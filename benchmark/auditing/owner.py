@@ -134,7 +134,7 @@ class ImageScore:
 
 
 @dataclass(frozen=True)
-class Score:
+class AttackScore:
     """How near one attack came.
 
     Attributes:
@@ -160,7 +160,7 @@ class Score:
         )
 
 
-def score(found: Found, owned: Owned) -> Score | None:
+def score(found: Found, owned: Owned) -> AttackScore | None:
     """Compare what an attack found with the truth; `None` if it failed."""
     if found.failure is not None:
         return None
@@ -174,7 +174,7 @@ def score(found: Found, owned: Owned) -> Score | None:
         ssim: Sequence[float | None] = values_of(SSIM(), images, truth, None)
     except (MetricMissing, RuntimeError, ValueError):  # Its window does not fit into small images.
         ssim = [None] * len(truth)
-    return Score(
+    return AttackScore(
         tuple(order.tolist()),
         tuple(map(ImageScore, places.tolist(), psnr(images, truth).tolist(), ssim)),
     )

@@ -24,7 +24,7 @@ MOST_SHOWN = 32
 
 
 @dataclass(frozen=True)
-class Picture:
+class AuditPicture:
     """An image and the lines of its caption."""
 
     title: str
@@ -33,13 +33,13 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Line:
+class AuditLine:
     """One private image or, if the truth is not given, one image of the answer."""
 
     heading: str
     recognized: str
-    first: tuple[Picture, ...]
-    others: tuple[Picture, ...]
+    first: tuple[AuditPicture, ...]
+    others: tuple[AuditPicture, ...]
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,14 @@ def _omissions(plan: AuditPlan) -> list[tuple[str, str]]:
     return [(", ".join(labels), reason) for reason, labels in found.items()]
 
 
-def _lines(judged: Sequence[JudgedAnswer], verdict: AuditVerdict, owned: Owned | None) -> list[Line]:
+def _lines(judged: Sequence[JudgedAnswer], verdict: AuditVerdict, owned: Owned | None) -> list[AuditLine]:
     done = [one for one in judged if one.found.failure is None]
     count = min(verdict.images, MOST_SHOWN)
     if not done:
         return []
     if owned is None:
         return [
-            Line(
+            AuditLine(
                 f"image {k + 1}",
                 "",
                 (_answer(done[0], k, "explains the update best"),),
@@ -129,11 +129,11 @@ def _lines(judged: Sequence[JudgedAnswer], verdict: AuditVerdict, owned: Owned |
         first.append((chosen, "explains the update best"))
     rest = [one for one in done if one is not best and one is not chosen]
     return [
-        Line(
+        AuditLine(
             f"image {k + 1}" if verdict.images > 1 else "",
             _recognized(best, k),
             (
-                Picture("private image", _png(owned.images[k]), ()),
+                AuditPicture("private image", _png(owned.images[k]), ()),
                 *(_answer(one, k, title) for one, title in first),
             ),
             tuple(_answer(one, k, "") for one in rest),
@@ -150,12 +150,12 @@ def _recognized(best: JudgedAnswer, image: int) -> str:
     return "partly recognized" if one.identified or one.similar else "not recognized"
 
 
-def _answer(judged: JudgedAnswer, image: int, title: str) -> Picture:
+def _answer(judged: JudgedAnswer, image: int, title: str) -> AuditPicture:
     """One attack's reconstruction of a private image."""
     score, found = judged.score, judged.found
     index = image if score is None else score.order[image]
     caption = () if score is None else _caption(score.images[image])
-    return Picture(
+    return AuditPicture(
         found.trial.label, _png(found.images[index]), (title, *caption) if title else tuple(caption)
     )
 

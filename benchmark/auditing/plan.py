@@ -12,7 +12,7 @@ from pydantic import ConfigDict
 
 from gifd_bench.benchmark.attacks.base import Attack
 from gifd_bench.benchmark.auditing.budget import Cost, shares
-from gifd_bench.benchmark.auditing.portfolio import Candidate, NotTried, scaled
+from gifd_bench.benchmark.auditing.portfolio import AttackChoice, NotTried, scaled
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.pace import seconds_of
@@ -96,7 +96,7 @@ class AuditPlan:
 
 def make_plan(
     observation: Observation,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[AttackChoice],
     excluded: Sequence[NotTried],
     priors: Mapping[str, Prior],
     seconds: float,
@@ -115,7 +115,7 @@ def make_plan(
     """
     began = time.monotonic()
     limit = min(TRYING, TRYING_PART * seconds / len(candidates))
-    paced: list[tuple[Candidate, Cost]] = []
+    paced: list[tuple[AttackChoice, Cost]] = []
     omissions = [Omission(**asdict(one)) for one in excluded]
     for candidate in candidates:
         prior = None if candidate.prior is None else priors[candidate.prior.canonical]

@@ -39,7 +39,7 @@ UNTRAINED = "untrained"
 
 
 @dataclass(frozen=True)
-class Candidate:
+class AttackChoice:
     """An attack that can be tried.
 
     Attributes:
@@ -121,7 +121,7 @@ class Wanted:
         }
 
 
-def portfolio(observation: Observation, wanted: Wanted) -> tuple[list[Candidate], list[NotTried]]:
+def portfolio(observation: Observation, wanted: Wanted) -> tuple[list[AttackChoice], list[NotTried]]:
     """What can be tried on an observation, the most promising first, and what cannot.
 
     Under noise that the attacker knows, attacks stop by the discrepancy principle.
@@ -130,7 +130,7 @@ def portfolio(observation: Observation, wanted: Wanted) -> tuple[list[Candidate]
         observation: everything that the attacker sees.
         wanted: what may be used.
     """
-    candidates: list[Candidate] = []
+    candidates: list[AttackChoice] = []
     excluded = list(wanted.absent)
     noise = SimulatedClient(observation, torch.device("cpu")).imitation.noise_std
     noisy = bool((torch.as_tensor(noise) > 0).any())
@@ -140,14 +140,14 @@ def portfolio(observation: Observation, wanted: Wanted) -> tuple[list[Candidate]
         if reason is not None:
             excluded.append(NotTried(attack.label, reason))
         elif not ATTACKS.find(attack.name).needs_prior:
-            candidates.append(Candidate(attack.label, adapted, None))
+            candidates.append(AttackChoice(attack.label, adapted, None))
         elif not wanted.priors:
             excluded.append(NotTried(attack.label, "it needs a prior, and none is at hand"))
         else:
             several = len(wanted.priors) > 1
             for prior in wanted.priors:
                 label = f"{attack.label}_{prior.label}" if several else attack.label
-                candidates.append(Candidate(label, adapted, prior))
+                candidates.append(AttackChoice(label, adapted, prior))
     if not candidates:
         lines = "; ".join(f"{one.label}: {one.reason}" for one in excluded)
         raise BenchmarkError(f"no attack can be tried: {lines}")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from gifd_bench.benchmark.auditing.owner import ImageScore, Owned, Score
+from gifd_bench.benchmark.auditing.owner import AttackScore, ImageScore, Owned
 from gifd_bench.benchmark.auditing.trials import Found, doubts
 from gifd_bench.benchmark.self_check import ObservationCheck
 
@@ -42,7 +42,7 @@ class JudgedAnswer:
     """
 
     found: Found
-    score: Score | None
+    score: AttackScore | None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gifd_bench.benchmark.commands.durations import duration
-from gifd_bench.benchmark.launch.status import Running, Status
+from gifd_bench.benchmark.launch.status import Running, RunStatus
 
 WORDS = ("queued", "running", "silent", "done", "failed", "skipped", "damaged")
 
@@ -32,7 +32,7 @@ class StatusDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, status: Status) -> None:
+    def show(self, status: RunStatus) -> None:
         """Show how far the run is."""
         now = time.monotonic()
         self._began = self._began or (now, status.ended)
@@ -45,7 +45,7 @@ class StatusDisplay:
             self._console.print(_words(status), markup=False, highlight=False)
 
 
-def _bar(status: Status, rate: float) -> Table:
+def _bar(status: RunStatus, rate: float) -> Table:
     left = (status.cells - status.ended) / rate if rate else None
     grid = Table.grid(padding=(0, 2))
     grid.add_row(
@@ -57,7 +57,7 @@ def _bar(status: Status, rate: float) -> Table:
     return grid
 
 
-def _words(status: Status) -> str:
+def _words(status: RunStatus) -> str:
     parts = [f"{status.counts[word]} {word}" for word in WORDS if status.counts[word]]
     return f"{status.ended} of {status.cells} cells: {', '.join(parts)}"
 

@@ -39,7 +39,7 @@ class DefenseSubject:
 
 
 @dataclass(frozen=True)
-class Case:
+class DefenseCase:
     """What a client has, and would send without a defense.
 
     Attributes:
@@ -193,7 +193,7 @@ CHECKS: tuple[Callable[[DefenseSubject], None], ...] = (
 )
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[DefenseCase]:
     photos = Photos(VICTIM.image_shape[1])
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (photos.mean, photos.std))
     for images in (1, 3):
@@ -202,15 +202,15 @@ def _cases() -> Iterator[Case]:
         names = [name for name, _ in batch.model.named_parameters()]
         gradient = dict(zip(names, loss_gradient(batch.model, inputs, batch.labels), strict=True))
         difference = {name: -0.01 * value for name, value in gradient.items()}
-        yield Case(f"the gradient of {images} images", batch, gradient)
-        yield Case(f"the parameter difference of {images} images", batch, difference)
+        yield DefenseCase(f"the gradient of {images} images", batch, gradient)
+        yield DefenseCase(f"the parameter difference of {images} images", batch, difference)
 
 
 def _generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-def _sent(defense: Defense, case: Case) -> dict[str, Tensor]:
+def _sent(defense: Defense, case: DefenseCase) -> dict[str, Tensor]:
     """What is sent for the case's update, and the gradient of a step, with the numbers of one generator."""
     generator = _generator()
     steps = enumerate(defense.gradient(case.batch, generator))
@@ -231,7 +231,7 @@ def _same_form(where: str, clean: Mapping[str, Tensor], found: Mapping[str, Tens
 
 
 def _imitates(
-    where: str, imitation: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]], case: Case
+    where: str, imitation: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]], case: DefenseCase
 ) -> None:
     candidate = tuple((2 * value).requires_grad_() for value in case.update.values())
     before = [value.detach().clone() for value in candidate]

@@ -12,9 +12,9 @@ from gifd_bench.benchmark.figures.strip import strip
 from gifd_bench.benchmark.figures.style import COLUMN, MARKERS, PAGE, color, line, reaches
 from gifd_bench.benchmark.figures.subject import FigureSubject
 from gifd_bench.benchmark.report.axes import ParameterAxis, parameter_axes
-from gifd_bench.benchmark.report.courses import Course, courses_of
+from gifd_bench.benchmark.report.courses import AttackCourse, courses_of
 from gifd_bench.benchmark.report.naming import is_undefended
-from gifd_bench.benchmark.report.summary import METRICS, Metric, Summary
+from gifd_bench.benchmark.report.summary import METRICS, ShownMetric, Summary
 from gifd_bench.benchmark.statistics.interval import Interval
 from gifd_bench.benchmark.tradeoff.chart import draw_tradeoff
 from gifd_bench.benchmark.tradeoff.points_file import read_points
@@ -88,7 +88,7 @@ KINDS: dict[str, Callable[[FigureSubject], Figure]] = {
 }
 
 
-def _by_defense(panel: Axes, subject: FigureSubject, metric: Metric) -> None:
+def _by_defense(panel: Axes, subject: FigureSubject, metric: ShownMetric) -> None:
     defenses = list(dict.fromkeys(s.group.defense for s in subject.summaries))
     attacks = _attacks(subject.summaries)
     width = 0.8 / len(attacks)
@@ -110,7 +110,7 @@ def _by_defense(panel: Axes, subject: FigureSubject, metric: Metric) -> None:
     panel.set_xticks(range(len(defenses)), [subject.names.defense(defense) for defense in defenses])
 
 
-def _by_strength(panel: Axes, subject: FigureSubject, metric: Metric, axis: ParameterAxis) -> None:
+def _by_strength(panel: Axes, subject: FigureSubject, metric: ShownMetric, axis: ParameterAxis) -> None:
     for number, attack in enumerate(_attacks(subject.summaries)):
         mine = [s for s in subject.summaries if s.group.attack == attack]
         by_label = {s.group.defense: i for s in mine if (i := s.intervals[metric.name])}
@@ -128,7 +128,7 @@ def _by_strength(panel: Axes, subject: FigureSubject, metric: Metric, axis: Para
     panel.set_xlabel(f"{axis.title} (dotted: no defense)")
 
 
-def _course(panels: Sequence[Axes], subject: FigureSubject, number: int, course: Course) -> None:
+def _course(panels: Sequence[Axes], subject: FigureSubject, number: int, course: AttackCourse) -> None:
     for panel, read in zip(panels, ("psnr", "identified"), strict=False):
         points = [(p.gradient_evaluations, y) for p in course.points if (y := getattr(p, read)) is not None]
         panel.plot(

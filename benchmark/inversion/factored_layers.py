@@ -234,7 +234,7 @@ class WeightLayer(FactoredLayer):
 
 
 @dataclass(frozen=True)
-class Axis:
+class ConvolutionAxis:
     """One axis of a convolution, without the taps of the kernel that only ever see padding.
 
     The weights of such taps have no gradient. On a map of one pixel, a 3x3 kernel has one tap that counts.
@@ -258,7 +258,7 @@ class Axis:
     outputs: int
 
     @classmethod
-    def of(cls, layer: nn.Conv2d, axis: int, size: int) -> Axis:
+    def of(cls, layer: nn.Conv2d, axis: int, size: int) -> ConvolutionAxis:
         """The axis (0 or 1) of a layer for images with a given size along it."""
         taps, stride, dilation = layer.kernel_size[axis], layer.stride[axis], layer.dilation[axis]
         reach = dilation * (taps - 1)
@@ -289,13 +289,13 @@ class Window:
         columns: the horizontal axis.
     """
 
-    rows: Axis
-    columns: Axis
+    rows: ConvolutionAxis
+    columns: ConvolutionAxis
 
     @classmethod
     def of(cls, layer: nn.Conv2d, images: torch.Size) -> Window:
         """The window of a layer for (N, C, H, W) images."""
-        return cls(Axis.of(layer, 0, images[2]), Axis.of(layer, 1, images[3]))
+        return cls(ConvolutionAxis.of(layer, 0, images[2]), ConvolutionAxis.of(layer, 1, images[3]))
 
     @property
     def is_pixel(self) -> bool:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.launch.status import LONGEST_PAUSE, Status, StatusReader
+from gifd_bench.benchmark.launch.status import LONGEST_PAUSE, RunStatus, StatusReader
 from gifd_bench.benchmark.launch.worker import WorkerSettings
 from gifd_bench.benchmark.results.claims import DEATHS
 from gifd_bench.benchmark.results.run_folder import RunFolder
@@ -79,7 +79,7 @@ class LocalLauncher:
             raise BenchmarkError(f"--jobs must be at least 1, not {jobs}")
         self.jobs, self.settings = jobs, settings
 
-    def run(self, run: RunFolder, show: Callable[[Status], None], stop: Callable[[], bool]) -> bool:
+    def run(self, run: RunFolder, show: Callable[[RunStatus], None], stop: Callable[[], bool]) -> bool:
         """Run every cell.
 
         Args:
@@ -136,7 +136,7 @@ class LocalLauncher:
             show(reader.read())
 
 
-def _got_further(status: Status, furthest: dict[str, int]) -> bool:
+def _got_further(status: RunStatus, furthest: dict[str, int]) -> bool:
     """Whether a cell has ended, or has reached an iteration that no process reached before.
 
     Args:

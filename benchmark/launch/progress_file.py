@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from gifd_bench.benchmark.results.record import Progress, write_record
+from gifd_bench.benchmark.results.record import CellProgress, write_record
 from gifd_bench.common.errors import StorageError
 
 SECONDS = 1.0
@@ -39,7 +39,7 @@ class ProgressFile:
         self._written = now
         began, first = self._first
         rate = (iteration - first) / (now - began) if now > began else 0.0
-        progress = Progress(iteration, self._iterations, round(rate, 3), time.time())
+        progress = CellProgress(iteration, self._iterations, round(rate, 3), time.time())
         for path in self._paths():
             # A display that fails must not cost a cell.
             with suppress(StorageError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.claims import Claim, read_claim, read_progress
-from gifd_bench.benchmark.results.record import DAMAGED, Progress
+from gifd_bench.benchmark.results.record import DAMAGED, CellProgress
 from gifd_bench.benchmark.results.run_folder import RunFolder
 
 # A claim whose process has written no progress for so long may be of a dead one.
@@ -41,7 +41,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Status:
+class RunStatus:
     """The status of all cells of a run.
 
     Attributes:
@@ -76,7 +76,7 @@ class StatusReader:
         self._damaged: list[str] = []
         self._took = 0.0
 
-    def read(self) -> Status:
+    def read(self) -> RunStatus:
         """Read the present status."""
         began = time.monotonic()
         status = self._read()
@@ -93,7 +93,7 @@ class StatusReader:
         """
         return max(least, min(LONGEST_PAUSE, self._took / SHARE))
 
-    def _read(self) -> Status:
+    def _read(self) -> RunStatus:
         waiting, running = [], []
         counts: Counter[str] = Counter()
         begun = self._run.begun() if self._waiting else frozenset()
@@ -119,7 +119,7 @@ class StatusReader:
             counts["silent" if found.silent > SILENT else "running"] += 1
             running.append(found)
         self._waiting = waiting
-        return Status(counts + self._ended, tuple(running), tuple(self._damaged))
+        return RunStatus(counts + self._ended, tuple(running), tuple(self._damaged))
 
 
 def damage_line(cell: str, reason: str) -> str:
@@ -131,7 +131,7 @@ def _running(title: str, claim: Claim, folder: CellFolder) -> Running:
     progress = read_progress(folder)
     if progress.time < claim.since:
         # It was written by the process before.
-        progress = Progress()
+        progress = CellProgress()
     return Running(
         title,
         claim,

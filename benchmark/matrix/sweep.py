@@ -31,7 +31,7 @@ Takes = Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
-class Entry:
+class SweepEntry:
     """One entry of an axis.
 
     Attributes:
@@ -58,7 +58,7 @@ class Swept:
         labels: the labels of the entries of every sweep, by axis and the file's label.
     """
 
-    entries: Mapping[str, Sequence[Entry]]
+    entries: Mapping[str, Sequence[SweepEntry]]
     overrides: Sequence[str]
     labels: Mapping[str, Mapping[str, Sequence[str]]]
 
@@ -78,7 +78,7 @@ def without_sweeps(
     Raises:
         BenchmarkError: a sweep has the same value twice.
     """
-    entries: dict[str, list[Entry]] = {}
+    entries: dict[str, list[SweepEntry]] = {}
     labels: dict[str, dict[str, list[str]]] = {}
     left = list(overrides)
     for axis, specs in axes.items():
@@ -93,7 +93,7 @@ def without_sweeps(
 
 def _entries(
     axis: str, label: str, spec: Any, kind: str, overrides: Sequence[str]
-) -> tuple[list[Entry], list[str]]:
+) -> tuple[list[SweepEntry], list[str]]:
     """The entries of one label, and the remaining overrides."""
     mine = {o: m for o in overrides if (m := _OVERRIDE.fullmatch(o)) and m.groups()[:2] == (axis, label)}
     whole = _spelled_out(spec, label, kind)
@@ -111,14 +111,14 @@ def _entries(
     swept = [path for path in _lists(whole) if _is_sweep(whole, path, kind, label)]
     left = [override for override in overrides if override not in taken]
     if not swept:
-        return [Entry(label, label, label, spec)], list(overrides)
+        return [SweepEntry(label, label, label, spec)], list(overrides)
     made = []
     for number, values in enumerate(product(*(_get(whole, path) for path in swept)), start=1):
         one = whole
         for path, value in zip(swept, values, strict=True):
             one = _with(one, path, value)
         named = "_".join(f"{path[-1]}_{value_in_label(v)}" for path, v in zip(swept, values, strict=True))
-        made.append(Entry(f"{label}__{number}", f"{label}_{named}", label, one))
+        made.append(SweepEntry(f"{label}__{number}", f"{label}_{named}", label, one))
     if len({entry.label for entry in made}) < len(made):
         raise BenchmarkError(f"{axis}.{label}: a sweep has the same value twice")
     head = f"--{axis}.{label}."

@@ -8,7 +8,7 @@ from typing import Any
 
 from gifd_bench.benchmark.report.naming import Names
 from gifd_bench.benchmark.report.packing import packed
-from gifd_bench.benchmark.report.summary import Metric
+from gifd_bench.benchmark.report.summary import ShownMetric
 from gifd_bench.benchmark.results.rows import Row
 
 
@@ -27,7 +27,7 @@ class CellTable:
     content: str
 
 
-def cell_table_of(rows: Sequence[Row], metrics: Sequence[Metric], names: Names) -> CellTable:
+def cell_table_of(rows: Sequence[Row], metrics: Sequence[ShownMetric], names: Names) -> CellTable:
     """The table of some rows."""
     columns: list[tuple[str, dict[str, Any]]] = [
         ("task", _texts([row.task for row in rows])),

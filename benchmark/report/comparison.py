@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gifd_bench.benchmark.report.summary import Metric, Summary
+from gifd_bench.benchmark.report.summary import ShownMetric, Summary
 from gifd_bench.benchmark.statistics.paired import Difference
 
 
@@ -35,12 +35,14 @@ class ComparisonTable:
     """
 
     task: str
-    metric: Metric
+    metric: ShownMetric
     comparisons: tuple[Comparison, ...]
     tests: int
 
 
-def comparison_tables(summaries: Sequence[Summary], metrics: Sequence[Metric]) -> list[ComparisonTable]:
+def comparison_tables(
+    summaries: Sequence[Summary], metrics: Sequence[ShownMetric]
+) -> list[ComparisonTable]:
     """A table for every task and metric; none for a task with a single attack."""
     tasks: dict[str, list[Summary]] = {}
     for summary in summaries:
@@ -57,7 +59,7 @@ def comparison_tables(summaries: Sequence[Summary], metrics: Sequence[Metric]) -
     ]
 
 
-def _comparisons(block: Sequence[Summary], metric: Metric) -> Iterator[Comparison]:
+def _comparisons(block: Sequence[Summary], metric: ShownMetric) -> Iterator[Comparison]:
     by_place = {(s.group.defense, s.group.attack): s for s in block}
     for summary in block:
         against = summary.against.get(metric.name)

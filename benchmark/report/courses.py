@@ -28,7 +28,7 @@ class CoursePoint:
 
 
 @dataclass(frozen=True)
-class Course:
+class AttackCourse:
     """The progress of one attack to its answer.
 
     Attributes:
@@ -42,7 +42,7 @@ class Course:
     cells: int
 
 
-def courses_of(group: Group) -> list[Course]:
+def courses_of(group: Group) -> list[AttackCourse]:
     """The course of an attack on one task under one defense.
 
     There are several if some cells have other moments than others.
@@ -53,7 +53,9 @@ def courses_of(group: Group) -> list[Course]:
             points = _points(row)
             alike.setdefault(tuple(point.gradient_evaluations for point in points), []).append(points)
     return [
-        Course(group.attack, tuple(_mean(moments) for moments in zip(*paths, strict=True)), len(paths))
+        AttackCourse(
+            group.attack, tuple(_mean(moments) for moments in zip(*paths, strict=True)), len(paths)
+        )
         for paths in alike.values()
     ]
 

@@ -14,7 +14,7 @@ from gifd_bench.benchmark.results.rows import Row
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShownEntry:
     """One entry of an axis: its label, and what is behind it."""
 
     label: str
@@ -22,17 +22,17 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Axis:
+class ShownAxis:
     """One axis of the matrix."""
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[ShownEntry, ...]
 
 
-def axes_of(matrix: Matrix) -> list[Axis]:
+def axes_of(matrix: Matrix) -> list[ShownAxis]:
     """The axes of a matrix with every option, including those with their defaults."""
     tasks = (
-        Entry(
+        ShownEntry(
             t.label,
             (
                 f"dataset {_component(t.dataset)}",
@@ -42,14 +42,14 @@ def axes_of(matrix: Matrix) -> list[Axis]:
         )
         for t in matrix.tasks
     )
-    defenses = (Entry(d.label, tuple(_component(part) for part in d.parts)) for d in matrix.defenses)
+    defenses = (ShownEntry(d.label, tuple(_component(part) for part in d.parts)) for d in matrix.defenses)
     axes = [
-        Axis("tasks", tuple(tasks)),
-        Axis("defenses", tuple(defenses)),
-        Axis("priors", tuple(Entry(p.label, (_component(p),)) for p in matrix.priors)),
-        Axis("attacks", tuple(Entry(a.label, (_component(a),)) for a in matrix.attacks)),
-        Axis("targets", (Entry(_numbers(matrix.targets), ()),)),
-        Axis("seeds", (Entry(_numbers(matrix.seeds), ()),)),
+        ShownAxis("tasks", tuple(tasks)),
+        ShownAxis("defenses", tuple(defenses)),
+        ShownAxis("priors", tuple(ShownEntry(p.label, (_component(p),)) for p in matrix.priors)),
+        ShownAxis("attacks", tuple(ShownEntry(a.label, (_component(a),)) for a in matrix.attacks)),
+        ShownAxis("targets", (ShownEntry(_numbers(matrix.targets), ()),)),
+        ShownAxis("seeds", (ShownEntry(_numbers(matrix.seeds), ()),)),
     ]
     return [axis for axis in axes if axis.entries]
 

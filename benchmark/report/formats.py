@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gifd_bench.benchmark.errors import BenchmarkError
 from gifd_bench.benchmark.report.latex import COUNTS, counts_of, latex_table
 from gifd_bench.benchmark.report.naming import Names
-from gifd_bench.benchmark.report.summary import METRICS, Metric, Summary, shown_metrics, summaries_of
+from gifd_bench.benchmark.report.summary import METRICS, ShownMetric, Summary, shown_metrics, summaries_of
 from gifd_bench.benchmark.results.rows import STATUSES, Row
 from gifd_bench.benchmark.results.tables import markdown
 from gifd_bench.benchmark.statistics.interval import Interval
@@ -32,7 +32,7 @@ class TableOptions:
 ALL = TableOptions()
 
 
-def metrics_for(rows: Sequence[Row], options: TableOptions) -> tuple[Metric, ...]:
+def metrics_for(rows: Sequence[Row], options: TableOptions) -> tuple[ShownMetric, ...]:
     """The metrics that are columns of a table.
 
     Raises:
@@ -89,7 +89,7 @@ TEXTS: dict[str, Callable[[Sequence[Row], TableOptions], str]] = {
 }
 
 
-def _bold(summary: Summary, metric: Metric, bold: Callable[[str], str]) -> str:
+def _bold(summary: Summary, metric: ShownMetric, bold: Callable[[str], str]) -> str:
     interval = summary.intervals[metric.name]
     if interval is None:
         return "–"
@@ -97,7 +97,7 @@ def _bold(summary: Summary, metric: Metric, bold: Callable[[str], str]) -> str:
     return bold(text) if metric.name in summary.best else text
 
 
-def _ends(interval: Interval | None, metric: Metric) -> str:
+def _ends(interval: Interval | None, metric: ShownMetric) -> str:
     if interval is None or interval.low is None or interval.high is None:
         return ""
     return f" [{interval.low:{metric.form}}, {interval.high:{metric.form}}]"

@@ -15,7 +15,7 @@ BYTES_A_PIXEL = 4
 
 
 @dataclass(frozen=True)
-class Line:
+class GalleryLine:
     """One private image: the truth, then the answer of every attack.
 
     For attacks with several stages, it also has the result of each stage.
@@ -71,14 +71,14 @@ def sections_of(rows: Sequence[Row], names: Names) -> list[Section]:
     ]
 
 
-def lines_of(section: Section, pictures: Pictures, names: Names) -> Iterator[Line]:
+def lines_of(section: Section, pictures: Pictures, names: Names) -> Iterator[GalleryLine]:
     """A line for every private image of a section."""
     for rows in section.observations:
         first = rows[0]
         count = pictures.count(first)
         heading = f"target {first.target}, seed {first.seed}"
         for image in range(count):
-            yield Line(
+            yield GalleryLine(
                 heading if count == 1 else f"{heading}, image {image}",
                 (
                     pictures.truth(first, image),

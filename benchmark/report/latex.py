@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gifd_bench.benchmark.report.naming import Names
-from gifd_bench.benchmark.report.summary import Metric, Summary
+from gifd_bench.benchmark.report.summary import ShownMetric, Summary
 from gifd_bench.benchmark.statistics.interval import FEWEST_UNITS, LEVEL, Interval
 
 SPECIALS = str.maketrans(
@@ -30,7 +30,7 @@ def escaped(text: str) -> str:
 
 
 def latex_table(
-    summaries: Sequence[Summary], metrics: Sequence[Metric], names: Names, significance: bool
+    summaries: Sequence[Summary], metrics: Sequence[ShownMetric], names: Names, significance: bool
 ) -> str:
     """A table of the package booktabs, with a rule between defenses.
 
@@ -62,7 +62,7 @@ def latex_table(
     return "\n".join([package, r"\begin{table}", r"\centering", caption, *tabular, r"\end{table}"])
 
 
-def _headings(metrics: Sequence[Metric], significance: bool) -> list[str]:
+def _headings(metrics: Sequence[ShownMetric], significance: bool) -> list[str]:
     numbers = []
     for metric in metrics:
         numbers.append(f"{escaped(metric.heading)} {ARROWS[metric.arrow]}")
@@ -71,7 +71,7 @@ def _headings(metrics: Sequence[Metric], significance: bool) -> list[str]:
 
 
 def _lines(
-    summaries: Sequence[Summary], metrics: Sequence[Metric], names: Names, significance: bool
+    summaries: Sequence[Summary], metrics: Sequence[ShownMetric], names: Names, significance: bool
 ) -> list[str]:
     lines = []
     before: tuple[str, str] | None = None
@@ -99,7 +99,7 @@ def counts_of(summary: Summary) -> list[str]:
     ]
 
 
-def _number(summary: Summary, metric: Metric) -> str:
+def _number(summary: Summary, metric: ShownMetric) -> str:
     interval = summary.intervals[metric.name]
     if interval is None:
         return "--"
@@ -108,13 +108,13 @@ def _number(summary: Summary, metric: Metric) -> str:
     return text + _ends(interval, metric)
 
 
-def _ends(interval: Interval, metric: Metric) -> str:
+def _ends(interval: Interval, metric: ShownMetric) -> str:
     if interval.low is None or interval.high is None:
         return ""
     return rf" {{\scriptsize [{interval.low:{metric.form}}, {interval.high:{metric.form}}]}}"
 
 
-def _p(summary: Summary, metric: Metric) -> str:
+def _p(summary: Summary, metric: ShownMetric) -> str:
     """The p value of the comparison with the best; without one, it is the best, or was not tested."""
     against = summary.against.get(metric.name)
     if against is None:
@@ -125,7 +125,7 @@ def _p(summary: Summary, metric: Metric) -> str:
     return "$<$0.001" if p < 1e-3 else f"{p:.3f}"
 
 
-def _caption(summaries: Sequence[Summary], metrics: Sequence[Metric]) -> str:
+def _caption(summaries: Sequence[Summary], metrics: Sequence[ShownMetric]) -> str:
     counts = sorted({i.n for s in summaries for m in metrics if (i := s.intervals[m.name])})
     images = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}" if counts else "no"
     level = f"{LEVEL:.0%}".replace("%", r"\%")

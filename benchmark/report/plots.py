@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.report.axes import ParameterAxis, parameter_axes
-from gifd_bench.benchmark.report.courses import Course, CoursePoint, courses_of
+from gifd_bench.benchmark.report.courses import AttackCourse, CoursePoint, courses_of
 from gifd_bench.benchmark.report.drawing import LINEAR, LOG, LOG_X, Look, spec, whiskers
 from gifd_bench.benchmark.report.naming import Names, is_undefended
-from gifd_bench.benchmark.report.summary import Metric, Summary
+from gifd_bench.benchmark.report.summary import ShownMetric, Summary
 from gifd_bench.benchmark.results.groups import Group
 from gifd_bench.benchmark.results.rows import Row
 from gifd_bench.benchmark.statistics.interval import Interval
@@ -74,7 +74,7 @@ class Plots:
         )
         self._of_an_axis = {name for axis in self._attack_axes for name in axis.values}
 
-    def all(self, metrics: Sequence[Metric]) -> list[Plot]:
+    def all(self, metrics: Sequence[ShownMetric]) -> list[Plot]:
         """Every figure of the run.
 
         For each task, these are the metrics by defense and by parameter. For each of its defenses, they are
@@ -83,7 +83,7 @@ class Plots:
         tasks = dict.fromkeys(s.group.task for s in self._summaries)
         return [plot for task in tasks for plot in self._of_task(task, metrics)]
 
-    def _of_task(self, task: str, metrics: Sequence[Metric]) -> Iterator[Plot]:
+    def _of_task(self, task: str, metrics: Sequence[ShownMetric]) -> Iterator[Plot]:
         summaries = [s for s in self._summaries if s.group.task == task and s.group.done]
         cells = {s.group.defense: s.group.rows[0].cell for s in summaries}
         axes = parameter_axes({label: cell.defense.parts for label, cell in cells.items()})
@@ -101,7 +101,7 @@ class Plots:
             groups = [s.group for s in summaries if s.group.defense == defense]
             yield from self._of_defense(task, defense, groups)
 
-    def _by_defense(self, task: str, summaries: Sequence[Summary], metric: Metric) -> Iterator[Plot]:
+    def _by_defense(self, task: str, summaries: Sequence[Summary], metric: ShownMetric) -> Iterator[Plot]:
         found = self._intervals(summaries, metric)
         if not found or says_nothing(i for _, i in found):
             return
@@ -123,7 +123,7 @@ class Plots:
         )
 
     def _by_strength(
-        self, task: str, summaries: Sequence[Summary], metric: Metric, axis: ParameterAxis
+        self, task: str, summaries: Sequence[Summary], metric: ShownMetric, axis: ParameterAxis
     ) -> Iterator[Plot]:
         traces: list[go.Scatter] = []
         drawn: list[Interval] = []
@@ -161,7 +161,7 @@ class Plots:
         return line.update(line={"dash": "dot", "width": 1.5})
 
     def _by_option(
-        self, task: str, summaries: Sequence[Summary], metric: Metric, axis: ParameterAxis
+        self, task: str, summaries: Sequence[Summary], metric: ShownMetric, axis: ParameterAxis
     ) -> Iterator[Plot]:
         """A chart for each defense, whose line goes through the values of an attack's option."""
         for defense in dict.fromkeys(s.group.defense for s in summaries):
@@ -183,7 +183,7 @@ class Plots:
             heading = f"{task}, {self._names.defense(defense)}: {metric.heading} by {axis.title}"
             yield Plot(heading, task, defense, spec([line], axis.title, _title(metric), scale))
 
-    def _intervals(self, summaries: Sequence[Summary], metric: Metric) -> list[Scored]:
+    def _intervals(self, summaries: Sequence[Summary], metric: ShownMetric) -> list[Scored]:
         """The intervals of the attacks that are not on an axis of their own."""
         return [
             (s, interval)
@@ -209,7 +209,7 @@ class Plots:
             figure = spec(losses, "iteration", "matching loss", y_scale=LOG)
             yield Plot(heading, task, defense, figure)
 
-    def _course(self, course: Course, read: Read) -> Iterator[go.Scatter]:
+    def _course(self, course: AttackCourse, read: Read) -> Iterator[go.Scatter]:
         """What an attack had found at each moment."""
         pairs = [read(point) for point in course.points]
         known = [(x, y) for x, y in pairs if x is not None and x > 0 and y is not None]
@@ -269,6 +269,6 @@ def mean_curve(curves: Iterable[Tensor]) -> tuple[list[float], list[float | None
     return (chosen + 1).tolist(), [mean if 0 < mean < math.inf else None for mean in means]
 
 
-def _title(metric: Metric) -> str:
+def _title(metric: ShownMetric) -> str:
     unit = " (dB)" if metric.name == "psnr" else ""
     return f"{metric.heading}{unit} {metric.arrow}"

@@ -14,7 +14,7 @@ from gifd_bench.benchmark.statistics.paired import Difference, Scores, against_b
 
 
 @dataclass(frozen=True)
-class Metric:
+class ShownMetric:
     """How a metric is shown.
 
     Attributes:
@@ -35,12 +35,12 @@ class Metric:
 
 
 METRICS = (
-    Metric("psnr", "PSNR", ".2f", 1),
-    Metric("ssim", "SSIM", ".3f", 1),
-    Metric("lpips_alex", "LPIPS (Alex)", ".3f", -1),
-    Metric("lpips_vgg", "LPIPS (VGG)", ".3f", -1),
-    Metric("identified", "identified", ".2f", 1),
-    Metric("label_accuracy", "labels", ".2f", 1),
+    ShownMetric("psnr", "PSNR", ".2f", 1),
+    ShownMetric("ssim", "SSIM", ".3f", 1),
+    ShownMetric("lpips_alex", "LPIPS (Alex)", ".3f", -1),
+    ShownMetric("lpips_vgg", "LPIPS (VGG)", ".3f", -1),
+    ShownMetric("identified", "identified", ".2f", 1),
+    ShownMetric("label_accuracy", "labels", ".2f", 1),
 )
 
 
@@ -97,7 +97,7 @@ def summaries_of(rows: Sequence[Row]) -> list[Summary]:
     return [s for block in _blocks(summaries) for s in _with_best(block)]
 
 
-def shown_metrics(rows: Sequence[Row]) -> tuple[Metric, ...]:
+def shown_metrics(rows: Sequence[Row]) -> tuple[ShownMetric, ...]:
     """The metrics that any row has."""
     return tuple(m for m in METRICS if any(getattr(row, m.name) is not None for row in rows))
 
@@ -167,6 +167,6 @@ def _with_best(block: Sequence[Summary]) -> list[Summary]:
     ]
 
 
-def _mean(summary: Summary, metric: Metric) -> float | None:
+def _mean(summary: Summary, metric: ShownMetric) -> float | None:
     interval = summary.intervals[metric.name]
     return None if interval is None else interval.mean

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from pydantic import ConfigDict
 
 from gifd_bench.benchmark.results.cell_folder import CellFolder
-from gifd_bench.benchmark.results.record import STRICT, Progress, read_record, write_record
+from gifd_bench.benchmark.results.record import STRICT, CellProgress, read_record, write_record
 from gifd_bench.common.errors import FileError
 from gifd_bench.common.files import make_folder
 
@@ -98,9 +98,9 @@ def read_claim(folder: CellFolder) -> Claim | None:
         return None
 
 
-def read_progress(folder: CellFolder) -> Progress:
+def read_progress(folder: CellFolder) -> CellProgress:
     """What the process that runs a cell last wrote about its inversion; zeros if there is nothing."""
     try:
-        return read_record(Progress, folder.progress)
+        return read_record(CellProgress, folder.progress)
     except FileError:
-        return Progress()
+        return CellProgress()

@@ -284,7 +284,7 @@ class AuditRecord:
 
 
 @dataclass(frozen=True)
-class Progress:
+class CellProgress:
     """How far the inversion of a cell is.
 
     Attributes:

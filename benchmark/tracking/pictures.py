@@ -18,7 +18,7 @@ MIN_SIDE = 128
 
 
 @dataclass(frozen=True)
-class Picture:
+class TrackedPicture:
     """Images side by side.
 
     Attributes:
@@ -30,17 +30,17 @@ class Picture:
     caption: str
 
 
-def pairs(reconstruction: Reconstruction, scores: Scores, truth: Truth) -> list[Picture]:
+def pairs(reconstruction: Reconstruction, scores: Scores, truth: Truth) -> list[TrackedPicture]:
     """Every private image with the reconstruction that belongs to it."""
     answers = reconstruction.images[scores.assignment]
     psnr = scores.per_image["psnr"] or []
     return [
-        Picture(side_by_side([private, answer]), f"truth, {decibels:.2f} dB")
+        TrackedPicture(side_by_side([private, answer]), f"truth, {decibels:.2f} dB")
         for private, answer, decibels in zip(truth.images, answers, psnr, strict=True)
     ]
 
 
-def strips(reconstruction: Reconstruction, scores: Scores, truth: Truth) -> list[Picture]:
+def strips(reconstruction: Reconstruction, scores: Scores, truth: Truth) -> list[TrackedPicture]:
     """Every private image after what each stage made of it; none if there was only one stage."""
     stages = reconstruction.stages
     if len(stages) < 2:
@@ -48,7 +48,7 @@ def strips(reconstruction: Reconstruction, scores: Scores, truth: Truth) -> list
     named = [f"{s.name} {db:.2f} dB" for s, db in zip(stages, scores.stage_psnr, strict=True)]
     over = " (PSNR: means over the batch)" if len(truth.images) > 1 else ""
     return [
-        Picture(
+        TrackedPicture(
             side_by_side([*(stage.images[answer] for stage in stages), private]),
             f"{', '.join(named)}, truth{over}",
         )

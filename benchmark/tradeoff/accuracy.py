@@ -19,7 +19,7 @@ from gifd_bench.common.files import make_folder
 from gifd_bench.common.hashing import canonical, digest
 from gifd_bench.tasks.models.check import check_model
 from gifd_bench.tasks.models.spec import ModelSpec
-from gifd_bench.tasks.training.images import LabeledImages, load_images
+from gifd_bench.tasks.training.images import VictimImages, load_images
 from gifd_bench.tasks.training.settings import VictimTraining
 from gifd_bench.tasks.training.utility import measure_utility
 
@@ -66,7 +66,7 @@ class Trainings:
     ) -> None:
         self._folder, self._task, self._training = folder, task, training
         self._held_out, self._seconds = held_out, seconds
-        self._images: tuple[LabeledImages, LabeledImages] | None = None
+        self._images: tuple[VictimImages, VictimImages] | None = None
 
     def get(self, defense: DefenseConfig, seed: int) -> Training | None:
         """A training that has ended; `None` if it has not.
@@ -112,7 +112,7 @@ class Trainings:
         write_record(done, self._file(defense, seed))
         return done
 
-    def _load(self) -> tuple[LabeledImages, LabeledImages]:
+    def _load(self) -> tuple[VictimImages, VictimImages]:
         if self._images is None:
             data = victim_data(self._task.dataset, 0)
             self._images = (
@@ -121,7 +121,7 @@ class Trainings:
             )
         return self._images
 
-    def _spec(self, train: LabeledImages) -> ModelSpec:
+    def _spec(self, train: VictimImages) -> ModelSpec:
         data = victim_data(self._task.dataset, 0).train
         spec = ModelSpec(
             self._task.model.name, len(data.class_names), data.image_size, self._task.model.options

@@ -11,7 +11,7 @@ from gifd_bench.benchmark.matrix.round import Round
 from gifd_bench.leaderboard.entries import Entry
 from gifd_bench.leaderboard.ownership import SHOWN_DIGITS
 from gifd_bench.leaderboard.protocol import Protocol
-from gifd_bench.leaderboard.submission.schema import SOURCE, Override, Use
+from gifd_bench.leaderboard.submission.schema import SOURCE, SubmittedOverride, Use
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def rerun_of(use: Use) -> str:
     return f"{use.use} {json.dumps(use.options, ensure_ascii=False)}" if use.options else use.use
 
 
-def override_of(override: Override) -> str:
+def override_of(override: SubmittedOverride) -> str:
     """Where options differ, and what they are there, in one line."""
     labels = [*(override.when.tasks or ()), *(override.when.defenses or ())]
     return f"{', '.join(labels)}: {json.dumps(override.set, ensure_ascii=False)}"

@@ -16,7 +16,7 @@ from functools import cached_property
 from statistics import fmean
 
 from gifd_bench.benchmark.matrix.round import Round
-from gifd_bench.benchmark.report.summary import Metric
+from gifd_bench.benchmark.report.summary import ShownMetric
 from gifd_bench.benchmark.scoring.registry import range_of
 from gifd_bench.benchmark.statistics.interval import Interval
 from gifd_bench.benchmark.statistics.paired import Scores, mean_of, shared_ranks
@@ -26,7 +26,7 @@ from gifd_bench.leaderboard.protocol import Protocol
 from gifd_bench.leaderboard.verification.report import Score, Standing
 
 
-class Status(str, Enum):
+class EntryStatus(str, Enum):
     """The status of an entry in a table: why it has a rank, or why not."""
 
     RANKED = "ranked"
@@ -52,7 +52,7 @@ class TrackRow:
     """
 
     entry: Entry
-    status: Status
+    status: EntryStatus
     intervals: Mapping[str, Interval | None]
     parts: Mapping[str, Mapping[str, Mapping[str, Interval | None]]]
     gradient_evaluations: float | None
@@ -86,7 +86,7 @@ class Track:
         return self.protocol.key
 
     @cached_property
-    def metrics(self) -> list[Metric]:
+    def metrics(self) -> list[ShownMetric]:
         """The metrics; entries are ranked by the first one."""
         return shown_as(self.protocol.file.metrics)
 
@@ -116,10 +116,10 @@ def track_of(protocol: Protocol, entries: Iterable[Entry]) -> Track:
     def place(row: TrackRow) -> tuple[int, float, str]:
         interval = row.intervals[first]
         mean = 0.0 if interval is None else interval.mean
-        return list(Status).index(row.status), -sign * mean, row.entry.key
+        return list(EntryStatus).index(row.status), -sign * mean, row.entry.key
 
     found.sort(key=place)
-    ranked = [row for row in found if row.status is Status.RANKED]
+    ranked = [row for row in found if row.status is EntryStatus.RANKED]
     methods = [
         _scores(row.entry.verification.scores, protocol.rounds, first, units) or {} for row in ranked
     ]
@@ -195,14 +195,14 @@ def _row(
     )
 
 
-def _status(entry: Entry, first: Interval | None) -> Status:
+def _status(entry: Entry, first: Interval | None) -> EntryStatus:
     if entry.verification.standing not in (Standing.VERIFIED, Standing.SELF_REPORTED):
-        return Status.IN_QUESTION
+        return EntryStatus.IN_QUESTION
     if not entry.verification.complete:
-        return Status.INCOMPLETE
+        return EntryStatus.INCOMPLETE
     if first is None:
-        return Status.UNSCORED
-    return Status.RANKED if entry.verification.reranked else Status.SELF_REPORTED
+        return EntryStatus.UNSCORED
+    return EntryStatus.RANKED if entry.verification.reranked else EntryStatus.SELF_REPORTED
 
 
 def _without_superseded(rows: Sequence[TrackRow]) -> list[TrackRow]:
@@ -210,11 +210,11 @@ def _without_superseded(rows: Sequence[TrackRow]) -> list[TrackRow]:
     newest: dict[str, TrackRow] = {}
     for row in rows:
         attack = row.entry.about.attack
-        if row.status is Status.RANKED and (attack not in newest or row.age > newest[attack].age):
+        if row.status is EntryStatus.RANKED and (attack not in newest or row.age > newest[attack].age):
             newest[attack] = row
     return [
-        replace(row, status=Status.SUPERSEDED)
-        if row.status is Status.RANKED and newest[row.entry.about.attack] is not row
+        replace(row, status=EntryStatus.SUPERSEDED)
+        if row.status is EntryStatus.RANKED and newest[row.entry.about.attack] is not row
         else row
         for row in rows
     ]

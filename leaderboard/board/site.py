@@ -24,7 +24,7 @@ from gifd_bench.leaderboard.board.facts import (
     setting_of,
 )
 from gifd_bench.leaderboard.board.folder import ASSETS, ATTACKS, BoardFolder
-from gifd_bench.leaderboard.board.ranking import Status, Track, TrackRow, track_of
+from gifd_bench.leaderboard.board.ranking import EntryStatus, Track, TrackRow, track_of
 from gifd_bench.leaderboard.board.strips import Sprite, Sprites
 from gifd_bench.leaderboard.board.tables import attack_table, track_table
 from gifd_bench.leaderboard.entries import Entries, EntriesTogether
@@ -169,7 +169,7 @@ def _point(row: TrackRow) -> dict[str, Any]:
     return {
         "name": about.attack,
         "version": about.version,
-        "ranked": row.status is Status.RANKED,
+        "ranked": row.status is EntryStatus.RANKED,
         "prior": about.prior is not None,
         "verified": row.entry.verification.standing.value == "verified",
         "evaluations": row.gradient_evaluations,

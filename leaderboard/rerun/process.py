@@ -26,7 +26,7 @@ HELD = ("RssAnon:", "RssShmem:")
 
 
 @dataclass(frozen=True)
-class Bounds:
+class JobBounds:
     """The limits of a job.
 
     Attributes:
@@ -94,7 +94,7 @@ class Transcript:
         return self.late or self.flooded or self.greedy
 
 
-def watch(process: subprocess.Popen[bytes], ends: Ends, ready: bytes, bounds: Bounds) -> Transcript:
+def watch(process: subprocess.Popen[bytes], ends: Ends, ready: bytes, bounds: JobBounds) -> Transcript:
     """Wait for the end of a job, and kill everything when it exceeds its limits.
 
     Args:
@@ -137,7 +137,7 @@ def _listen(
     transcript: Transcript,
     status: bytearray,
     ready: bytes,
-    bounds: Bounds,
+    bounds: JobBounds,
 ) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     memory: _Memory | None = None

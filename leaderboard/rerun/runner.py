@@ -15,7 +15,7 @@ from gifd_bench.leaderboard.rerun.answer import RerunAnswer, most_bytes, read_an
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible, RerunRefused
 from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits, Submitted
 from gifd_bench.leaderboard.rerun.oracle import OracleProcess
-from gifd_bench.leaderboard.rerun.process import STARTUP_SECONDS, Bounds, Ends, Transcript, watch
+from gifd_bench.leaderboard.rerun.process import STARTUP_SECONDS, Ends, JobBounds, Transcript, watch
 from gifd_bench.leaderboard.rerun.sandbox import Sandbox, SandboxProcess, as_file
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import load_observation
@@ -25,7 +25,7 @@ MOST_CHARACTERS = 600
 SIGNALED = 128
 
 
-class Runner:
+class SandboxRunner:
     """A sandbox for the attacks of one submission, and a process of the verifier beside it.
 
     The sandbox shows, read-only, Python with its installed packages, this project's packages except the
@@ -91,7 +91,7 @@ class Runner:
 
     def _answer(self, pair: _Pair, observation: Path, target: Observation, job: RerunJob) -> RerunAnswer:
         limits = self._limits
-        bounds = Bounds(limits.seconds, most_bytes(target), limits.memory_bytes)
+        bounds = JobBounds(limits.seconds, most_bytes(target), limits.memory_bytes)
         with pair.handed(observation, job) as ends:
             transcript = watch(pair.running.process, ends, child.READY, bounds)
         if transcript.started is None:

@@ -20,7 +20,7 @@ from gifd_bench.leaderboard.challenge import ChallengeFolder
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.observation_set import ObservationSet
 from gifd_bench.leaderboard.submission.overrides import overrides_of
-from gifd_bench.leaderboard.submission.schema import Override
+from gifd_bench.leaderboard.submission.schema import SubmittedOverride
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Attempts:
     attack: Component
     prior: Component | None
     by_name: Mapping[str, Attempt]
-    overrides: Sequence[Override] = ()
+    overrides: Sequence[SubmittedOverride] = ()
 
 
 def attempts_of(run: Path, observations: ObservationSet, label: str | None) -> Attempts:
@@ -120,7 +120,7 @@ def _of_matrix(run: RunFolder, observations: ObservationSet, label: str | None) 
     )
 
 
-def _overrides(cells: Sequence[Cell], run: Path) -> list[Override]:
+def _overrides(cells: Sequence[Cell], run: Path) -> list[SubmittedOverride]:
     """How the options of the attack differ from those of the first cell, by task and defense.
 
     Raises:

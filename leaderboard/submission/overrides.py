@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gifd_bench.leaderboard.submission.schema import Override, When
+from gifd_bench.leaderboard.submission.schema import SubmittedOverride, When
 
 
 def overrides_of(
     options: Mapping[str, Any], by_labels: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> list[Override]:
+) -> list[SubmittedOverride]:
     """How options differ from those that hold elsewhere.
 
     Args:
@@ -21,5 +21,5 @@ def overrides_of(
     for (task, defense), differing in by_labels.items():
         changed = {name: value for name, value in differing.items() if options.get(name) != value}
         if changed:
-            overrides.append(Override(when=When(tasks=[task], defenses=[defense]), set=changed))
+            overrides.append(SubmittedOverride(when=When(tasks=[task], defenses=[defense]), set=changed))
     return overrides

@@ -133,7 +133,7 @@ class When(Strict):
         )
 
 
-class Override(Strict):
+class SubmittedOverride(Strict):
     """Options that differ on some observations, as in `overrides` of a matrix.
 
     Attributes:
@@ -157,7 +157,9 @@ class Rerun(Strict):
 
     attack: Use
     prior: Use | None = None
-    overrides: Annotated[list[Override], Field(max_length=MOST_OVERRIDES)] = Field(default_factory=list)
+    overrides: Annotated[list[SubmittedOverride], Field(max_length=MOST_OVERRIDES)] = Field(
+        default_factory=list
+    )
 
     def attack_on(self, task: str, defense: str) -> Use:
         """The attack with its options for observations with these labels."""

@@ -14,7 +14,7 @@ from gifd_bench.leaderboard.observation_set import Index, ObservationSet
 from gifd_bench.leaderboard.rerun.answer import RerunAnswer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed
 from gifd_bench.leaderboard.rerun.job import RerunJob, Submitted
-from gifd_bench.leaderboard.rerun.runner import Runner
+from gifd_bench.leaderboard.rerun.runner import SandboxRunner
 from gifd_bench.leaderboard.submission.schema import Rerun
 from gifd_bench.leaderboard.verification.rerun_folder import RerunFolder, seed_of
 
@@ -61,7 +61,7 @@ def attack_all(
     """
     most = observations.index.gradient_evaluations
     # The one that was used last has started already.
-    free: LifoQueue[Runner] = LifoQueue()
+    free: LifoQueue[SandboxRunner] = LifoQueue()
 
     def attack(name: str) -> RerunAnswer:
         kept = folder.get(name) if folder else None
@@ -87,7 +87,7 @@ def attack_all(
 
     with ExitStack() as runners, ThreadPoolExecutor(request.jobs) as pool:
         for _ in range(request.jobs):
-            runner = Runner(Submitted(ordered.prior, ordered.source), request.limits)
+            runner = SandboxRunner(Submitted(ordered.prior, ordered.source), request.limits)
             free.put(runners.enter_context(closing(runner)))
         running = {name: pool.submit(attack, name) for name in names}
         try:

@@ -162,7 +162,7 @@ class Judged:
     suspicion: str | None
 
 
-class Spent(Protocol):
+class HasEvaluations(Protocol):
     """What an answer took."""
 
     @property
@@ -175,7 +175,11 @@ class Spent(Protocol):
 
 
 def judge(
-    answer: SubmittedAnswer, name: str, spent: Spent, reference: Reference, earlier: Sequence[Earlier] = ()
+    answer: SubmittedAnswer,
+    name: str,
+    spent: HasEvaluations,
+    reference: Reference,
+    earlier: Sequence[Earlier] = (),
 ) -> Judged:
     """Every metric of an answer, and its matching loss.
 

@@ -55,7 +55,7 @@ class TruncatedNorm(nn.Module):
         return out
 
 
-class Block(nn.Module):
+class BigGANBlock(nn.Module):
     """A bottleneck block: 1x1, 3x3, 3x3 and 1x1 convolutions.
 
     The shortcut drops half of the channels, and the block may double the side.
@@ -107,7 +107,7 @@ class Attention(nn.Module):
         return out
 
 
-class Generator(nn.Module):
+class BigGANGenerator(nn.Module):
     """The network from the condition (latent and class embedding) to the image."""
 
     def __init__(self, config: BigGANConfig) -> None:
@@ -118,7 +118,7 @@ class Generator(nn.Module):
         for position, (upsample, inputs, outputs) in enumerate(config.layers):
             if position == config.attention_layer_position:
                 layers.append(Attention(inputs * width))
-            layers.append(Block(inputs * width, outputs * width, condition, upsample))
+            layers.append(BigGANBlock(inputs * width, outputs * width, condition, upsample))
         self.layers = nn.ModuleList(layers)
         self.bn = TruncatedNorm(width)
         self.conv_to_rgb = nn.Conv2d(width, width, 3, padding=1)
@@ -143,7 +143,7 @@ class BigGAN(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = nn.Linear(config.num_classes, config.z_dim, bias=False)
-        self.generator = Generator(config)
+        self.generator = BigGANGenerator(config)
 
 
 class BigGANPrior(ConditionalPrior):

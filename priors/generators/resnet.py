@@ -60,7 +60,7 @@ class UpBlock(nn.Module):
         return out
 
 
-class Generator(nn.Module):
+class ResNetGenerator(nn.Module):
     """A network from latent and class embedding to an image in [-1, 1]."""
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -104,7 +104,7 @@ class ResNetPrior(ConditionalPrior):
     These features have 4x4, 8x8, ... pixels. `ConditionalPrior` says what a state holds.
     """
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: ResNetGenerator) -> None:
         super().__init__()
         config = generator.config
         self.generator = generator
@@ -130,13 +130,13 @@ class ResNetPrior(ConditionalPrior):
         return self.generator.finish(feature)
 
 
-def save_generator(path: Path, generator: Generator) -> None:
+def save_generator(path: Path, generator: ResNetGenerator) -> None:
     """Write weights and shape; the file appears complete or not at all."""
     metadata = {"format": FORMAT, "generator": json.dumps(asdict(generator.config))}
     write_tensors(path, generator.state_dict(), metadata)
 
 
-def load_generator(path: Path) -> Generator:
+def load_generator(path: Path) -> ResNetGenerator:
     """Read a file that `save_generator` wrote.
 
     Raises:
@@ -144,7 +144,7 @@ def load_generator(path: Path) -> Generator:
             message names the file and the first mismatch.
     """
     tensors, metadata = read_safetensors(path)
-    generator = Generator(config_of(path, metadata))
+    generator = ResNetGenerator(config_of(path, metadata))
     check_tensors(path, generator.state_dict(), tensors)
     generator.load_state_dict(tensors)
     return generator

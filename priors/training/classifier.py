@@ -21,7 +21,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 from gifd_bench.common.files import write_tensors
 from gifd_bench.priors.tensor_files import check_tensors, read_state_dict
-from gifd_bench.priors.training.images import LabeledImages
+from gifd_bench.priors.training.images import PriorImages
 
 FEATURES = 128
 BATCH = 128
@@ -67,7 +67,7 @@ class Classifier(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def trained_classifier(images: LabeledImages, path: Path, epochs: int, precision: str) -> Classifier:
+def trained_classifier(images: PriorImages, path: Path, epochs: int, precision: str) -> Classifier:
     """The classifier at `path`; if there is none, it is trained on `images` and written there first."""
     steps = max(1, epochs * len(images) // BATCH)
     classifier = Classifier(len(images.class_names), steps)
@@ -93,7 +93,7 @@ def trained_classifier(images: LabeledImages, path: Path, epochs: int, precision
 
 
 @torch.no_grad()
-def accuracy(classifier: Classifier, images: LabeledImages) -> float:
+def accuracy(classifier: Classifier, images: PriorImages) -> float:
     """The share of held-back images that it classifies correctly."""
     batches = range(0, len(images), BATCH)
     right = [

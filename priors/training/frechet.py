@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from gifd_bench.priors.generators.resnet import Generator
+from gifd_bench.priors.generators.resnet import ResNetGenerator
 from gifd_bench.priors.training.classifier import BATCH, Classifier
-from gifd_bench.priors.training.images import LabeledImages
+from gifd_bench.priors.training.images import PriorImages
 
 SAMPLES = 2000
 
@@ -37,7 +37,7 @@ class ClassifierFrechetDistance:
         held_back: images on which neither the prior nor the classifier was trained.
     """
 
-    def __init__(self, classifier: Classifier, held_back: LabeledImages) -> None:
+    def __init__(self, classifier: Classifier, held_back: PriorImages) -> None:
         self._metric = FrechetInceptionDistance(
             feature=_Features(classifier).eval(), reset_real_features=False, normalize=False
         )
@@ -45,7 +45,7 @@ class ClassifierFrechetDistance:
             self._metric.update(held_back.pixels[begin : begin + BATCH], real=True)
 
     @torch.no_grad()
-    def of_generator(self, generator: Generator) -> float:
+    def of_generator(self, generator: ResNetGenerator) -> float:
         """The distance of `SAMPLES` samples, as many of each class, with the same latents at every call."""
         random = torch.Generator().manual_seed(2)
         device = next(generator.parameters()).device
@@ -57,7 +57,7 @@ class ClassifierFrechetDistance:
             self._metric.update(((images + 1) * 127.5).round().clamp(0, 255).byte(), real=False)
         return self._distance()
 
-    def of_images(self, images: LabeledImages) -> float:
+    def of_images(self, images: PriorImages) -> float:
         """The distance of `SAMPLES` images spread over a set: what a perfect generator would have."""
         positions = torch.linspace(0, len(images) - 1, min(SAMPLES, len(images))).long()
         for begin in range(0, len(positions), BATCH):

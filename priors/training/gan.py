@@ -12,7 +12,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gifd_bench.priors.generators.resnet import Generator
+from gifd_bench.priors.generators.resnet import ResNetGenerator
 from gifd_bench.priors.kinds.resnet import GeneratorConfig
 from gifd_bench.priors.training.augment import augment
 from gifd_bench.priors.training.discriminator import Discriminator
@@ -55,7 +55,7 @@ class ConditionalGAN(pl.LightningModule):
         self.steps, self.lrs, self.penalty = steps, (generator_lr, discriminator_lr), penalty
         self.latent_size = config.latent_size
         self.augment: Callable[[Tensor], Tensor] = augment if augmented else torch.nn.Identity()
-        self.generator = Generator(config).to(memory_format=torch.channels_last)
+        self.generator = ResNetGenerator(config).to(memory_format=torch.channels_last)
         self.discriminator = Discriminator(len(config.class_names), discriminator_channels)
         self.discriminator.to(memory_format=torch.channels_last)
         self.average = AveragedModel(
@@ -119,13 +119,13 @@ class ConditionalGAN(pl.LightningModule):
         return gradient.square().sum(dim=(1, 2, 3)).mean()
 
     @torch.no_grad()
-    def averaged_generator(self, batches: int = 64, batch_size: int = 64) -> Generator:
+    def averaged_generator(self, batches: int = 64, batch_size: int = 64) -> ResNetGenerator:
         """The averaged generator, with its batch statistics measured again over many batches.
 
         These are the "standing statistics" of Brock et al., ICLR 2019, section 3.
         """
         generator = self.average.module
-        assert isinstance(generator, Generator)
+        assert isinstance(generator, ResNetGenerator)
         norms = [m for m in generator.modules() if isinstance(m, torch.nn.BatchNorm2d)]
         for norm in norms:
             norm.reset_running_stats()

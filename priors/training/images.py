@@ -22,7 +22,7 @@ Pixels = npt.NDArray[Any]
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 
-class LabeledImages(Dataset[tuple[Tensor, Tensor]]):
+class PriorImages(Dataset[tuple[Tensor, Tensor]]):
     """Images held in memory as bytes.
 
     The index is a list of positions, so a batch is read at once: (B, 3, S, S) in [-1, 1], mirrored at
@@ -46,7 +46,7 @@ class LabeledImages(Dataset[tuple[Tensor, Tensor]]):
         return self.pixels[index].float() / 127.5 - 1
 
 
-def from_dataset(dataset: VisionDataset, size: int) -> LabeledImages:
+def from_dataset(dataset: VisionDataset, size: int) -> PriorImages:
     """The images of a torchvision dataset, read once, cropped to squares and scaled to `size`.
 
     Raises:
@@ -67,10 +67,10 @@ def from_dataset(dataset: VisionDataset, size: int) -> LabeledImages:
         raise PriorError(f"{type(dataset).__name__}: holds no images")
     names = getattr(dataset, "classes", range(max(labels) + 1))
     tensors = torch.from_numpy(np.stack(pixels)), torch.tensor(labels)
-    return LabeledImages(*tensors, tuple(str(name) for name in names))
+    return PriorImages(*tensors, tuple(str(name) for name in names))
 
 
-def load_images(data: Path, split: str, size: int) -> LabeledImages:
+def load_images(data: Path, split: str, size: int) -> PriorImages:
     """Read every image below `data/split/<class>/`, cropped to a square and scaled to `size`.
 
     Args:
@@ -94,7 +94,7 @@ def load_images(data: Path, split: str, size: int) -> LabeledImages:
         pixels.extend(_read(file, size) for file in files)
         labels.extend([label] * len(files))
     names = tuple(folder.name for folder in classes)
-    return LabeledImages(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), names)
+    return PriorImages(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), names)
 
 
 def _open(data: Path, split: str) -> AnyPath:

@@ -20,14 +20,14 @@ from torchvision.utils import make_grid, save_image
 
 from gifd_bench.common.files import make_folder, write_text, written_whole
 from gifd_bench.priors.errors import PriorError
-from gifd_bench.priors.generators.resnet import Generator, save_generator
+from gifd_bench.priors.generators.resnet import ResNetGenerator, save_generator
 from gifd_bench.priors.kinds.resnet import GeneratorConfig
 from gifd_bench.priors.training.card import model_card
 from gifd_bench.priors.training.classifier import accuracy, trained_classifier
 from gifd_bench.priors.training.discriminator import GROUP
 from gifd_bench.priors.training.frechet import ClassifierFrechetDistance
 from gifd_bench.priors.training.gan import ConditionalGAN
-from gifd_bench.priors.training.images import LabeledImages, from_dataset, load_images
+from gifd_bench.priors.training.images import PriorImages, from_dataset, load_images
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def train_prior(config: TrainingConfig, output: Path, command: str) -> Path:
 
 def _fit(
     config: TrainingConfig,
-    images: LabeledImages,
+    images: PriorImages,
     distance: ClassifierFrechetDistance | None,
     output: Path,
 ) -> ConditionalGAN:
@@ -188,7 +188,7 @@ def _check(config: TrainingConfig) -> None:
         raise PriorError("held_back is a path inside data; use held_back_dataset with dataset")
 
 
-def _images(config: TrainingConfig) -> tuple[LabeledImages, LabeledImages | None]:
+def _images(config: TrainingConfig) -> tuple[PriorImages, PriorImages | None]:
     """The training images, and the images that are held back."""
     size, held_back = config.image_size, None
     if config.data is not None:
@@ -221,8 +221,8 @@ def _logger(config: TrainingConfig, output: Path) -> Logger:
 
 def _export(
     config: TrainingConfig,
-    images: LabeledImages,
-    generator: Generator,
+    images: PriorImages,
+    generator: ResNetGenerator,
     judged: Mapping[str, str],
     steps: int,
     output: Path,
@@ -259,7 +259,7 @@ def _write_png(path: Path, image: torch.Tensor) -> None:
 
 
 @torch.no_grad()
-def sample_grid(generator: Generator, columns: int) -> torch.Tensor:
+def sample_grid(generator: ResNetGenerator, columns: int) -> torch.Tensor:
     """Samples, one row for each class, with the same latents at every call.
 
     Returns:
@@ -288,7 +288,7 @@ class Samples(Callback):
             return
         make_folder(self.folder)
         generator = pl_module.average.module.eval()
-        assert isinstance(generator, Generator)
+        assert isinstance(generator, ResNetGenerator)
         grid = make_grid(sample_grid(generator, columns=8), nrow=8, padding=1)
         _write_png(self.folder / f"{step:06d}.png", grid)
         if isinstance(trainer.logger, WandbLogger):

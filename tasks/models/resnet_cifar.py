@@ -33,7 +33,7 @@ class ResNetCIFAR(nn.Module):
         )
         blocks = (depth - 2) // 6
         widths = [width] * (blocks + 1) + [2 * width] * blocks + [4 * width] * blocks
-        self.blocks = nn.Sequential(*(Block(i, o) for i, o in pairwise(widths)))
+        self.blocks = nn.Sequential(*(BasicBlock(i, o) for i, o in pairwise(widths)))
         self.classifier = nn.Linear(4 * width, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -44,7 +44,7 @@ class ResNetCIFAR(nn.Module):
         return logits
 
 
-class Block(nn.Module):
+class BasicBlock(nn.Module):
     """Two 3x3 convolutions and a shortcut; if the number of channels grows, the resolution is halved."""
 
     def __init__(self, inputs: int, outputs: int) -> None:

@@ -16,7 +16,7 @@ from gifd_bench.tasks.errors import TaskError
 
 
 @dataclass(frozen=True)
-class LabeledImages(data.Dataset[Any]):
+class VictimImages(data.Dataset[Any]):
     """Images of one size. An index is a list of indices or a slice, and gives a batch.
 
     Attributes:
@@ -44,7 +44,7 @@ def normalize(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 
 def load_images(
     dataset: Dataset, limit: int | None = None, seed: int = 0, progress: bool = False
-) -> LabeledImages:
+) -> VictimImages:
     """Read a dataset into memory, rounded to 8 bits for each channel.
 
     Args:
@@ -69,4 +69,4 @@ def load_images(
         pixels[row] = (dataset.image(index) * 255).round().to(torch.uint8)
     labels = torch.tensor([int(dataset.labels[index]) for index in indices.tolist()])
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (dataset.mean, dataset.std))
-    return LabeledImages(pixels, labels, mean, std)
+    return VictimImages(pixels, labels, mean, std)

@@ -17,7 +17,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 from gifd_bench.tasks.datasets.base import Dataset
 from gifd_bench.tasks.defenses.base import Defense
 from gifd_bench.tasks.models.spec import ModelSpec
-from gifd_bench.tasks.training.images import LabeledImages, load_images, normalize
+from gifd_bench.tasks.training.images import VictimImages, load_images, normalize
 from gifd_bench.tasks.training.module import VictimModule
 from gifd_bench.tasks.training.settings import VictimTraining
 
@@ -27,7 +27,7 @@ CHUNK = 256
 
 def train_victim(
     spec: ModelSpec,
-    images: LabeledImages,
+    images: VictimImages,
     training: VictimTraining,
     seed: int,
     defense: Defense | None = None,
@@ -101,7 +101,7 @@ def steps_per_epoch(training: VictimTraining, images: int) -> int:
 
 
 @torch.no_grad()
-def accuracy(model: nn.Module, held_out: Dataset | LabeledImages) -> float:
+def accuracy(model: nn.Module, held_out: Dataset | VictimImages) -> float:
     """The share of images that a model classifies correctly in evaluation mode; it stays as it is."""
     images = load_images(held_out) if isinstance(held_out, Dataset) else held_out
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -13,7 +13,7 @@ from gifd_bench.tasks.defenses.base import Defense
 from gifd_bench.tasks.defenses.dp_sgd import DPSGD
 from gifd_bench.tasks.errors import TaskError
 from gifd_bench.tasks.models.spec import ModelSpec
-from gifd_bench.tasks.training.images import LabeledImages
+from gifd_bench.tasks.training.images import VictimImages
 from gifd_bench.tasks.training.settings import VictimTraining
 from gifd_bench.tasks.training.train import accuracy, steps_per_epoch, train_victim
 
@@ -49,8 +49,8 @@ def check_accountant(defenses: Iterable[Defense]) -> None:
 
 def measure_utility(
     spec: ModelSpec,
-    train: LabeledImages,
-    held_out: LabeledImages,
+    train: VictimImages,
+    held_out: VictimImages,
     defense: Defense,
     training: VictimTraining,
     seed: int,

@@ -24,7 +24,7 @@ from gifd_bench.tasks.losses import Loss
 from gifd_bench.tasks.models.spec import ModelSpec
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.training.cache import trained_victim
-from gifd_bench.tasks.training.images import LabeledImages, load_images, normalize
+from gifd_bench.tasks.training.images import VictimImages, load_images, normalize
 from gifd_bench.tasks.training.settings import VictimTraining
 
 VICTIMS = {
@@ -62,7 +62,7 @@ def batches(labels: Tensor, size: int, distinct: bool, count: int) -> Iterator[T
 
 
 def observe(
-    victim: nn.Module, spec: ModelSpec, images: LabeledImages, chosen: Tensor, loss: Loss
+    victim: nn.Module, spec: ModelSpec, images: VictimImages, chosen: Tensor, loss: Loss
 ) -> Observation:
     """What a client sends of a batch, captured by plain code."""
     pixels, labels = images[chosen.tolist()]

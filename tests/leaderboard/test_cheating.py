@@ -24,7 +24,7 @@ from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.rerun.answer import RerunAnswer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible
 from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits, Submitted
-from gifd_bench.leaderboard.rerun.runner import Runner
+from gifd_bench.leaderboard.rerun.runner import SandboxRunner
 from gifd_bench.leaderboard.rerun.sandbox import Sandbox, SandboxProcess
 from gifd_bench.leaderboard.submission.schema import SOURCE
 from gifd_bench.leaderboard.verification.closeness import LEAST_PSNR
@@ -337,12 +337,12 @@ def dull(monkeypatch: pytest.MonkeyPatch, submission: Tampered, reference: Refer
     seeds: list[int] = []
     honest = {name: submission.tensors(name) for name in reference.truths}
 
-    def attack(self: Runner, file: Path, job: RerunJob) -> RerunAnswer:
+    def attack(self: SandboxRunner, file: Path, job: RerunJob) -> RerunAnswer:
         seeds.append(job.seed)
         its = honest[file.stem]
         return RerunAnswer(its["images"] * 0.98, its["labels"], 201, 1.5)
 
-    monkeypatch.setattr(Runner, "attack", attack)
+    monkeypatch.setattr(SandboxRunner, "attack", attack)
     return seeds
 
 
@@ -458,10 +458,10 @@ def test_an_interrupted_rerun_goes_on_with_the_same_seeds(
 def test_a_rerun_over_the_budget_is_rejected(
     submission: Tampered, protocol: Protocol, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def attack(self: Runner, file: Path, job: RerunJob) -> RerunAnswer:
+    def attack(self: SandboxRunner, file: Path, job: RerunJob) -> RerunAnswer:
         raise RerunFailed(f"the attack asked for {job.most + 1} gradient evaluations of {job.most}")
 
-    monkeypatch.setattr(Runner, "attack", attack)
+    monkeypatch.setattr(SandboxRunner, "attack", attack)
     detail = assert_rejected(submission.verify(protocol, reference, **again(None)), "rerun")
     assert detail == "000: the attack asked for 251 gradient evaluations of 250"
 
@@ -526,10 +526,10 @@ def test_what_cannot_be_run_here_stays_self_reported(
 def test_what_this_version_cannot_make_stays_self_reported(
     submission: Tampered, protocol: Protocol, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def attack(self: Runner, file: Path, job: RerunJob) -> RerunAnswer:
+    def attack(self: SandboxRunner, file: Path, job: RerunJob) -> RerunAnswer:
         raise RerunImpossible("this version of gifd-bench cannot make the attack (loss: none)")
 
-    monkeypatch.setattr(Runner, "attack", attack)
+    monkeypatch.setattr(SandboxRunner, "attack", attack)
     verification = submission.verify(protocol, reference, **again())
     check = check_of(verification, "rerun")
     assert check.verdict is Verdict.SKIPPED

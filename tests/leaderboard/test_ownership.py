@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gifd_bench.leaderboard import cli
-from gifd_bench.leaderboard.board.ranking import Status, track_of
+from gifd_bench.leaderboard.board.ranking import EntryStatus, track_of
 from gifd_bench.leaderboard.entries import Entries
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.protocol import Protocol
@@ -64,7 +64,7 @@ def test_a_stranger_s_new_version_supersedes_nothing(
     sign(submission.folder, read_key(tmp_path / "stranger.pem"))
     assert "belongs to the maintainers" in refused(submission, entries)
     (row,) = track_of(protocol, entries.of("tiny-v1")).rows
-    assert row.status is Status.SELF_REPORTED
+    assert row.status is EntryStatus.SELF_REPORTED
     assert row.entry.about.version == "1.0"
 
 

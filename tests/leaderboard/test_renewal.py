@@ -16,7 +16,7 @@ from gifd_bench.leaderboard.entries import Entries, bundled_entries
 from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.protocol import find_protocol, read_protocol
 from gifd_bench.leaderboard.renewal import newest, own_attacks, renewal_of
-from gifd_bench.leaderboard.submission.schema import Override, Rerun, Use, When
+from gifd_bench.leaderboard.submission.schema import Rerun, SubmittedOverride, Use, When
 from tests.leaderboard.conftest import Honest
 from tests.leaderboard.helpers import write_protocol
 
@@ -46,8 +46,8 @@ def test_old_balls_are_the_same_balls() -> None:
 
 def test_options_differ_by_task_and_defense_and_the_later_override_holds() -> None:
     overrides = [
-        Override(when=When(defenses=["noise", "soteria"]), set={"iterations": 2}),
-        Override(when=When(tasks=["a"], defenses=["noise"]), set={"iterations": 3}),
+        SubmittedOverride(when=When(defenses=["noise", "soteria"]), set={"iterations": 2}),
+        SubmittedOverride(when=When(tasks=["a"], defenses=["noise"]), set={"iterations": 3}),
     ]
     rerun = Rerun(attack=Use(use="ig", label="ig", options={"iterations": 1}), overrides=overrides)
     found = {

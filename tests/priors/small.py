@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gifd_bench.priors.base import Prior
-from gifd_bench.priors.generators.resnet import Generator, save_generator
+from gifd_bench.priors.generators.resnet import ResNetGenerator, save_generator
 from gifd_bench.priors.kinds.resnet import GeneratorConfig
 from gifd_bench.priors.registry import PRIORS
 
@@ -20,11 +20,11 @@ from gifd_bench.priors.registry import PRIORS
 TINY = GeneratorConfig(class_names=("cat", "dog"), latent_size=8, embedding_size=4, channels=(8, 8, 8, 8))
 
 
-def make_tiny_generator(seed: int = 0) -> Generator:
+def make_tiny_generator(seed: int = 0) -> ResNetGenerator:
     """A generator whose every part matters: random weights, random batch statistics."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        generator = Generator(TINY)
+        generator = ResNetGenerator(TINY)
         for name, tensor in generator.state_dict().items():
             if name.endswith("running_mean"):
                 tensor.normal_(std=0.2)

@@ -18,7 +18,7 @@ from gifd_bench.priors.kinds.resnet import generator_file
 from gifd_bench.priors.training.augment import augment
 from gifd_bench.priors.training.classifier import Classifier
 from gifd_bench.priors.training.frechet import ClassifierFrechetDistance
-from gifd_bench.priors.training.images import LabeledImages, load_images
+from gifd_bench.priors.training.images import PriorImages, load_images
 from gifd_bench.priors.training.train import TrainingConfig, train_prior
 
 
@@ -97,7 +97,7 @@ def test_the_distance_is_that_of_two_gaussians() -> None:
     torch.manual_seed(0)
     classifier = Classifier(2, 1).eval()
     sets = [torch.randint(0, 256, (300, 3, 16, 16), dtype=torch.uint8) // k for k in (1, 2)]
-    labeled = [LabeledImages(s, torch.zeros(300, dtype=torch.int64), ("a",)) for s in sets]
+    labeled = [PriorImages(s, torch.zeros(300, dtype=torch.int64), ("a",)) for s in sets]
     found = ClassifierFrechetDistance(classifier, labeled[0]).of_images(labeled[1])
     with torch.no_grad():
         one, two = (classifier.features(s.float() / 127.5 - 1).double().numpy() for s in sets)

@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gifd_bench.priors.errors import PriorError
-from gifd_bench.priors.generators.resnet import Generator, load_generator, save_generator
+from gifd_bench.priors.generators.resnet import ResNetGenerator, load_generator, save_generator
 from gifd_bench.priors.kinds.resnet import FORMAT, generator_file
 
 
 @pytest.fixture
-def path(tmp_path: Path, tiny_generator: Generator) -> Path:
+def path(tmp_path: Path, tiny_generator: ResNetGenerator) -> Path:
     save_generator(tmp_path / "tiny.safetensors", tiny_generator)
     return tmp_path / "tiny.safetensors"
 
@@ -27,7 +27,7 @@ def rewrite(path: Path, tensors: dict[str, torch.Tensor], generator: object, for
 CONFIG = {"class_names": ["cat", "dog"], "latent_size": 8, "embedding_size": 4, "channels": [8, 8, 8, 8]}
 
 
-def test_round_trip(path: Path, tiny_generator: Generator) -> None:
+def test_round_trip(path: Path, tiny_generator: ResNetGenerator) -> None:
     loaded = load_generator(path)
     assert loaded.config == tiny_generator.config
     for name, tensor in tiny_generator.state_dict().items():
@@ -54,7 +54,7 @@ def test_truncated_file(path: Path, keep: int) -> None:
     expect(path, "damaged")
 
 
-def test_a_pickle_is_not_read(path: Path, tiny_generator: Generator) -> None:
+def test_a_pickle_is_not_read(path: Path, tiny_generator: ResNetGenerator) -> None:
     torch.save(tiny_generator, path)
     expect(path, "damaged")
 

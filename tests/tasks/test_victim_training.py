@@ -28,7 +28,7 @@ from gifd_bench.tasks.models.state import load_state
 from gifd_bench.tasks.training.augment import augment
 from gifd_bench.tasks.training.cache import trained_victim, victim_facts, victim_file
 from gifd_bench.tasks.training.held_out import hold_back
-from gifd_bench.tasks.training.images import LabeledImages, load_images
+from gifd_bench.tasks.training.images import VictimImages, load_images
 from gifd_bench.tasks.training.settings import VictimTraining
 from gifd_bench.tasks.training.train import accuracy, train_victim
 from gifd_bench.tasks.training.utility import measure_utility
@@ -107,7 +107,7 @@ def test_batch_norm_layers_learn_their_statistics_and_dropout_is_seeded(tmp_path
     statistics = [b for name, b in model.named_buffers() if name.endswith("running_mean")]
     assert all(float(b.abs().sum()) > 0 for b in statistics)
     dropping = ModelSpec("timm", 3, 32, {"architecture": "test_vit"})
-    images = LabeledImages(
+    images = VictimImages(
         torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.zeros(4).long(), *(torch.ones(2, 3, 1, 1))
     )
     one, two = (train_victim(dropping, images, TRAINING, 0, progress=False) for _ in range(2))

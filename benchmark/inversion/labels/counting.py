@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gifd_bench.benchmark.inversion.labels.evidence import Bounds
+from gifd_bench.benchmark.inversion.labels.evidence import CountBounds
 from gifd_bench.benchmark.inversion.labels.last_layer import LastLayer, find_last_layer
 from gifd_bench.tasks.observation import Observation
 
@@ -144,7 +144,7 @@ def class_predictions(layer: LastLayer, reading: Reading) -> Tensor:
 
 
 def solve(
-    reading: Reading, predictions: Tensor, batch_size: int, scale: float, bounds: Bounds | None = None
+    reading: Reading, predictions: Tensor, batch_size: int, scale: float, bounds: CountBounds | None = None
 ) -> Solution:
     """The counts that explain a reading best.
 
@@ -176,7 +176,7 @@ def solve(
 
 
 def rescaled(
-    reading: Reading, predictions: Tensor, batch_size: int, bounds: Bounds | None = None
+    reading: Reading, predictions: Tensor, batch_size: int, bounds: CountBounds | None = None
 ) -> Solution:
     """The counts that explain a reading of unknown scale best.
 

@@ -22,20 +22,22 @@ COLUMNS = 2048
 
 
 @dataclass(frozen=True)
-class Bounds:
+class CountBounds:
     """The smallest and the largest possible count of each class, (C,) int64 each."""
 
     least: Tensor
     most: Tensor
 
 
-def no_bounds(classes: int, batch_size: int) -> Bounds:
+def no_bounds(classes: int, batch_size: int) -> CountBounds:
     """The bounds if nothing is known."""
     least = torch.zeros(classes, dtype=torch.int64, device="cpu")
-    return Bounds(least, torch.full_like(least, batch_size))
+    return CountBounds(least, torch.full_like(least, batch_size))
 
 
-def certain_bounds(layer: LastLayer, batch_size: int, noise: float, one_negative: bool = True) -> Bounds:
+def certain_bounds(
+    layer: LastLayer, batch_size: int, noise: float, one_negative: bool = True
+) -> CountBounds:
     """What is certain about the classes of a batch.
 
     - A class without an image in the batch has no negative entry in its row of the gradient, which is
@@ -64,7 +66,7 @@ def certain_bounds(layer: LastLayer, batch_size: int, noise: float, one_negative
         return nothing
     tolerance = max(TINY * largest, 6 * noise)
     if not one_negative:
-        return Bounds(_single_images(gradient, tolerance, batch_size, one_negative), nothing.most)
+        return CountBounds(_single_images(gradient, tolerance, batch_size, one_negative), nothing.most)
     occurs = gradient.amin(dim=1) < -tolerance
     if not 1 <= int(occurs.sum()) <= batch_size:
         return nothing
@@ -72,7 +74,7 @@ def certain_bounds(layer: LastLayer, batch_size: int, noise: float, one_negative
     images = _single_images(gradient, tolerance, batch_size, one_negative).maximum(least)
     if int(images.sum()) <= batch_size:
         least = images
-    return Bounds(least, nothing.most.where(occurs, 0))
+    return CountBounds(least, nothing.most.where(occurs, 0))
 
 
 def _single_images(gradient: Tensor, tolerance: float, batch_size: int, one_negative: bool) -> Tensor:

@@ -18,7 +18,7 @@ from gifd_bench.benchmark.inversion.labels.counting import (
     smooth_noise,
     solve,
 )
-from gifd_bench.benchmark.inversion.labels.evidence import Bounds, certain_bounds, no_bounds
+from gifd_bench.benchmark.inversion.labels.evidence import CountBounds, certain_bounds, no_bounds
 from gifd_bench.benchmark.inversion.labels.last_layer import LastLayer, find_last_layer
 from gifd_bench.benchmark.inversion.labels.responses import Response, response_of
 from gifd_bench.tasks.losses import Loss
@@ -78,7 +78,9 @@ def _noise(layer: LastLayer) -> float:
     return float(layer.weight_gradient.sum(dim=0).square().mean().sqrt()) / math.sqrt(len(layer.weight))
 
 
-def _class_predictions(layer: LastLayer, reading: Reading, response: Response, bounds: Bounds) -> Tensor:
+def _class_predictions(
+    layer: LastLayer, reading: Reading, response: Response, bounds: CountBounds
+) -> Tensor:
     """The victim's mean prediction for images of each class: (C, C), with one row for each class.
 
     Only the rows of classes that may occur come from their own rows of the gradient.
@@ -97,7 +99,7 @@ def _class_predictions(layer: LastLayer, reading: Reading, response: Response, b
 
 
 def _counted(
-    reading: Reading, predictions: Tensor, response: Response, bounds: Bounds, batch_size: int
+    reading: Reading, predictions: Tensor, response: Response, bounds: CountBounds, batch_size: int
 ) -> Tensor:
     """The counts (C,) int64 for a loss other than the plain one, whose scale is taken as known."""
     possible = (bounds.most > 0).to(torch.float64)

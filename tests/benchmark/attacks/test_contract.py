@@ -22,7 +22,7 @@ from gifd_bench.benchmark.contract.subject import AttackSubject
 from gifd_bench.benchmark.invert import invert
 from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.priors.base import Prior
-from gifd_bench.priors.generators.resnet import Generator, ResNetPrior
+from gifd_bench.priors.generators.resnet import ResNetGenerator, ResNetPrior
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.threat_model import ThreatModel
 from tests.rounds import make_round
@@ -97,7 +97,9 @@ def test_any_attack_may_stop_before_it_fits_the_noise(
 
 @every_attack
 @pytest.mark.parametrize("restarts", [1, pytest.param(3, marks=pytest.mark.slow)])
-def test_a_lane_is_what_its_restart_is_alone(name: str, restarts: int, tiny_generator: Generator) -> None:
+def test_a_lane_is_what_its_restart_is_alone(
+    name: str, restarts: int, tiny_generator: ResNetGenerator
+) -> None:
     # In double precision: in single, a gradient that is zero but for rounding may have either sign, of
     # which Adam's first step makes a whole one.
     before = torch.get_default_dtype()

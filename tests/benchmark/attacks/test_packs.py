@@ -19,7 +19,7 @@ from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.inversion.targets import unmet_together
 from gifd_bench.benchmark.invert import Checkpoint, InversionInterrupted, invert, invert_all
 from gifd_bench.priors.base import Prior
-from gifd_bench.priors.generators.resnet import Generator, ResNetPrior
+from gifd_bench.priors.generators.resnet import ResNetGenerator, ResNetPrior
 from gifd_bench.tasks.client import ClientSettings, FedAvg
 from gifd_bench.tasks.defenses.base import Defense
 from gifd_bench.tasks.defenses.clipping import Clipping
@@ -76,7 +76,7 @@ def assert_each_is_what_it_is_alone(name: str, seen: list[Observation], prior: P
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("batch_size", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PACKED)
-def test_each_attack(name: str, batch_size: int, tiny_generator: Generator) -> None:
+def test_each_attack(name: str, batch_size: int, tiny_generator: ResNetGenerator) -> None:
     prior = ResNetPrior(copy.deepcopy(tiny_generator)).double()
     assert_each_is_what_it_is_alone(name, observations(batch_size=batch_size), prior)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from gifd_bench.benchmark.auditing.owner import Distractors, ImageScore, Owned, Score
+from gifd_bench.benchmark.auditing.owner import AttackScore, Distractors, ImageScore, Owned
 from gifd_bench.benchmark.auditing.plan import Trial
 from gifd_bench.benchmark.auditing.trials import Found
 from gifd_bench.benchmark.auditing.verdict import JudgedAnswer
@@ -26,7 +26,7 @@ def found(label: str = "ig", **changes: Any) -> Found:
 
 
 def judged(place: int, ssim: float | None, label: str = "ig", **changes: Any) -> JudgedAnswer:
-    return JudgedAnswer(found(label, **changes), Score((0,), (ImageScore(place, 20.0, ssim),)))
+    return JudgedAnswer(found(label, **changes), AttackScore((0,), (ImageScore(place, 20.0, ssim),)))
 
 
 def owned(images: torch.Tensor = PHOTO) -> Owned:

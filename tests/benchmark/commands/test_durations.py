@@ -11,7 +11,7 @@ from rich.console import Console
 
 from gifd_bench.benchmark.commands.durations import duration
 from gifd_bench.benchmark.commands.run_display import StatusDisplay
-from gifd_bench.benchmark.launch.status import Running, Status
+from gifd_bench.benchmark.launch.status import Running, RunStatus
 from gifd_bench.benchmark.results.claims import Claim
 
 
@@ -39,8 +39,8 @@ def test_a_run_shows_the_time_left_and_who_is_silent(monkeypatch: pytest.MonkeyP
     console = Console(file=screen, force_terminal=True, width=140)
     cell = Running("photos / ig", Claim("node7", 1, None, 0.0), 0, 0, 0.0, silent=3725.0)
     with StatusDisplay(console) as display:
-        display.show(Status(Counter(queued=40), ()))
-        display.show(Status(Counter(done=1, silent=1, queued=38), (cell,)))
+        display.show(RunStatus(Counter(queued=40), ()))
+        display.show(RunStatus(Counter(done=1, silent=1, queued=38), (cell,)))
     assert "6.0 cells/min" in screen.getvalue()
     assert "6 min 30 s left" in screen.getvalue()
     assert "silent for 1 h 2 min" in screen.getvalue()

@@ -15,7 +15,7 @@ import pytest
 
 from gifd_bench.benchmark.launch.local import LocalLauncher
 from gifd_bench.benchmark.launch.slurm import SlurmSettings, submit
-from gifd_bench.benchmark.launch.status import Status, StatusReader
+from gifd_bench.benchmark.launch.status import RunStatus, StatusReader
 from gifd_bench.benchmark.launch.worker import WorkerSettings
 from gifd_bench.benchmark.results.claims import read_claim
 from gifd_bench.benchmark.results.rows import rows_of
@@ -107,7 +107,7 @@ def test_status_needs_nobody_who_submitted(slurm: None, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "out")
     folder.open_for(matrix)
     submit(folder, SlurmSettings(chunk=2), SETTINGS)
-    statuses: list[Status] = []
+    statuses: list[RunStatus] = []
 
     def done() -> bool:
         statuses.append(StatusReader(RunFolder(tmp_path / "out")).read())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gifd_bench.benchmark.statistics.interval import mean_interval
-from gifd_bench.leaderboard.board.ranking import Status, Track, TrackRow, track_of, units_of
+from gifd_bench.leaderboard.board.ranking import EntryStatus, Track, TrackRow, track_of, units_of
 from gifd_bench.leaderboard.entries import Entries
 from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from gifd_bench.leaderboard.verification.report import Check, Verdict
@@ -47,11 +47,11 @@ def test_who_is_not_ranked_is_listed_below_with_the_reason(tmp_path: Path, proto
         ("claimant", None),
     ]
     assert [row.status for row in track.rows[5:]] == [
-        Status.SUPERSEDED,
-        Status.INCOMPLETE,
-        Status.INCOMPLETE,
-        Status.IN_QUESTION,
-        Status.SELF_REPORTED,
+        EntryStatus.SUPERSEDED,
+        EntryStatus.INCOMPLETE,
+        EntryStatus.INCOMPLETE,
+        EntryStatus.IN_QUESTION,
+        EntryStatus.SELF_REPORTED,
     ]
 
 
@@ -62,7 +62,7 @@ def test_what_was_only_submitted_has_no_rank_and_supersedes_nothing(
     write_entry(tmp_path, protocol, 60.0, attack="one", version="99.9", date="9999-12-31", reranked=False)
     rows = rows_by_key(track_of(protocol, Entries(tmp_path).of(protocol.key)))
     assert rows["one/1.0_2026-01-31"].rank == 1
-    assert rows["one/99.9_9999-12-31"].status is Status.SELF_REPORTED
+    assert rows["one/99.9_9999-12-31"].status is EntryStatus.SELF_REPORTED
 
 
 def test_the_newest_version_is_ranked_as_numbers_not_as_text(tmp_path: Path, protocol: Protocol) -> None:
@@ -70,7 +70,7 @@ def test_the_newest_version_is_ranked_as_numbers_not_as_text(tmp_path: Path, pro
         write_entry(tmp_path, protocol, attack="one", version=version)
     rows = rows_by_key(track_of(protocol, Entries(tmp_path).of(protocol.key)))
     assert rows["one/1.10_2026-01-31"].rank == 1
-    assert rows["one/1.9_2026-01-31"].status is Status.SUPERSEDED
+    assert rows["one/1.9_2026-01-31"].status is EntryStatus.SUPERSEDED
 
 
 def test_a_newer_version_that_cannot_be_ranked_supersedes_nothing(
@@ -82,7 +82,7 @@ def test_a_newer_version_that_cannot_be_ranked_supersedes_nothing(
     write_entry(tmp_path, protocol, attack="one", version="3", checks=[failed])
     rows = rows_by_key(track_of(protocol, Entries(tmp_path).of(protocol.key)))
     assert rows["one/1_2026-01-31"].rank == 1
-    assert rows["one/3_2026-01-31"].status is Status.IN_QUESTION
+    assert rows["one/3_2026-01-31"].status is EntryStatus.IN_QUESTION
 
 
 def test_a_metric_that_one_answer_lacks_has_no_mean(tmp_path: Path, protocol: Protocol) -> None:
@@ -99,7 +99,7 @@ def test_without_the_metric_that_ranks_there_is_no_rank(tmp_path: Path) -> None:
     write_entry(tmp_path, protocol, attack="c", metrics={"lpips_vgg": 0.2})
     track = track_of(protocol, Entries(tmp_path).of(protocol.key))
     assert ranked(track) == [("c", 1), ("b", 2), ("a", None)]
-    assert track.rows[-1].status is Status.UNSCORED
+    assert track.rows[-1].status is EntryStatus.UNSCORED
 
 
 def test_an_image_under_two_defenses_is_one_private_image(protocol: Protocol) -> None:

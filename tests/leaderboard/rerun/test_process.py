@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from gifd_bench.leaderboard.rerun import process
-from gifd_bench.leaderboard.rerun.process import Bounds, Ends, Transcript, watch
+from gifd_bench.leaderboard.rerun.process import Ends, JobBounds, Transcript, watch
 
 
 def run(script: str, seconds: float = 30.0, memory: int = 1 << 30, status: bytes = b"") -> Transcript:
@@ -36,7 +36,7 @@ def run(script: str, seconds: float = 30.0, memory: int = 1 << 30, status: bytes
                 theirs.send(status)
         os.close(to_answer)
         os.close(to_said)
-        return watch(shell, Ends(answer, said, control.fileno()), b"+", Bounds(seconds, 1000, memory))
+        return watch(shell, Ends(answer, said, control.fileno()), b"+", JobBounds(seconds, 1000, memory))
 
 
 def test_answer_words_and_status_are_kept_apart() -> None:

@@ -25,7 +25,7 @@ from gifd_bench.leaderboard.rerun import child
 from gifd_bench.leaderboard.rerun.answer import RerunAnswer
 from gifd_bench.leaderboard.rerun.errors import RerunFailed, RerunImpossible, RerunRefused
 from gifd_bench.leaderboard.rerun.job import RerunJob, RerunLimits, Submitted
-from gifd_bench.leaderboard.rerun.runner import Runner
+from gifd_bench.leaderboard.rerun.runner import SandboxRunner
 from gifd_bench.priors.generators.resnet import ResNetPrior, save_generator
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.observation_file import save_observation
@@ -52,7 +52,7 @@ def order_of(
 
 def attack_again(observation: Path, order: Order, limits: RerunLimits) -> RerunAnswer:
     """An attack in a sandbox that is ended after it."""
-    with closing(Runner(order.submitted, limits)) as runner:
+    with closing(SandboxRunner(order.submitted, limits)) as runner:
         return runner.attack(observation, order.job)
 
 
@@ -227,14 +227,14 @@ def fickle(act: str = "") -> Order:
 
 
 @pytest.fixture
-def runner(sandbox: None) -> Iterator[Runner]:
-    with closing(Runner(fickle().submitted, QUICK)) as made:
+def runner(sandbox: None) -> Iterator[SandboxRunner]:
+    with closing(SandboxRunner(fickle().submitted, QUICK)) as made:
         yield made
 
 
 @pytest.mark.slow
 def test_an_attack_finds_neither_the_one_before_it_nor_the_weights(
-    runner: Runner, observation_file: Path
+    runner: SandboxRunner, observation_file: Path
 ) -> None:
     with descendants() as started:
         first = runner.attack(observation_file, fickle().job)
@@ -261,9 +261,12 @@ def test_an_attack_finds_neither_the_one_before_it_nor_the_weights(
     ],
 )
 def test_a_class_that_breaks_its_sandbox_ends_nothing_else(
-    act: str, said: str, runner: Runner, observation_file: Path
+    act: str, said: str, runner: SandboxRunner, observation_file: Path
 ) -> None:
-    with closing(Runner(order_of("modest", "Modest").submitted, QUICK)) as other, descendants() as started:
+    with (
+        closing(SandboxRunner(order_of("modest", "Modest").submitted, QUICK)) as other,
+        descendants() as started,
+    ):
         other.attack(observation_file, order_of("modest", "Modest", iterations=2).job)
         runner.attack(observation_file, fickle().job)
         with pytest.raises(RerunFailed, match=re.escape(said)) as failed:
