@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,35 +13,12 @@ from gifd_bench.leaderboard import cli
 from gifd_bench.leaderboard.commands import verify_options
 from gifd_bench.leaderboard.protocol import Protocol, read_protocol
 from gifd_bench.leaderboard.reference import Reference, reference_of
-from tests.leaderboard.helpers import ITERATIONS, Tampered, write_about, write_protocol
+from tests.leaderboard.helpers import ITERATIONS, Honest, Tampered, write_about, write_protocol
 
 # Also for these tests: whether bubblewrap works here.
 from tests.leaderboard.rerun.conftest import sandbox
 
 __all__ = ["sandbox"]
-
-
-@dataclass(frozen=True)
-class Honest:
-    """What the commands made."""
-
-    folder: Path
-
-    @property
-    def protocol(self) -> Path:
-        return self.folder / "tiny.yaml"
-
-    @property
-    def observations(self) -> Path:
-        return self.folder / "observations"
-
-    @property
-    def run(self) -> Path:
-        return self.folder / "run"
-
-    @property
-    def submission(self) -> Path:
-        return self.folder / "submission"
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,29 @@ ABOUT: dict[str, Any] = {
     "threat_model": "Nothing but the observation.",
     "hardware": "one CPU core",
 }
+
+
+@dataclass(frozen=True)
+class Honest:
+    """An honest submission, and the files from which the commands made it."""
+
+    folder: Path
+
+    @property
+    def protocol(self) -> Path:
+        return self.folder / "tiny.yaml"
+
+    @property
+    def observations(self) -> Path:
+        return self.folder / "observations"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    @property
+    def submission(self) -> Path:
+        return self.folder / "submission"
 
 
 def write_protocol(folder: Path, **changes: Any) -> Path:

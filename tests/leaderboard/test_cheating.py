@@ -30,8 +30,8 @@ from gifd_bench.leaderboard.submission.schema import SOURCE
 from gifd_bench.leaderboard.verification.closeness import LEAST_PSNR
 from gifd_bench.leaderboard.verification.report import Standing, Verdict
 from gifd_bench.leaderboard.verification.rerun import RerunRequest
-from tests.leaderboard.conftest import Honest
 from tests.leaderboard.helpers import (
+    Honest,
     Tampered,
     assert_one_line,
     assert_rejected,

@@ -13,8 +13,7 @@ from gifd_bench.leaderboard import cli
 from gifd_bench.leaderboard.entries import Entries
 from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.verification.report import Standing, read_verification
-from tests.leaderboard.conftest import Honest
-from tests.leaderboard.helpers import Tampered, assert_one_line, write_about, write_protocol
+from tests.leaderboard.helpers import Honest, Tampered, assert_one_line, write_about, write_protocol
 
 
 @pytest.mark.slow

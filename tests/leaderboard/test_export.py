@@ -20,8 +20,7 @@ from gifd_bench.leaderboard.matching import UpdateDistance
 from gifd_bench.leaderboard.observation_set import Index, ObservationSet, checksum, same_observation
 from gifd_bench.leaderboard.protocol import Protocol, find_protocol, read_protocol
 from gifd_bench.leaderboard.reference import Reference, observations_of, reference_of, truths_of
-from tests.leaderboard.conftest import Honest
-from tests.leaderboard.helpers import write_protocol
+from tests.leaderboard.helpers import Honest, write_protocol
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,7 @@ from gifd_bench.leaderboard.reference import Reference
 from gifd_bench.leaderboard.submission.folder import SIGNATURE
 from gifd_bench.leaderboard.submission.signature import make_key, read_key, sign
 from gifd_bench.leaderboard.verification.rescore import rescored
-from tests.leaderboard.conftest import Honest
-from tests.leaderboard.helpers import Tampered, assert_one_line, assert_rejected, write_about
+from tests.leaderboard.helpers import Honest, Tampered, assert_one_line, assert_rejected, write_about
 
 
 @pytest.fixture

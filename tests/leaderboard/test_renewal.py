@@ -17,8 +17,7 @@ from gifd_bench.leaderboard.errors import LeaderboardError
 from gifd_bench.leaderboard.protocol import find_protocol, read_protocol
 from gifd_bench.leaderboard.renewal import newest, own_attacks, renewal_of
 from gifd_bench.leaderboard.submission.schema import Rerun, SubmittedOverride, Use, When
-from tests.leaderboard.conftest import Honest
-from tests.leaderboard.helpers import write_protocol
+from tests.leaderboard.helpers import Honest, write_protocol
 
 ENTRIES = Entries(bundled_entries())
 DEFENSES = {"none": None, "noise": {"use": "gaussian_noise", "std": 0.1}}

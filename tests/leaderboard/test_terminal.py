@@ -14,7 +14,7 @@ from gifd_bench.leaderboard import cli
 from gifd_bench.leaderboard.commands.verify import show
 from gifd_bench.leaderboard.verification.report import Check, Verdict, Verification
 from tests.benchmark.commands.test_terminal import COMMANDS, HOSTILE
-from tests.leaderboard.conftest import Honest
+from tests.leaderboard.helpers import Honest
 
 
 @pytest.mark.usefixtures("known")
