@@ -149,8 +149,8 @@ class Answering:
         images, wanted = tensors["images"], bool(tensors["wanted"])
         if images.dtype != torch.float32 or images.ndim != 5 or images.shape[1:] != self._shape:
             raise BenchmarkError(f"{images.dtype} images of shape {tuple(images.shape)}")
-        # They belong to candidates that are judged too, and cost nothing of their own.
-        if self._lanes_passed > self.evaluations:
+        # They belong to candidates that were judged, and cost nothing of their own.
+        if self._lanes_passed + len(images) > self.evaluations:
             raise BenchmarkError("statistics of more candidates than gradients were asked for")
         self._lanes_passed += len(images)
         inputs = [images.requires_grad_()] if wanted else []
