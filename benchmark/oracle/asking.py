@@ -150,11 +150,11 @@ class RemoteClient(Client):
         self._oracle, self._layers = observation.oracle, observation.batch_norm_layers
 
     def update(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        return tuple(_Updated.apply(self._oracle, images, labels))
+        return tuple(_Asked.apply(self._oracle, UPDATE, images, labels))
 
     def moments(self, images: Tensor) -> dict[str, Moments]:
         """As in `Client`; for no more candidates than gradients were asked for."""
-        found = _Moments.apply(self._oracle, images)
+        found = _Asked.apply(self._oracle, MOMENTS, images)
         pairs = zip(found[::2], found[1::2], strict=True)
         return {layer: Moments(*pair) for layer, pair in zip(self._layers, pairs, strict=True)}
 
@@ -186,44 +186,31 @@ class _Judged(torch.autograd.Function):
         )
 
 
-class _Updated(torch.autograd.Function):
+class _Asked(torch.autograd.Function):
+    """What the oracle computes from images and, for updates, from targets."""
+
     @staticmethod
-    def forward(ctx: Any, oracle: Oracle, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        wanted = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
-        question = {"images": images, "targets": labels, "wanted": torch.tensor(wanted)}
-        found = unpacked(oracle.ask(UPDATE, packed({k: v.cpu() for k, v in question.items()})))
+    def forward(ctx: Any, oracle: Oracle, kind: bytes, *given: Tensor) -> tuple[Tensor, ...]:
+        wanted, device = any(ctx.needs_input_grad), given[0].device
+        question = {name: tensor.cpu() for name, tensor in zip(("images", "targets"), given, strict=False)}
+        found = unpacked(oracle.ask(kind, packed({**question, "wanted": torch.tensor(wanted)})))
         ctx.oracle, ctx.token = oracle, found.pop("token")
-        return tuple(found[str(i)].to(images.device) for i in range(len(found)))
+        return tuple(found[str(i)].to(device) for i in range(len(found)))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *_pulled_back(ctx, cotangents)
-
-
-class _Moments(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, oracle: Oracle, images: Tensor) -> tuple[Tensor, ...]:
-        question = {"images": images.cpu(), "wanted": torch.tensor(ctx.needs_input_grad[1])}
-        found = unpacked(oracle.ask(MOMENTS, packed(question)))
-        ctx.oracle, ctx.token = oracle, found.pop("token")
-        return tuple(found[str(i)].to(images.device) for i in range(len(found)))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *cotangents: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *_pulled_back(ctx, cotangents)
-
-
-def _pulled_back(ctx: Any, cotangents: tuple[Tensor, ...]) -> list[Tensor | None]:
-    """The product of cotangents with the derivatives of an answer, in its images and its targets."""
-    question = {str(i): cotangent.cpu() for i, cotangent in enumerate(cotangents)}
-    found = unpacked(ctx.oracle.ask(PULL_BACK, packed({**question, "token": ctx.token})))
-    device, names = cotangents[0].device, ("of_images", "of_targets")
-    return [
-        found[name].to(device) if needed else None
-        for name, needed in zip(names, ctx.needs_input_grad[1:], strict=False)
-    ]
+        question = {str(i): cotangent.cpu() for i, cotangent in enumerate(cotangents)}
+        found = unpacked(ctx.oracle.ask(PULL_BACK, packed({**question, "token": ctx.token})))
+        device, names = cotangents[0].device, ("of_images", "of_targets")
+        return (
+            None,
+            None,
+            *(
+                found[name].to(device) if needed else None
+                for name, needed in zip(names, ctx.needs_input_grad[2:], strict=False)
+            ),
+        )
 
 
 def _by_lane(factors: Tensor, gradient: Tensor) -> Tensor:
