@@ -27,11 +27,6 @@ class OutputLayer:
     bias: Tensor | None
     features: Tensor
 
-    @property
-    def bias_name(self) -> str:
-        """The name that its bias has, if it has one."""
-        return f"{self.name.removesuffix('weight')}bias"
-
 
 @torch.no_grad()
 def output_layer(model: nn.Module, inputs: Tensor) -> OutputLayer:
@@ -45,9 +40,13 @@ def output_layer(model: nn.Module, inputs: Tensor) -> OutputLayer:
         TaskError: there is no such layer.
     """
     name, features = representation(model, inputs)
-    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    layer = OutputLayer(name, parameters[name], None, features)
-    return OutputLayer(name, layer.weight, parameters.get(layer.bias_name), features)
+    parameters = {each: parameter.detach() for each, parameter in model.named_parameters()}
+    return OutputLayer(name, parameters[name], parameters.get(bias_of(name)), features)
+
+
+def bias_of(weight: str) -> str:
+    """The name of the bias that belongs to the weight of this name, if the layer has one."""
+    return f"{weight.removesuffix('weight')}bias"
 
 
 def representation(model: nn.Module, inputs: Tensor) -> tuple[str, Tensor]:

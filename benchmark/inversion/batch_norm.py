@@ -6,12 +6,13 @@ Yin et al., "Dreaming to distill", CVPR 2020, equation 4.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gifd_bench.benchmark.inversion.search import as_lanes
-from gifd_bench.tasks.batch_norm import Moments
+from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers
 
 
 def lane_moments(entered: Sequence[Tensor], lanes: int) -> Moments:
@@ -24,6 +25,30 @@ def lane_moments(entered: Sequence[Tensor], lanes: int) -> Moments:
     features = as_lanes(torch.cat(list(entered)), lanes)
     others = [d for d in range(features.ndim) if d not in (0, 2)]
     return Moments(features.mean(dim=others), features.var(dim=others, unbiased=False))
+
+
+class BatchNormInputs:
+    """What enters the BatchNorm layers of a model in its forward passes, from now on.
+
+    Args:
+        model: the model, which gets hooks that stay.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._entered: dict[str, list[Tensor]] = {}
+        for name, layer in batch_norm_layers(model):
+            self._entered[name] = []
+            layer.register_forward_pre_hook(partial(self._see, name))
+
+    def moments(self, lanes: int) -> dict[str, Moments]:
+        """The moments of what entered since the last call, by layer; see `lane_moments`."""
+        found = {name: lane_moments(entered, lanes) for name, entered in self._entered.items()}
+        for entered in self._entered.values():
+            entered.clear()
+        return found
+
+    def _see(self, name: str, _: nn.Module, entered: tuple[Tensor, ...]) -> None:
+        self._entered[name].append(entered[0])
 
 
 def moment_distance(

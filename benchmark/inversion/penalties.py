@@ -5,16 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from gifd_bench.benchmark.inversion.batch_norm import lane_moments, moment_distance
+from gifd_bench.benchmark.inversion.batch_norm import BatchNormInputs, moment_distance
 from gifd_bench.benchmark.inversion.group import consensus, group_distance
 from gifd_bench.benchmark.inversion.search import Search
 from gifd_bench.benchmark.inversion.simulation import Client
-from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers
+from gifd_bench.tasks.batch_norm import Moments
 
 
 @dataclass(frozen=True)
@@ -109,25 +108,15 @@ class BatchNormStatistics(Penalty):
             name: Moments(layer.mean.to(device), layer.var.to(device)) for name, layer in expected.items()
         }
         settings = client.settings
-        self._entered: dict[str, list[Tensor]] = {}
-        if victim is not None and settings.local is None and settings.clients == 1:
-            for name, layer in batch_norm_layers(victim):
-                self._entered[name] = []
-                layer.register_forward_pre_hook(partial(self._see, name))
+        whole = settings.local is None and settings.clients == 1
+        self._inputs = BatchNormInputs(victim) if whole and victim is not None else None
 
     def __call__(self, iterate: Iterate) -> Tensor:
         lanes = len(iterate.images)
-        if self._entered:
-            found = {name: lane_moments(entered, lanes) for name, entered in self._entered.items()}
-            for entered in self._entered.values():
-                entered.clear()
-        else:
-            found = self._client.moments(iterate.images)
+        passed = self._inputs
+        found = self._client.moments(iterate.images) if passed is None else passed.moments(lanes)
         expected = {name: _of_lanes(moments, lanes) for name, moments in self._expected.items()}
         return moment_distance(found, expected, self._first_layer)
-
-    def _see(self, name: str, _: nn.Module, entered: tuple[Tensor, ...]) -> None:
-        self._entered[name].append(entered[0])
 
 
 def _of_lanes(moments: Moments, lanes: int) -> Moments:

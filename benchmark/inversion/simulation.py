@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gifd_bench.benchmark.inversion.batch_norm import lane_moments
+from gifd_bench.benchmark.inversion.batch_norm import BatchNormInputs
 from gifd_bench.benchmark.inversion.dropout_masks import use_masks_that_show
 from gifd_bench.benchmark.inversion.unrolling import Unrolled
 from gifd_bench.tasks.batch_norm import Moments, batch_norm_layers, set_batch_norm_training
@@ -145,22 +145,16 @@ class SimulatedClient(Client):
         )
 
     @cached_property
-    def _watched(self) -> tuple[nn.Module, dict[str, list[Tensor]]]:
-        """A copy of the victim, and what entered its BatchNorm layers."""
-        victim, entered = copy.deepcopy(self.victim), dict[str, list[Tensor]]()
-        for name, layer in batch_norm_layers(victim):
-            entered[name] = []
-            layer.register_forward_pre_hook(lambda _, inputs, name=name: entered[name].append(inputs[0]))
-        return victim, entered
+    def _watched(self) -> tuple[nn.Module, BatchNormInputs]:
+        """A copy of the victim, and what enters its BatchNorm layers."""
+        victim = copy.deepcopy(self.victim)
+        return victim, BatchNormInputs(victim)
 
     def moments(self, images: Tensor) -> dict[str, Moments]:
-        victim, entered = self._watched
+        victim, inputs = self._watched
         for lane in images:
             victim(self.normalize(lane))
-        found = {name: lane_moments(inputs, len(images)) for name, inputs in entered.items()}
-        for inputs in entered.values():
-            inputs.clear()
-        return found
+        return inputs.moments(len(images))
 
     def _client_update(self, inputs: Tensor, labels: Tensor, create_graph: bool) -> tuple[Tensor, ...]:
         if self.settings.local is None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gifd_bench.tasks.errors import TaskError
+from gifd_bench.tasks.last_layer import bias_of
 from gifd_bench.tasks.observation import Observation
 
 
@@ -51,7 +52,7 @@ def find_last_layer(observation: Observation, inputs: Tensor | None = None) -> L
             f"labels cannot be inferred: the last layer's weight '{layer.name}' was not sent; grant the "
             "labels, or use an attack that searches them, such as dlg"
         )
-    bias_gradient = gradient.get(layer.bias_name)
+    bias_gradient = gradient.get(bias_of(layer.name))
     return LastLayer(
         weight=layer.weight.double(),
         bias=None if layer.bias is None else layer.bias.double(),
