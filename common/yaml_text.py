@@ -25,6 +25,11 @@ class BoundedLoader(yaml.SafeLoader):
         self._depth = -1
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """The node that comes next, as in PyYAML.
+
+        Raises:
+            ValueError: it is nested too deeply.
+        """
         self._depth += 1
         if self._depth > DEEPEST:
             raise ValueError(f"nested more than {DEEPEST} deep")
@@ -33,6 +38,11 @@ class BoundedLoader(yaml.SafeLoader):
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The dictionary of a node, as in PyYAML.
+
+        Raises:
+            ValueError: a key is there twice.
+        """
         # Before `<<` is resolved, whose keys may well be set anew.
         seen: set[str] = set()
         for key, _ in node.value:
