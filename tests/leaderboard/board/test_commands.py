@@ -49,8 +49,11 @@ def test_ones_own_entries_stand_beside_those_of_the_project(tmp_path: Path, entr
 
 
 @pytest.mark.slow
-def test_every_page_leads_to_the_ranks_on_all_tracks_and_to_taking_part(tmp_path: Path) -> None:
-    build.run([f"--output={tmp_path / 'board'}"])
+def test_every_page_leads_to_the_ranks_on_all_tracks_and_to_taking_part(
+    tmp_path: Path, entries: Path
+) -> None:
+    write_entry(entries, find_protocol("cifar10-v1"), attack="mine", reranked=False)
+    build.run([f"--output={tmp_path / 'board'}", f"--entries={entries}"])
     board = tmp_path / "board"
     for page in [*board.glob("*.html"), *(board / "attacks").glob("*.html")]:
         up = "../" if page.parent.name == "attacks" else ""
@@ -58,8 +61,9 @@ def test_every_page_leads_to_the_ranks_on_all_tracks_and_to_taking_part(tmp_path
             assert f'href="{up}{link}"' in page.read_text()
     ranks = (board / "ranks.html").read_text()
     assert ranks.count('href="attacks/gifd.html#photos-v1"') == 1
-    # Nobody has attacked it again with the code of the entry.
-    assert "attacks/gifd.html#cifar10-v1" not in ranks
+    # Nobody has attacked its other track again with the code of the entry.
+    assert ranks.count('href="attacks/mine.html#photos-v1"') == 1
+    assert "attacks/mine.html#cifar10-v1" not in ranks
     assert "gifd-bench leaderboard submit" in (board / "submit.html").read_text()
 
 
