@@ -198,17 +198,29 @@ def runs(process: psutil.Process) -> bool:
 
 @contextmanager
 def descendants() -> Iterator[dict[psutil.Process, list[str]]]:
-    """The command lines of the processes that descend from this one and start meanwhile."""
+    """The command lines of the processes that this one starts meanwhile, and of their descendants.
+
+    What an older child starts meanwhile is not among them: a browser that other tests use, say, starts
+    processes whenever it likes.
+    """
     this, found, ended = psutil.Process(), dict[psutil.Process, list[str]](), threading.Event()
-    before = set(this.children(recursive=True))
+    before = set(this.children())
 
     def look() -> None:
         while not ended.wait(0.02):
-            for process in set(this.children(recursive=True)) - before - set(found):
+            for process in family() - set(found):
                 with suppress(psutil.Error):
                     # A process that has not yet become its program has a command line to come.
                     if (words := process.cmdline()) and words != this.cmdline():
                         found[process] = words
+
+    def family() -> set[psutil.Process]:
+        everyone = set[psutil.Process]()
+        for process in set(this.children()) - before:
+            everyone.add(process)
+            with suppress(psutil.Error):
+                everyone.update(process.children(recursive=True))
+        return everyone
 
     watcher = threading.Thread(target=look, daemon=True)
     watcher.start()
