@@ -133,7 +133,7 @@ def _caption(summaries: Sequence[Summary], metrics: Sequence[ShownMetric]) -> st
         rf"Means over $n$ = {images} private images, in brackets their {level} confidence intervals. "
         r"Bold: the best attack on a task under a defense, and those that a paired test on the same images "
         r"(Student's and a bootstrap $t$; McNemar's for shares) does not tell from it "
-        rf"($p \geq {1 - LEVEL:.2f}$ after Holm's correction over the attacks of the defense); "
+        rf"($p > {1 - LEVEL:.2f}$ after Holm's correction over the attacks of the defense); "
         rf"--: no difference, or fewer than {FEWEST_UNITS} images."
     )
 

@@ -31,8 +31,8 @@ class Difference:
 
     Attributes:
         interval: the interval of the mean difference; `None` if no score has a partner.
-        p: the p value of the two-sided test that belongs to the interval. It is below one minus the level
-            only if the interval excludes zero. `None` if no test was made; the note says why.
+        p: the p value of the two-sided test that belongs to the interval. It is at most one minus the level
+            exactly if the interval excludes zero. `None` if no test was made; the note says why.
         adjusted: `p` after Holm's correction over the family of tests to which it belongs.
     """
 
@@ -44,7 +44,7 @@ class Difference:
     @property
     def separates(self) -> bool:
         """Whether the two can be told apart at the level of the intervals."""
-        return self.adjusted is not None and self.adjusted < 1 - LEVEL
+        return self.adjusted is not None and self.adjusted <= 1 - LEVEL
 
 
 @dataclass(frozen=True)
