@@ -124,7 +124,10 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
     cells = len(matrix.targets) * len(matrix.seeds)
     tuned: dict[str, Tuned] = {}
     budgets: dict[int, dict[str, Any]] = {budget: {} for budget in settings.evaluations}
-    for attack in matrix.attacks:
+    # Without those that the matrix excludes under this defense.
+    attacked = {cell.attack.label for cell in matrix.cells() if cell.defense.label == defense.label}
+    chosen = [attack for attack in matrix.attacks if attack.label in attacked]
+    for attack in chosen:
         name, folder = f"{defense.label}, {attack.label}", settings.output / defense.label / attack.label
         make_folder(folder)
         try:
@@ -159,7 +162,7 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
             f"{escape(name)}: {found.best.value:.2f} dB on {cells} batches, "
             f"the best of {found.trials} trials ({found.failed} failed), in {duration(found.seconds)}"
         )
-    if len(tuned) == len(matrix.attacks):
+    if chosen and len(tuned) == len(chosen):
         path = settings.output / f"{recipe_name(matrix.tasks[0].model, defense.label)}.yaml"
         write_text(path, _recipe(matrix, defense, settings, tuned, budgets))
         console.print(f"recipe: {path}", markup=False, soft_wrap=True)
@@ -175,7 +178,10 @@ def _recipe(
     task = matrix.tasks[0]
     provenance = {
         "made by": f"gifd-bench {version('gifd-bench')} tune, Optuna {version('optuna')} (TPE)",
-        "task": {"dataset": task.dataset.config()["options"], "model": task.model.name},
+        "task": {
+            "dataset": task.dataset.config()["options"],
+            "model": {"use": task.model.name, **task.model.options},
+        },
         "defense": defense.label,
         "targets": list(matrix.targets),
         "seeds": list(matrix.seeds),

@@ -222,21 +222,30 @@ def test_an_attack_that_declares_nothing_says_so(tmp_path: Path) -> None:
         run_tune([config, "--trials=1", "--evaluations", "9", "--output", str(tmp_path / "o")])
 
 
+def test_what_the_matrix_excludes_is_not_tuned(tmp_path: Path) -> None:
+    defenses = {"none": None, "noise": {"use": "gaussian_noise", "std": 0.1}}
+    excludes = [{"defenses": ["noise"]}, {"attacks": ["dlg"]}]
+    attacks = {"ig": None, "dlg": None}
+    changed = {"defenses": defenses, "attacks": attacks, "excludes": excludes, "targets": 1}
+    config = str(write_config(tmp_path, **{**CONFIG, **changed}))
+    assert run_tune([config, "--trials=1", "--evaluations", "9", "--output", str(tmp_path / "o")]) == 0
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["none", "tuned-convnet-none.yaml"]
+    assert [path.name for path in (tmp_path / "o" / "none").iterdir()] == ["ig"]
+
+
 @pytest.mark.slow
-def test_the_bundled_recipe_comes_from_the_trials_that_are_kept(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "docs" / "results" / "tuning", tmp_path / "trials")
-    content = yaml.safe_load((ROOT / "configs" / "tuning.yaml").read_text())
-    content["defenses"] = {"none": None}
-    config = tmp_path / "tuning.yaml"
-    config.write_text(yaml.safe_dump(content, sort_keys=False))
-    command = ["tune", str(config), "--trials=12", "--evaluations", "500", "501", "751", "2000", "--pack=4"]
+@pytest.mark.parametrize(("name", "victim"), [("tuning", "convnet"), ("tuning_resnet18", "resnet18")])
+def test_a_bundled_recipe_comes_from_the_trials_that_are_kept(
+    name: str, victim: str, tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "docs" / "results" / name, tmp_path / "trials")
+    recipe = f"tuned-{victim}-none.yaml"
+    only = """--excludes=[{"defenses": ["noise", "noise_small"]}]"""
+    command = ["tune", name, "--trials=12", "--evaluations", "500", "501", "751", "2000", "--pack=4", only]
     assert cli([*command, "--output", str(tmp_path / "trials")]) == 0
     made, kept = (
         yaml.safe_load(path.read_text())
-        for path in (
-            tmp_path / "trials" / "tuned-convnet-none.yaml",
-            ROOT / "configs" / "recipes" / "tuned-convnet-none.yaml",
-        )
+        for path in (tmp_path / "trials" / recipe, ROOT / "configs" / "recipes" / recipe)
     )
     # Versions differ from machine to machine.
     del made["provenance"]["made by"], kept["provenance"]["made by"]
