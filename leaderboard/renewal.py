@@ -67,8 +67,8 @@ def renewal_of(
     """What is to be made for an attack on a track.
 
     Its options are those of the recipe `tuned-VICTIM-DEFENSE` under the largest budget that the track
-    grants. Without a recipe, they are those of the newest entry of the track, or else of a track with the
-    same budget.
+    grants, if that is at least half of what it grants. Without a recipe, they are those of the newest entry
+    of the track, or else of a track with the same budget.
 
     Args:
         protocol: the track.

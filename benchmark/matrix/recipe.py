@@ -69,6 +69,8 @@ def options_of_recipe(use: RecipeUse, attack: str) -> dict[str, Any]:
 def options_within(recipe: str, attack: str, evaluations: int) -> dict[str, Any] | None:
     """The options that a recipe gives to an attack under its largest budget up to a limit.
 
+    A budget of less than half of the limit would leave most of it unspent, and says nothing about it.
+
     Args:
         recipe: a file, or the name of a bundled recipe.
         attack: registered name of the attack.
@@ -86,7 +88,7 @@ def options_within(recipe: str, attack: str, evaluations: int) -> dict[str, Any]
         raise BenchmarkError(f"{recipe}: budgets.{odd[0]}: a number of gradient evaluations is expected")
     for budget in sorted(map(int, budgets), reverse=True):
         attacks = _mapping(budgets[str(budget)], f"{recipe}: budgets.{budget}")
-        if budget <= evaluations and attack in attacks:
+        if evaluations / 2 <= budget <= evaluations and attack in attacks:
             return options_of_recipe(RecipeUse(Where(), recipe, budget), attack)
     return None
 

@@ -63,6 +63,9 @@ def test_the_largest_budget_that_a_track_grants_is_taken(tmp_path: Path) -> None
     recipe = str(tmp_path / "tuned-convnet-none.yaml")
     assert (options_within(recipe, "ig", 250) or {})["iterations"] == 7
     assert options_within(recipe, "ig", 100) is None
+    # 200 evaluations say nothing about twice as many and more; 1,000 do.
+    assert options_within(recipe, "ig", 401) is None
+    assert options_within(recipe, "ig", 1001) is not None
     assert options_within(recipe, "gifd", 250) is None
     (tmp_path / "odd.yaml").write_text("budgets: {many: {ig: {}}}")
     with pytest.raises(BenchmarkError, match=r"budgets\.many: a number"):
