@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all check docs speed labels entries clean
+.PHONY: demo test test-all check docs speed labels study entries clean
 
 demo: $(VENV)/.installed
 	$(BIN)/gifd-bench run demo --output runs/demo
@@ -35,6 +35,16 @@ speed: $(VENV)/.installed
 # How many labels each rule finds on trained victims, as in docs/labels.md; GIFD_BENCH_DATA names the data folder.
 labels: $(VENV)/.installed-test
 	$(BIN)/python -m tests.labels.accuracy
+
+# The tables of docs/study.md; GIFD_BENCH_DATA names the data folder. It takes about an hour on two cores, and goes on
+# where it was interrupted.
+STUDIES ?= study_convnet
+study: $(VENV)/.installed-test
+	set -e; for study in $(STUDIES); do \
+	    $(BIN)/gifd-bench run $$study --pack 8 --output runs/$$study; \
+	    $(BIN)/gifd-bench show runs/$$study --format csv > docs/results/$$study.csv; \
+	done
+	$(BIN)/python -m tests.docs.study
 
 # The project's own entries of the board, with the tuned recipes; ENTRIES="--track photos-v1 --jobs 2" for some of them.
 entries: $(VENV)/.installed
