@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gifd_bench.benchmark.cli import main
+from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.matrix.config import load_matrix
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
@@ -38,7 +38,7 @@ def test_cells_that_are_run_again_score_the_same(
     others = [other for other in committed.attacks() if other != attack]
     excludes = json.dumps([{"attacks": others}])
     small = [f"--excludes={excludes}", "--targets=[2, 5]", "--jobs=1", "--pack=2"]
-    assert main(["run", name, f"--output={tmp_path / 'run'}", *small]) == 0
+    assert cli(["run", name, f"--output={tmp_path / 'run'}", *small]) == 0
     here = {row.id: row.psnr for row in rows_of(RunFolder(tmp_path / "run")) if row.status == "done"}
     there = {row["id"]: float(row["psnr"]) for row in committed.rows if row["id"] in here}
     assert len(here) == 2 * len({row["defense"] for row in committed.rows})
