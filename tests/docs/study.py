@@ -28,7 +28,7 @@ RESULTS = ROOT / "docs" / "results"
 PICTURE = ROOT / "docs" / "images" / "study.svg"
 TUNED = "_tuned"
 # The victim of each matrix, as the picture calls it.
-STUDIES = {"study_convnet": "convolutional network"}
+STUDIES = {"study_convnet": "convolutional network", "study_resnet18": "ResNet-18"}
 SHARE: Range = (0.0, 1.0)
 HEADINGS = (
     "attack",
