@@ -147,7 +147,7 @@ def _leaked(setting: Setting) -> str:
     assert psnr is not None
     ssim, found = best.intervals["ssim"], best.intervals[IDENTIFIED]
     images = f"{psnr.n} private image{'s' if psnr.n != 1 else ''}"
-    worth = f"a mean PSNR of {psnr.mean:.1f} dB{_ends(psnr, '.1f')}"
+    worth = f"a mean PSNR of {psnr.mean:.1f} dB{psnr.ends('.1f')}"
     if ssim:
         worth += f" and SSIM of {ssim.mean:.2f}"
     text = f"{setting.where}, {setting.attack} read back {images} at {worth}"
@@ -155,7 +155,7 @@ def _leaked(setting: Setting) -> str:
         return f"{text}."
     return (
         f"{text}; {found.mean:.0%} of what it read back finds its own private image at once among "
-        f"{best.group.distractors:,} others{_ends(found, '.0%')}."
+        f"{best.group.distractors:,} others{found.ends('.0%')}."
     )
 
 
@@ -218,8 +218,8 @@ def _most_identified(share: Interval) -> str:
     """What the attack that identified most images has identified, and of how many."""
     images = "the one image" if share.n == 1 else f"{share.n} images"
     if share.mean == 0:
-        return f"no attack identified {'' if share.n == 1 else 'any of '}{images}{_ends(share, '.0%')}"
-    return f"the attack that identified most found {share.mean:.0%} of {images}{_ends(share, '.0%')}"
+        return f"no attack identified {'' if share.n == 1 else 'any of '}{images}{share.ends('.0%')}"
+    return f"the attack that identified most found {share.mean:.0%} of {images}{share.ends('.0%')}"
 
 
 def _scores(summary: Summary) -> Scores:
@@ -227,14 +227,7 @@ def _scores(summary: Summary) -> Scores:
 
 
 def _margin(found: Difference) -> str:
-    return "–" if found.interval is None else f"{found.interval.mean:.1f} dB{_ends(found.interval, '.1f')}"
-
-
-def _ends(interval: Interval, form: str) -> str:
-    """The interval in brackets; empty if there is none."""
-    if interval.low is None or interval.high is None:
-        return ""
-    return f" [{interval.low:{form}}, {interval.high:{form}}]"
+    return "–" if found.interval is None else f"{found.interval.mean:.1f} dB{found.interval.ends('.1f')}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -13,7 +13,6 @@ from gifd_bench.benchmark.report.naming import Names
 from gifd_bench.benchmark.report.summary import METRICS, ShownMetric, Summary, shown_metrics, summaries_of
 from gifd_bench.benchmark.results.rows import STATUSES, Row
 from gifd_bench.benchmark.results.tables import markdown
-from gifd_bench.benchmark.statistics.interval import Interval
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def means_as_markdown(rows: Sequence[Row], options: TableOptions = ALL) -> str:
     lines = [
         [
             *(s.group.task, names.defense(s.group.defense), names.attack(s.group.attack)),
-            *(_bold(s, m, "**{}**".format) + _ends(s.intervals[m.name], m) for m in metrics),
+            *(_bold(s, m, "**{}**".format) + _ends(s, m) for m in metrics),
             *counts_of(s),
         ]
         for s in summaries
@@ -97,7 +96,6 @@ def _bold(summary: Summary, metric: ShownMetric, bold: Callable[[str], str]) -> 
     return bold(text) if metric.name in summary.best else text
 
 
-def _ends(interval: Interval | None, metric: ShownMetric) -> str:
-    if interval is None or interval.low is None or interval.high is None:
-        return ""
-    return f" [{interval.low:{metric.form}}, {interval.high:{metric.form}}]"
+def _ends(summary: Summary, metric: ShownMetric) -> str:
+    interval = summary.intervals[metric.name]
+    return "" if interval is None else interval.ends(metric.form)

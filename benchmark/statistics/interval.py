@@ -34,6 +34,14 @@ class Interval:
     high: float | None
     n: int
 
+    def ends(self, form: str) -> str:
+        """The ends in brackets, after a space, as they follow a mean; empty if there are none.
+
+        Args:
+            form: how a number is written, such as `.2f`.
+        """
+        return "" if self.low is None or self.high is None else f" [{self.low:{form}}, {self.high:{form}}]"
+
 
 def mean_interval(
     values: Sequence[float], units: Sequence[Hashable] | None = None, within: Range = ANY

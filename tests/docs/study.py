@@ -94,12 +94,7 @@ def table(cells: Cells) -> str:
 
 def with_ends(interval: Interval | None, form: str) -> str:
     """A mean with the ends of its interval."""
-    if interval is None:
-        return "–"
-    mean = f"{interval.mean:{form}}"
-    if interval.low is None or interval.high is None:
-        return mean
-    return f"{mean} [{interval.low:{form}}, {interval.high:{form}}]"
+    return "–" if interval is None else f"{interval.mean:{form}}{interval.ends(form)}"
 
 
 def found(scores: Scores) -> str:
