@@ -69,7 +69,7 @@ def options_of_recipe(use: RecipeUse, attack: str) -> dict[str, Any]:
 def options_within(recipe: str, attack: str, evaluations: int) -> dict[str, Any] | None:
     """The options that a recipe gives to an attack under its largest budget up to a limit.
 
-    A budget of less than half of the limit would leave most of it unspent, and says nothing about it.
+    Budgets below half of the limit are left out: options tuned for them would leave most of it unspent.
 
     Args:
         recipe: a file, or the name of a bundled recipe.
