@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 import matplotlib as mpl
@@ -27,8 +28,23 @@ PAGE = ROOT / "docs" / "study.md"
 RESULTS = ROOT / "docs" / "results"
 PICTURE = ROOT / "docs" / "images" / "study.svg"
 TUNED = "_tuned"
-# The victim of each matrix, as the picture calls it.
-STUDIES = {"study_convnet": "convolutional network", "study_resnet18": "ResNet-18"}
+# The matrices without a defense, and how the picture calls their victims.
+UNDEFENDED = {"study_convnet": "convolutional network", "study_resnet18": "ResNet-18"}
+DEFENSES = {
+    "noise_small": "noise 0.01",
+    "noise": "noise 0.1",
+    "clipping": "clipping",
+    "sparsification": "sparsification",
+    "soteria": "Soteria",
+}
+IMAGES = {
+    "photos": "photographs",
+    "pacs_art": "art",
+    "pacs_cartoon": "cartoon",
+    "pacs_photo": "photo",
+    "pacs_sketch": "sketch",
+    "imagenet": "ImageNet",
+}
 SHARE: Range = (0.0, 1.0)
 HEADINGS = (
     "attack",
@@ -53,43 +69,139 @@ class Cells:
         with (RESULTS / f"{name}.csv").open(newline="") as file:
             return cls([row for row in csv.DictReader(file) if row["status"] == "done"])
 
+    def where(self, **values: str) -> Cells:
+        """Those with these values."""
+        rows = (row for row in self.rows if all(row[name] == value for name, value in values.items()))
+        return Cells(list(rows))
+
     def attacks(self) -> list[str]:
         """The attacks, in their order."""
         return list(dict.fromkeys(row["attack"] for row in self.rows))
 
-    def scores(self, attack: str, metric: str = "psnr") -> Scores:
-        """An attack's scores, one for each image: all are batches of one."""
-        rows = [row for row in self.rows if row["attack"] == attack]
-        return {(row["target"], row["seed"]): float(row[metric]) for row in rows}
+    def by_attack(self, suffix: str = "") -> Column:
+        """The cells of every attack whose label ends so, under its label without the ending."""
+        return {
+            attack.removesuffix(suffix): self.where(attack=attack)
+            for attack in self.attacks()
+            if attack.endswith(suffix)
+        }
+
+    def scores(self, metric: str = "psnr") -> Scores:
+        """One score for each target: the cells are of one attack."""
+        return {(row["target"], row["seed"]): float(row[metric]) for row in self.rows}
 
 
-def best_first(cells: Cells) -> list[str]:
-    """The attacks that were tuned, by their mean PSNR with tuned options."""
-    attacks = [attack.removesuffix(TUNED) for attack in cells.attacks() if attack.endswith(TUNED)]
-    return sorted(attacks, key=lambda attack: -fmean(cells.scores(attack + TUNED).values()))
+# A column of a table: the cells of each attack.
+Column = Mapping[str, Cells]
 
 
-def table(cells: Cells) -> str:
+def grid(columns: Mapping[str, Column], compared: Sequence[tuple[str, str | None]] = ()) -> str:
+    """The PSNR of attacks in several columns, and the number of images that were identified.
+
+    Args:
+        columns: by their headings; all have the same attacks.
+        compared: pairs of attacks whose paired difference gets a line; `None` stands for the best other
+            attack of the column.
+    """
+    attacks = list(next(iter(columns.values())))
+
+    def mean(attack: str) -> float:
+        return fmean(fmean(column[attack].scores().values()) for column in columns.values())
+
+    attacks.sort(key=mean, reverse=True)
+    psnr = {attack: [f"`{attack}`"] for attack in attacks}
+    identified = {attack: [f"`{attack}`"] for attack in attacks}
+    differences = [[f"`{one}` − {'best other' if two is None else f'`{two}`'}"] for one, two in compared]
+    for column in columns.values():
+        scores = [column[attack].scores() for attack in attacks]
+        against = against_best(scores, sign=1)
+        for place, attack in enumerate(attacks):
+            shown = with_ends(mean_of(scores[place]), ".1f")
+            psnr[attack].append(f"**{shown}**" if place in against.shared else shown)
+            identified[attack].append(found(column[attack].scores("identified")))
+        for line, (one, two) in zip(differences, compared, strict=True):
+            other = two or best_other(column, one)
+            paired = difference(column[one].scores(), column[other].scores()).interval
+            line.append(with_ends(paired, "+.1f") + ("" if two else f" (`{other}`)"))
+    headings = ("attack", *columns)
+    first = markdown(headings, [*psnr.values(), *differences])
+    return f"{first}\n\nIdentified:\n\n{markdown(headings, list(identified.values()))}"
+
+
+def best_other(column: Column, attack: str) -> str:
+    """The attack with the highest mean PSNR among the others."""
+    others = [other for other in column if other != attack]
+    return max(others, key=lambda other: fmean(column[other].scores().values()))
+
+
+def best_first(column: Column) -> list[str]:
+    """The attacks by their mean PSNR."""
+    return sorted(column, key=lambda attack: -fmean(column[attack].scores().values()))
+
+
+def tuning_table(name: str) -> str:
     """Every attack with tuned and with untuned options, the best first."""
-    attacks = best_first(cells)
-    against = against_best([cells.scores(attack + TUNED) for attack in attacks], sign=1)
+    cells = Cells.read(name)
+    untuned, tuned = cells.by_attack(), cells.by_attack(TUNED)
+    attacks = best_first(tuned)
+    against = against_best([tuned[attack].scores() for attack in attacks], sign=1)
     lines = []
     for place, attack in enumerate(attacks):
-        untuned, tuned = cells.scores(attack), cells.scores(attack + TUNED)
+        before, after = untuned[attack].scores(), tuned[attack].scores()
         behind = against.differences[place].interval if place in against.differences else None
-        shown = with_ends(mean_of(tuned), ".1f")
+        shown = with_ends(mean_of(after), ".1f")
         lines.append(
             [
                 f"`{attack}`",
-                with_ends(mean_of(untuned), ".1f"),
+                with_ends(mean_of(before), ".1f"),
                 f"**{shown}**" if place in against.shared else shown,
-                with_ends(difference(tuned, untuned).interval, "+.1f"),
+                with_ends(difference(after, before).interval, "+.1f"),
                 with_ends(behind, ".1f"),
-                with_ends(mean_of(cells.scores(attack + TUNED, "ssim"), SHARE), ".2f"),
-                found(cells.scores(attack + TUNED, "identified")),
+                with_ends(mean_of(tuned[attack].scores("ssim"), SHARE), ".2f"),
+                found(tuned[attack].scores("identified")),
             ]
         )
     return markdown(HEADINGS, lines)
+
+
+def defenses_table(name: str, undefended: str) -> str:
+    """Tuned attacks under each defense, after those without one."""
+    cells = Cells.read(name)
+    columns = {"none": Cells.read(undefended).by_attack(TUNED)}
+    for defense, heading in DEFENSES.items():
+        columns[heading] = cells.where(defense=defense).by_attack()
+    return grid(columns, [("gifd", None)])
+
+
+def images_table(name: str) -> str:
+    """Attacks on images of each kind."""
+    cells = Cells.read(name)
+    columns = {heading: cells.where(task=task).by_attack() for task, heading in IMAGES.items()}
+    return grid(columns, [("gifd", None), ("gifd_ood", "gifd")])
+
+
+def ablation_table(name: str) -> str:
+    """Variants of GIFD on both victims, each with its difference from GIFD on the same images."""
+    cells = Cells.read(name)
+    victims = list(dict.fromkeys(row["task"] for row in cells.rows))
+    headings = ["variant"]
+    for victim in victims:
+        headings += [victim, "variant − `gifd`", "identified"]
+    variants = dict.fromkeys((row["attack"], row["prior"]) for row in cells.rows)
+    lines = []
+    for attack, prior in variants:
+        line = [f"`{attack}`" if prior == "cifar10" else f"`{attack}`, {prior} prior"]
+        for victim in victims:
+            base = cells.where(task=victim, attack="gifd", prior="cifar10").scores()
+            these = cells.where(task=victim, attack=attack, prior=prior)
+            changed = None if (attack, prior) == ("gifd", "cifar10") else difference(these.scores(), base)
+            line += [
+                with_ends(mean_of(these.scores()), ".1f"),
+                "–" if changed is None else with_ends(changed.interval, "+.1f"),
+                found(these.scores("identified")),
+            ]
+        lines.append(line)
+    return markdown(headings, lines)
 
 
 def with_ends(interval: Interval | None, form: str) -> str:
@@ -107,12 +219,13 @@ def draw() -> None:
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(PAGE_WIDTH, 2.2), layout="constrained")
         for axes, (name, victim) in zip(
-            figure.subplots(1, len(STUDIES), squeeze=False)[0], STUDIES.items(), strict=True
+            figure.subplots(1, len(UNDEFENDED), squeeze=False)[0], UNDEFENDED.items(), strict=True
         ):
             cells = Cells.read(name)
-            attacks = best_first(cells)
+            attacks = best_first(cells.by_attack(TUNED))
             for number, (suffix, label) in enumerate((("", "untuned"), (TUNED, "tuned"))):
-                means = [mean_of(cells.scores(attack + suffix)) for attack in attacks]
+                column = cells.by_attack(suffix)
+                means = [mean_of(column[attack].scores()) for attack in attacks]
                 axes.errorbar(
                     [interval.mean for interval in means],
                     [place + 0.15 - 0.3 * number for place in range(len(attacks))],
@@ -133,14 +246,25 @@ def draw() -> None:
         save(figure, PICTURE, "svg")
 
 
+# The tables of the page, by the matrix whose cells they show.
+TABLES: Mapping[str, Callable[[], str]] = {
+    "study_convnet": partial(tuning_table, "study_convnet"),
+    "study_resnet18": partial(tuning_table, "study_resnet18"),
+    "study_defenses_convnet": partial(defenses_table, "study_defenses_convnet", "study_convnet"),
+    "study_defenses_resnet18": partial(defenses_table, "study_defenses_resnet18", "study_resnet18"),
+    "study_ood": partial(images_table, "study_ood"),
+    "study_ablation": partial(ablation_table, "study_ablation"),
+}
+
+
 def filled(page: str) -> str:
     """The page with every table written anew."""
-    for name in STUDIES:
+    for name, table in TABLES.items():
         begin, end = f"<!-- {name} -->\n\n", f"\n\n<!-- end of {name} -->"
         before, opening, rest = page.partition(begin)
         _, closing, after = rest.partition(end)
         if opening and closing:
-            page = f"{before}{begin}{table(Cells.read(name))}{end}{after}"
+            page = f"{before}{begin}{table()}{end}{after}"
     return page
 
 
