@@ -38,7 +38,7 @@ labels: $(VENV)/.installed-test
 
 # The tables of docs/study.md; GIFD_BENCH_DATA names the data folder. It takes about an hour on two cores, and goes on
 # where it was interrupted.
-STUDIES ?= study_convnet study_resnet18 study_defenses_convnet study_defenses_resnet18 study_ood study_ablation
+STUDIES ?= study_convnet study_resnet18 study_ood
 study: $(VENV)/.installed-test
 	set -e; for study in $(STUDIES); do \
 	    $(BIN)/gifd-bench run $$study --pack 8 --output runs/$$study; \

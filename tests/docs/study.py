@@ -30,13 +30,6 @@ PICTURE = ROOT / "docs" / "images" / "study.svg"
 TUNED = "_tuned"
 # The matrices without a defense, and how the picture calls their victims.
 UNDEFENDED = {"study_convnet": "convolutional network", "study_resnet18": "ResNet-18"}
-DEFENSES = {
-    "noise_small": "noise 0.01",
-    "noise": "noise 0.1",
-    "clipping": "clipping",
-    "sparsification": "sparsification",
-    "soteria": "Soteria",
-}
 IMAGES = {
     "photos": "photographs",
     "pacs_art": "art",
@@ -87,8 +80,8 @@ class Cells:
         }
 
     def scores(self, metric: str = "psnr") -> Scores:
-        """One score for each target: the cells are of one attack."""
-        return {(row["target"], row["seed"]): float(row[metric]) for row in self.rows}
+        """One score for each target of each task: the cells are of one attack."""
+        return {((row["task"], row["target"]), row["seed"]): float(row[metric]) for row in self.rows}
 
 
 # A column of a table: the cells of each attack.
@@ -164,44 +157,12 @@ def tuning_table(name: str) -> str:
     return markdown(HEADINGS, lines)
 
 
-def defenses_table(name: str, undefended: str) -> str:
-    """Tuned attacks under each defense, after those without one."""
-    cells = Cells.read(name)
-    columns = {"none": Cells.read(undefended).by_attack(TUNED)}
-    for defense, heading in DEFENSES.items():
-        columns[heading] = cells.where(defense=defense).by_attack()
-    return grid(columns, [("gifd", None)])
-
-
 def images_table(name: str) -> str:
     """Attacks on images of each kind."""
     cells = Cells.read(name)
     columns = {heading: cells.where(task=task).by_attack() for task, heading in IMAGES.items()}
+    columns["all"] = cells.by_attack()
     return grid(columns, [("gifd", None), ("gifd_ood", "gifd")])
-
-
-def ablation_table(name: str) -> str:
-    """Variants of GIFD on both victims, each with its difference from GIFD on the same images."""
-    cells = Cells.read(name)
-    victims = list(dict.fromkeys(row["task"] for row in cells.rows))
-    headings = ["variant"]
-    for victim in victims:
-        headings += [victim, "variant − `gifd`", "identified"]
-    variants = dict.fromkeys((row["attack"], row["prior"]) for row in cells.rows)
-    lines = []
-    for attack, prior in variants:
-        line = [f"`{attack}`" if prior == "cifar10" else f"`{attack}`, {prior} prior"]
-        for victim in victims:
-            base = cells.where(task=victim, attack="gifd", prior="cifar10").scores()
-            these = cells.where(task=victim, attack=attack, prior=prior)
-            changed = None if (attack, prior) == ("gifd", "cifar10") else difference(these.scores(), base)
-            line += [
-                with_ends(mean_of(these.scores()), ".1f"),
-                "–" if changed is None else with_ends(changed.interval, "+.1f"),
-                found(these.scores("identified")),
-            ]
-        lines.append(line)
-    return markdown(headings, lines)
 
 
 def with_ends(interval: Interval | None, form: str) -> str:
@@ -250,10 +211,7 @@ def draw() -> None:
 TABLES: Mapping[str, Callable[[], str]] = {
     "study_convnet": partial(tuning_table, "study_convnet"),
     "study_resnet18": partial(tuning_table, "study_resnet18"),
-    "study_defenses_convnet": partial(defenses_table, "study_defenses_convnet", "study_convnet"),
-    "study_defenses_resnet18": partial(defenses_table, "study_defenses_resnet18", "study_resnet18"),
     "study_ood": partial(images_table, "study_ood"),
-    "study_ablation": partial(ablation_table, "study_ablation"),
 }
 
 
