@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -234,13 +235,21 @@ def test_what_the_matrix_excludes_is_not_tuned(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "victim"), [("tuning", "convnet"), ("tuning_resnet18", "resnet18")])
+@pytest.mark.parametrize(
+    ("name", "victim", "defense"),
+    [
+        ("tuning", "convnet", "none"),
+        ("tuning", "convnet", "noise_small"),
+        ("tuning_resnet18", "resnet18", "none"),
+    ],
+)
 def test_a_bundled_recipe_comes_from_the_trials_that_are_kept(
-    name: str, victim: str, tmp_path: Path
+    name: str, victim: str, defense: str, tmp_path: Path
 ) -> None:
     shutil.copytree(ROOT / "docs" / "results" / name, tmp_path / "trials")
-    recipe = f"tuned-{victim}-none.yaml"
-    only = """--excludes=[{"defenses": ["noise", "noise_small"]}]"""
+    recipe = f"tuned-{victim}-{defense}.yaml"
+    others = sorted({"none", "noise", "noise_small"} - {defense})
+    only = f"--excludes={json.dumps([{'defenses': others}])}"
     command = ["tune", name, "--trials=12", "--evaluations", "500", "501", "751", "2000", "--pack=4", only]
     assert cli([*command, "--output", str(tmp_path / "trials")]) == 0
     made, kept = (
