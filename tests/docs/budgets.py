@@ -15,7 +15,6 @@ ADDITIONS: dict[str, tuple[str, ...]] = {
     r"run demo\b(?!.*--jobs)": ("--jobs=1",),
     r"run demo\b.*--pack": ("--targets=2",),
     r"--attacks\+=coarse.py:Coarse": ("--attacks.coarse.iterations=2",),
-    r"run defenses_resnet18\b": ("--targets=1", "--attacks.gifd.iterations=1", "--jobs=1"),
     r"plan \w+$": (),
     r"list\b": (),
     r"status\b": (),

@@ -28,8 +28,13 @@ PAGE = ROOT / "docs" / "study.md"
 RESULTS = ROOT / "docs" / "results"
 PICTURE = ROOT / "docs" / "images" / "study.svg"
 TUNED = "_tuned"
-# The matrices without a defense, and how the picture calls their victims.
-UNDEFENDED = {"study_convnet": "convolutional network", "study_resnet18": "ResNet-18"}
+DEFENSES = {
+    "noise_small": "noise 0.01",
+    "noise": "noise 0.1",
+    "sparsification": "sparsification",
+    "soteria": "Soteria",
+    "clipping": "clipping",
+}
 IMAGES = {
     "photos": "photographs",
     "pacs_art": "art",
@@ -38,6 +43,7 @@ IMAGES = {
     "pacs_sketch": "sketch",
     "imagenet": "ImageNet",
 }
+VICTIMS = {"convnet": "convolutional network", "resnet18": "ResNet-18"}
 SHARE: Range = (0.0, 1.0)
 HEADINGS = (
     "attack",
@@ -157,6 +163,23 @@ def tuning_table(name: str) -> str:
     return markdown(HEADINGS, lines)
 
 
+def defenses_table(task: str) -> str:
+    """Tuned attacks under each defense, after those without one."""
+    return grid(by_defense(task), [("gifd", None)])
+
+
+def by_defense(task: str) -> dict[str, Column]:
+    """The tuned attacks on a victim, without a defense and under each."""
+    cells = Cells.read(f"study_defenses_{task}")
+    labels = {row["defense"] for row in cells.rows}
+    defended = {
+        heading: cells.where(defense=label).by_attack()
+        for label, heading in DEFENSES.items()
+        if label in labels
+    }
+    return {"none": Cells.read(f"study_{task}").by_attack(TUNED), **defended}
+
+
 def images_table(name: str) -> str:
     """Attacks on images of each kind."""
     cells = Cells.read(name)
@@ -179,10 +202,10 @@ def draw() -> None:
     """The mean PSNR of every attack, tuned and untuned, with intervals, as an SVG file."""
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(PAGE_WIDTH, 2.2), layout="constrained")
-        for axes, (name, victim) in zip(
-            figure.subplots(1, len(UNDEFENDED), squeeze=False)[0], UNDEFENDED.items(), strict=True
+        for axes, (task, victim) in zip(
+            figure.subplots(1, len(VICTIMS), squeeze=False)[0], VICTIMS.items(), strict=True
         ):
-            cells = Cells.read(name)
+            cells = Cells.read(f"study_{task}")
             attacks = best_first(cells.by_attack(TUNED))
             for number, (suffix, label) in enumerate((("", "untuned"), (TUNED, "tuned"))):
                 column = cells.by_attack(suffix)
@@ -211,6 +234,7 @@ def draw() -> None:
 TABLES: Mapping[str, Callable[[], str]] = {
     "study_convnet": partial(tuning_table, "study_convnet"),
     "study_resnet18": partial(tuning_table, "study_resnet18"),
+    "study_defenses_convnet": partial(defenses_table, "convnet"),
     "study_ood": partial(images_table, "study_ood"),
 }
 
