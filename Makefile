@@ -36,9 +36,9 @@ speed: $(VENV)/.installed
 labels: $(VENV)/.installed-test
 	$(BIN)/python -m tests.labels.accuracy
 
-# The tables of docs/study.md; GIFD_BENCH_DATA names the data folder. It takes about two hours on two cores, and goes on
+# The tables of docs/study.md; GIFD_BENCH_DATA names the data folder. It takes about three hours on two cores, and goes on
 # where it was interrupted.
-STUDIES ?= study_convnet study_resnet18 study_defenses_convnet study_ood
+STUDIES ?= study_convnet study_resnet18 study_defenses_convnet study_defenses_resnet18 study_ood
 study: $(VENV)/.installed-test
 	set -e; for study in $(STUDIES); do \
 	    $(BIN)/gifd-bench run $$study --pack 8 --output runs/$$study; \

@@ -17,8 +17,8 @@ from statistics import fmean
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from gifd_bench.benchmark.figures.style import MARKERS, SETTINGS, color, reaches, save
 from gifd_bench.benchmark.figures.style import PAGE as PAGE_WIDTH
-from gifd_bench.benchmark.figures.style import SETTINGS, color, reaches, save
 from gifd_bench.benchmark.results.tables import markdown
 from gifd_bench.benchmark.statistics.interval import Interval, Range
 from gifd_bench.benchmark.statistics.paired import Scores, against_best, difference, mean_of
@@ -27,13 +27,15 @@ from tests.docs.pages import ROOT
 PAGE = ROOT / "docs" / "study.md"
 RESULTS = ROOT / "docs" / "results"
 PICTURE = ROOT / "docs" / "images" / "study.svg"
+DEFENDED_PICTURE = ROOT / "docs" / "images" / "study_defenses.svg"
 TUNED = "_tuned"
-DEFENSES = {
-    "noise_small": "noise 0.01",
-    "noise": "noise 0.1",
+# The defenses by the headings of their columns, and their labels in the matrices.
+LABELS = {
+    "none": "none",
+    "noise 0.01": "noise_small",
+    "noise 0.1": "noise",
     "sparsification": "sparsification",
-    "soteria": "Soteria",
-    "clipping": "clipping",
+    "Soteria": "soteria",
 }
 IMAGES = {
     "photos": "photographs",
@@ -171,13 +173,9 @@ def defenses_table(task: str) -> str:
 def by_defense(task: str) -> dict[str, Column]:
     """The tuned attacks on a victim, without a defense and under each."""
     cells = Cells.read(f"study_defenses_{task}")
-    labels = {row["defense"] for row in cells.rows}
-    defended = {
-        heading: cells.where(defense=label).by_attack()
-        for label, heading in DEFENSES.items()
-        if label in labels
-    }
-    return {"none": Cells.read(f"study_{task}").by_attack(TUNED), **defended}
+    columns = {heading: cells.where(defense=label).by_attack() for heading, label in LABELS.items()}
+    columns["none"] = Cells.read(f"study_{task}").by_attack(TUNED)
+    return {heading: column for heading, column in columns.items() if column}
 
 
 def images_table(name: str) -> str:
@@ -230,11 +228,41 @@ def draw() -> None:
         save(figure, PICTURE, "svg")
 
 
+def draw_defenses() -> None:
+    """The mean PSNR of every tuned attack under each defense, with intervals, as an SVG file."""
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(PAGE_WIDTH, 4.2), layout="constrained")
+        for axes, (task, victim) in zip(
+            figure.subplots(len(VICTIMS), 1, squeeze=False)[:, 0], VICTIMS.items(), strict=True
+        ):
+            columns = by_defense(task)
+            attacks = best_first(columns["none"])
+            for number, attack in enumerate(sorted(attacks)):
+                means = [mean_of(column[attack].scores()) for column in columns.values()]
+                axes.errorbar(
+                    [place + 0.1 * (number - (len(attacks) - 1) / 2) for place in range(len(columns))],
+                    [interval.mean for interval in means],
+                    yerr=reaches(means),
+                    fmt=MARKERS[number % len(MARKERS)],
+                    color=color(number),
+                    elinewidth=0.6,
+                    capsize=1.5,
+                    label=attack,
+                )
+            axes.set_xticks(range(len(columns)), columns)
+            axes.set_title(victim)
+            axes.set_ylabel("PSNR (dB)")
+            axes.grid(visible=True, axis="y")
+        figure.axes[0].legend(ncols=2)
+        save(figure, DEFENDED_PICTURE, "svg")
+
+
 # The tables of the page, by the matrix whose cells they show.
 TABLES: Mapping[str, Callable[[], str]] = {
     "study_convnet": partial(tuning_table, "study_convnet"),
     "study_resnet18": partial(tuning_table, "study_resnet18"),
     "study_defenses_convnet": partial(defenses_table, "convnet"),
+    "study_defenses_resnet18": partial(defenses_table, "resnet18"),
     "study_ood": partial(images_table, "study_ood"),
 }
 
@@ -256,9 +284,10 @@ def names(page: str) -> Iterator[str]:
 
 
 def main() -> int:
-    """Write the tables and the picture."""
+    """Write the tables and the pictures."""
     PAGE.write_text(filled(PAGE.read_text()))
     draw()
+    draw_defenses()
     return 0
 
 
