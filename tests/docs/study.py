@@ -196,6 +196,59 @@ def found(scores: Scores) -> str:
     return f"{sum(scores.values()):.0f} of {len(scores)}"
 
 
+def beside_base(settings: Mapping[str, Column], groups: Sequence[Sequence[str]]) -> str:
+    """Variants in several settings, each with its difference from another one on the same images.
+
+    Args:
+        settings: by their headings; not all need to have every variant.
+        groups: the variants in the order of the lines; the first of a group is what the others of it are
+            compared with.
+    """
+    headings = ["variant"]
+    for heading in settings:
+        headings += [heading, "difference", "identified"]
+    lines = []
+    for first, *others in groups:
+        for variant in (first, *others):
+            line = [variant]
+            for column in settings.values():
+                if variant not in column:
+                    line += ["–"] * 3
+                    continue
+                scores, base = column[variant].scores(), column[first].scores()
+                changed = None if variant == first else difference(scores, base).interval
+                line += [
+                    with_ends(mean_of(scores), ".1f"),
+                    with_ends(changed, "+.1f"),
+                    found(column[variant].scores("identified")),
+                ]
+            lines.append(line)
+    return markdown(headings, lines)
+
+
+def priors_table(name: str) -> str:
+    """Attacks with the bundled prior and with worse ones."""
+    cells = Cells.read(name)
+    settings: dict[str, Column] = {}
+    for task, victim in VICTIMS.items():
+        for heading, bundled in by_defense(task).items():
+            others = cells.where(task=task, defense=LABELS[heading])
+            if others.rows:
+                settings[victim if heading == "none" else f"{victim}, {heading}"] = {
+                    **{f"`{attack}`, bundled": bundled[attack] for attack in others.attacks()},
+                    **{
+                        f"`{attack}`, {prior}": others.where(attack=attack, prior=prior)
+                        for attack in others.attacks()
+                        for prior in ("early", "untrained")
+                    },
+                }
+    groups = [
+        [f"`{attack}`, {prior}" for prior in ("bundled", "early", "untrained")]
+        for attack in ("gifd", "gias", "latent")
+    ]
+    return beside_base(settings, groups)
+
+
 def draw() -> None:
     """The mean PSNR of every attack, tuned and untuned, with intervals, as an SVG file."""
     with mpl.rc_context(SETTINGS):
@@ -264,6 +317,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "study_defenses_convnet": partial(defenses_table, "convnet"),
     "study_defenses_resnet18": partial(defenses_table, "resnet18"),
     "study_ood": partial(images_table, "study_ood"),
+    "study_priors": partial(priors_table, "study_priors"),
 }
 
 
