@@ -46,6 +46,21 @@ IMAGES = {
     "imagenet": "ImageNet",
 }
 VICTIMS = {"convnet": "convolutional network", "resnet18": "ResNet-18"}
+VARIANTS = {
+    "gifd": "GIFD",
+    "k0": "the latent alone (K = 0)",
+    "k1": "K = 1",
+    "k2": "K = 2",
+    "k3": "K = 3",
+    "no_balls": "without balls",
+    "paper_balls": "balls of 0.06 an entry",
+    "no_sphere": "without the sphere",
+    "one_start": "one start, not three",
+    "restarts_2": "two restarts",
+    "restarts_4": "four restarts",
+    "released_4": "four restarts, as released",
+    "held_out": "the answer by `held_out`",
+}
 SHARE: Range = (0.0, 1.0)
 HEADINGS = (
     "attack",
@@ -249,6 +264,19 @@ def priors_table(name: str) -> str:
     return beside_base(settings, groups)
 
 
+def ablation_table(name: str) -> str:
+    """GIFD without each of its parts."""
+    cells = Cells.read(name).by_attack()
+    column = {VARIANTS[attack]: these for attack, these in cells.items()}
+    return beside_base({"PSNR": column}, [list(VARIANTS.values())])
+
+
+def trained_table(name: str) -> str:
+    """Tuned attacks on a trained victim, beside those on random weights."""
+    random, trained = Cells.read("study_convnet").by_attack(TUNED), Cells.read(name).by_attack()
+    return grid({"random weights": random, "trained": trained}, [("gifd", None)])
+
+
 def draw() -> None:
     """The mean PSNR of every attack, tuned and untuned, with intervals, as an SVG file."""
     with mpl.rc_context(SETTINGS):
@@ -318,6 +346,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "study_defenses_resnet18": partial(defenses_table, "resnet18"),
     "study_ood": partial(images_table, "study_ood"),
     "study_priors": partial(priors_table, "study_priors"),
+    "study_ablation": partial(ablation_table, "study_ablation"),
+    "study_trained": partial(trained_table, "study_trained"),
 }
 
 
