@@ -103,7 +103,16 @@ def trained_victim(
         model = train_victim(spec, images, training, seed, None, progress, callbacks)
     if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
         raise TaskError(f"training of model '{spec.name}' diverged; try a smaller learning_rate")
-    results = {"images": len(images), "train_accuracy": accuracy(model, images)}
+    right = accuracy(model, images)
+    constant = int(images.labels.bincount().max()) / len(images)
+    if right <= constant:
+        LOG.warning(
+            "the victim has learned nothing: it classifies %.0f%% of its training images, and the same "
+            "answer for all would be right for %.0f%%; try a smaller learning_rate",
+            100 * right,
+            100 * constant,
+        )
+    results = {"images": len(images), "train_accuracy": right}
     try:
         _save(path, model, identity, results)
     except StorageError as error:

@@ -290,6 +290,17 @@ def test_a_training_that_is_stopped_or_diverges_leaves_no_file(tmp_path: Path) -
     assert not list(tmp_path.rglob("*.*"))
 
 
+def test_a_victim_that_learned_nothing_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    # Decay alone: the weights end at zero, and so does every logit.
+    vanishing = replace(TRAINING, epochs=3, momentum=0.0, weight_decay=15.0)
+    trained_victim(SPEC, Stripes(), FACTS, vanishing, 0, tmp_path, progress=False)
+    assert "33% of its training images" in caplog.text
+    assert "smaller learning_rate" in caplog.text
+    caplog.clear()
+    trained_victim(SPEC, Stripes(), FACTS, TRAINING, 0, tmp_path, progress=False)
+    assert "learned nothing" not in caplog.text
+
+
 def test_ctrl_c_is_an_interruption() -> None:
     class CtrlC(Callback):
         def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
