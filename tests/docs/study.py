@@ -56,7 +56,6 @@ VARIANTS = {
     "paper_balls": "balls of 0.06 an entry",
     "no_sphere": "without the sphere",
     "one_start": "one start, not three",
-    "restarts_2": "two restarts",
     "restarts_4": "four restarts",
     "released_4": "four restarts, as released",
     "held_out": "the answer by `held_out`",
@@ -271,12 +270,6 @@ def ablation_table(name: str) -> str:
     return beside_base({"PSNR": column}, [list(VARIANTS.values())])
 
 
-def trained_table(name: str) -> str:
-    """Tuned attacks on a trained victim, beside those on random weights."""
-    random, trained = Cells.read("study_convnet").by_attack(TUNED), Cells.read(name).by_attack()
-    return grid({"random weights": random, "trained": trained}, [("gifd", None)])
-
-
 def draw() -> None:
     """The mean PSNR of every attack, tuned and untuned, with intervals, as an SVG file."""
     with mpl.rc_context(SETTINGS):
@@ -347,7 +340,6 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "study_ood": partial(images_table, "study_ood"),
     "study_priors": partial(priors_table, "study_priors"),
     "study_ablation": partial(ablation_table, "study_ablation"),
-    "study_trained": partial(trained_table, "study_trained"),
 }
 
 
