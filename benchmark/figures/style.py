@@ -57,12 +57,20 @@ def save(figure: Figure, path: Path, form: str) -> None:
         figure.savefig(partial, format=form, dpi=DPI, metadata=dated)
 
 
-def line(axes: Axes, number: int, name: str, x: Sequence[float], intervals: Sequence[Interval]) -> None:
-    """A line through means, with whiskers to the ends of their intervals."""
+def line(
+    axes: Axes,
+    number: int,
+    name: str,
+    x: Sequence[float],
+    intervals: Sequence[Interval],
+    joined: bool = True,
+) -> None:
+    """Means with whiskers to the ends of their intervals, with a line through them if `joined`."""
     axes.errorbar(
         x,
         [interval.mean for interval in intervals],
         yerr=reaches(intervals),
+        linestyle="-" if joined else "none",
         marker=MARKERS[number % len(MARKERS)],
         color=color(number),
         elinewidth=0.6,

@@ -17,8 +17,8 @@ from statistics import fmean
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from gifd_bench.benchmark.figures.style import MARKERS, SETTINGS, color, reaches, save
 from gifd_bench.benchmark.figures.style import PAGE as PAGE_WIDTH
+from gifd_bench.benchmark.figures.style import SETTINGS, color, line, reaches, save
 from gifd_bench.benchmark.results.tables import markdown
 from gifd_bench.benchmark.statistics.interval import Interval, Range
 from gifd_bench.benchmark.statistics.paired import Scores, against_best, difference, mean_of
@@ -134,19 +134,13 @@ def grid(columns: Mapping[str, Column], compared: Sequence[tuple[str, str | None
             shown = with_ends(mean_of(scores[place]), ".1f")
             psnr[attack].append(f"**{shown}**" if place in against.shared else shown)
             identified[attack].append(found(column[attack].scores("identified")))
-        for line, (one, two) in zip(differences, compared, strict=True):
-            other = two or best_other(column, one)
+        for cells, (one, two) in zip(differences, compared, strict=True):
+            other = two or next(attack for attack in best_first(column) if attack != one)
             paired = difference(column[one].scores(), column[other].scores()).interval
-            line.append(with_ends(paired, "+.1f") + ("" if two else f" (`{other}`)"))
+            cells.append(with_ends(paired, "+.1f") + ("" if two else f" (`{other}`)"))
     headings = ("attack", *columns)
     first = markdown(headings, [*psnr.values(), *differences])
     return f"{first}\n\nIdentified:\n\n{markdown(headings, list(identified.values()))}"
-
-
-def best_other(column: Column, attack: str) -> str:
-    """The attack with the highest mean PSNR among the others."""
-    others = [other for other in column if other != attack]
-    return max(others, key=lambda other: fmean(column[other].scores().values()))
 
 
 def best_first(column: Column) -> list[str]:
@@ -224,19 +218,19 @@ def beside_base(settings: Mapping[str, Column], groups: Sequence[Sequence[str]])
     lines = []
     for first, *others in groups:
         for variant in (first, *others):
-            line = [variant]
+            texts = [variant]
             for column in settings.values():
                 if variant not in column:
-                    line += ["–"] * 3
+                    texts += ["–"] * 3
                     continue
                 scores, base = column[variant].scores(), column[first].scores()
                 changed = None if variant == first else difference(scores, base).interval
-                line += [
+                texts += [
                     with_ends(mean_of(scores), ".1f"),
                     with_ends(changed, "+.1f"),
                     found(column[variant].scores("identified")),
                 ]
-            lines.append(line)
+            lines.append(texts)
     return markdown(headings, lines)
 
 
@@ -313,16 +307,8 @@ def draw_defenses() -> None:
             attacks = best_first(columns["none"])
             for number, attack in enumerate(sorted(attacks)):
                 means = [mean_of(column[attack].scores()) for column in columns.values()]
-                axes.errorbar(
-                    [place + 0.1 * (number - (len(attacks) - 1) / 2) for place in range(len(columns))],
-                    [interval.mean for interval in means],
-                    yerr=reaches(means),
-                    fmt=MARKERS[number % len(MARKERS)],
-                    color=color(number),
-                    elinewidth=0.6,
-                    capsize=1.5,
-                    label=attack,
-                )
+                places = [place + 0.1 * (number - (len(attacks) - 1) / 2) for place in range(len(columns))]
+                line(axes, number, attack, places, means, joined=False)
             axes.set_xticks(range(len(columns)), columns)
             axes.set_title(victim)
             axes.set_ylabel("PSNR (dB)")
