@@ -133,7 +133,7 @@ def grid(columns: Mapping[str, Column], compared: Sequence[tuple[str, str | None
         for place, attack in enumerate(attacks):
             shown = with_ends(mean_of(scores[place]), ".1f")
             psnr[attack].append(f"**{shown}**" if place in against.shared else shown)
-            identified[attack].append(found(column[attack].scores("identified")))
+            identified[attack].append(found(column[attack]))
         for cells, (one, two) in zip(differences, compared, strict=True):
             other = two or next(attack for attack in best_first(column) if attack != one)
             paired = difference(column[one].scores(), column[other].scores()).interval
@@ -167,7 +167,7 @@ def tuning_table(name: str) -> str:
                 with_ends(difference(after, before).interval, "+.1f"),
                 with_ends(behind, ".1f"),
                 with_ends(mean_of(tuned[attack].scores("ssim"), SHARE), ".2f"),
-                found(tuned[attack].scores("identified")),
+                found(tuned[attack]),
             ]
         )
     return markdown(HEADINGS, lines)
@@ -186,6 +186,35 @@ def by_defense(task: str) -> dict[str, Column]:
     return {heading: column for heading, column in columns.items() if column}
 
 
+def budgets_table(task: str) -> str:
+    """Tuned attacks at two budgets of gradient evaluations."""
+    columns = {
+        "501 evaluations": Cells.read(f"study_{task}").by_attack(TUNED),
+        "2,000 evaluations": Cells.read(f"study_{task}_2000").by_attack(),
+    }
+    return grid(columns, [("gifd", None)])
+
+
+def batches_table(task: str) -> str:
+    """Tuned attacks on single images and on batches."""
+    cells = Cells.read(f"study_batches_{task}")
+    sizes = sorted({int(row["batch_size"]) for row in cells.rows})
+    batches = {f"batches of {size}": cells.where(batch_size=str(size)).by_attack() for size in sizes}
+    attacks = cells.attacks()
+    single = Cells.read(f"study_{task}").by_attack(TUNED)
+    columns = {"single images": {attack: single[attack] for attack in attacks}, **batches}
+    return grid(columns, [("gifd", None)])
+
+
+def trained_table(name: str) -> str:
+    """Tuned attacks on a victim with random weights, and on one that was trained."""
+    columns = {
+        "random weights": Cells.read("study_convnet").by_attack(TUNED),
+        "trained": Cells.read(name).by_attack(),
+    }
+    return grid(columns, [("gifd", None)])
+
+
 def images_table(name: str) -> str:
     """Attacks on images of each kind."""
     cells = Cells.read(name)
@@ -199,9 +228,11 @@ def with_ends(interval: Interval | None, form: str) -> str:
     return "–" if interval is None else f"{interval.mean:{form}}{interval.ends(form)}"
 
 
-def found(scores: Scores) -> str:
+def found(cells: Cells) -> str:
     """How many images were found among the others."""
-    return f"{sum(scores.values()):.0f} of {len(scores)}"
+    images = cells.scores("images")
+    shares = cells.scores("identified")
+    return f"{sum(shares[at] * count for at, count in images.items()):.0f} of {sum(images.values()):.0f}"
 
 
 def beside_base(settings: Mapping[str, Column], groups: Sequence[Sequence[str]]) -> str:
@@ -228,7 +259,7 @@ def beside_base(settings: Mapping[str, Column], groups: Sequence[Sequence[str]])
                 texts += [
                     with_ends(mean_of(scores), ".1f"),
                     with_ends(changed, "+.1f"),
-                    found(column[variant].scores("identified")),
+                    found(column[variant]),
                 ]
             lines.append(texts)
     return markdown(headings, lines)
@@ -323,6 +354,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "study_resnet18": partial(tuning_table, "study_resnet18"),
     "study_defenses_convnet": partial(defenses_table, "convnet"),
     "study_defenses_resnet18": partial(defenses_table, "resnet18"),
+    "study_trained": partial(trained_table, "study_trained"),
     "study_ood": partial(images_table, "study_ood"),
     "study_priors": partial(priors_table, "study_priors"),
     "study_ablation": partial(ablation_table, "study_ablation"),
