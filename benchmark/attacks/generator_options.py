@@ -279,6 +279,61 @@ class GIFDReleasedOptions(GIFDOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GIFDPlusOptions(GIFDOptions):
+    """GIFD on clean updates; on noisy ones, the weights of the generator and the mean of several restarts.
+
+    It is ours, not the paper's. On a noisy update, `iterations` and `restarts` give the budget: the first
+    number of iterations is that of the latent, and the weights take the sum of the others.
+
+    Attributes:
+        noisy: whether the update is taken for a noisy one; `None` if the known defenses say so.
+        noisy_restarts: restarts over which the iterations of one are divided if the update is noisy; the
+            answer is the mean of what they found.
+        weight_learning_rate: learning rate of Adam for the weights, which are searched if the update is
+            noisy; divided by ten after 3/8, 5/8 and 7/8 of the iterations.
+    """
+
+    noisy: bool | None = None
+    noisy_restarts: int = 2
+    weight_learning_rate: float = 1e-4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(1, noisy_restarts=self.noisy_restarts)
+        positive(weight_learning_rate=self.weight_learning_rate)
+
+    def stages(self, prior_stages: tuple[str, ...]) -> tuple[Stage, ...]:
+        latent, *features = super().stages(prior_stages)
+        if not self.noisy or not features:
+            return (latent, *features)
+        return (latent, Stage("weights", sum(stage.iterations for stage in features)))
+
+    def tuned(self, draw: Draw, evaluations: int, prior_stages: tuple[str, ...]) -> Self:
+        return replace(
+            super().tuned(draw, evaluations, prior_stages),
+            noisy_restarts=draw.whole("noisy_restarts", 1, 4),
+            weight_learning_rate=draw.log("weight_learning_rate", 1e-5, 1e-2),
+        )
+
+    def divided(self, prior_stages: tuple[str, ...]) -> Self:
+        """The options for a noisy update: every restart becomes `noisy_restarts` shorter ones.
+
+        They need no more gradient evaluations, including one for the mean of what the restarts found. If
+        there are too few iterations for so many restarts, there are fewer restarts.
+        """
+        noisy = replace(self, noisy=True)
+        latent, *features = (stage.iterations for stage in replace(self, noisy=False).stages(prior_stages))
+        parts = min(self.noisy_restarts, latent, sum(features) // 2)
+        if parts < 2:
+            return noisy
+        # Every restart has one more evaluation, after its last step.
+        weights = (sum(features) - parts) // parts
+        return replace(
+            noisy, iterations=(latent // parts, weights), last_stage=1, restarts=parts * self.restarts
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class GIFDOODOptions(GIFDOptions):
     """GIFD for private images that are unlike those on which the prior was trained.
 

@@ -13,9 +13,8 @@ from gifd_bench.benchmark.attacks.options import Stage
 from gifd_bench.benchmark.attacks.staged import GeneratorSearch
 from gifd_bench.benchmark.inversion.penalties import Penalty, TotalVariation
 from gifd_bench.benchmark.inversion.schedules import three_drops
-from gifd_bench.benchmark.inversion.search import Lane, Search, as_batch, as_lanes
-from gifd_bench.benchmark.inversion.weights import Renderer
-from gifd_bench.priors.base import State
+from gifd_bench.benchmark.inversion.search import Lane, Search
+from gifd_bench.benchmark.inversion.weights import Renderer, render_weights, search_weights
 
 
 class GIAS(GeneratorSearch):
@@ -35,19 +34,12 @@ class GIAS(GeneratorSearch):
         if ended is None:
             return super().begin(stage, lane, ended)
         latent = {**ended.held, **ended.searched}
-        weights = Renderer(self.prior, self.image_size).used_weights(State(0, latent, ()))
-        batch = self.observation.batch_size
-        return Search(
-            {name: weight.expand(batch, *weight.shape) for name, weight in weights.items()}, latent
-        )
+        return search_weights(Renderer(self.prior, self.image_size), latent, self.observation.batch_size)
 
     def render(self, search: Search) -> Tensor:
         if self.progress.stage == 0:
             return super().render(search)
-        latents = State(0, {name: as_batch(tensor) for name, tensor in search.held.items()}, ())
-        weights = {name: as_batch(tensor) for name, tensor in search.searched.items()}
-        images = Renderer(self.prior, self.image_size).render_each(latents, weights)
-        return as_lanes(images, len(images) // self.observation.batch_size)
+        return render_weights(Renderer(self.prior, self.image_size), search)
 
     def penalties(self) -> tuple[Penalty, ...]:
         return (TotalVariation(self.options.total_variation),)

@@ -25,6 +25,7 @@ _BUNDLED = {
     "latent": ("Latent", "generator_options"),
     "gifd": ("GIFD", "generator_options"),
     "gifd_released": ("GIFDReleased", "generator_options"),
+    "gifd_plus": ("GIFDPlus", "generator_options"),
     "gifd_ood": ("GIFDOOD", "generator_options"),
 }
 

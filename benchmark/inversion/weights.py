@@ -1,4 +1,4 @@
-"""The weights of a generator as tensors that are searched."""
+"""The weights of a generator as tensors that are searched, in a copy for each image."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gifd_bench.benchmark.inversion.search import Search, as_batch, as_lanes
 from gifd_bench.priors.base import Prior, State
 
 
@@ -58,3 +59,23 @@ class Renderer(nn.Module):
             for i in range(batch)
         ]
         return torch.cat(images)
+
+
+def search_weights(renderer: Renderer, latent: Mapping[str, Tensor], batch: int) -> Search:
+    """The start of a search, in one lane, of all weights on which the images depend.
+
+    Args:
+        renderer: the prior's rendering.
+        latent: the tensors of the first stage by name, (B, ...) each; they stay as they are.
+        batch: the number of images, each of which gets weights of its own.
+    """
+    weights = renderer.used_weights(State(0, latent, ()))
+    return Search({name: weight.expand(batch, *weight.shape) for name, weight in weights.items()}, latent)
+
+
+def render_weights(renderer: Renderer, search: Search) -> Tensor:
+    """The images of such a search in L lanes: (L, B, 3, size, size) in [0, 1]."""
+    latents = State(0, {name: as_batch(tensor) for name, tensor in search.held.items()}, ())
+    lanes = len(next(iter(search.searched.values())))
+    weights = {name: as_batch(tensor) for name, tensor in search.searched.items()}
+    return as_lanes(renderer.render_each(latents, weights), lanes)

@@ -39,6 +39,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "latent": {"iterations": 4, "restarts": 2},
     "gifd": {"iterations": 2, "restarts": 2},
     "gifd_released": {"iterations": 2, "restarts": 2},
+    "gifd_plus": {"iterations": 2, "restarts": 2},
     "gifd_ood": {"iterations": 2, "starts": 2, "restarts": 2},
 }
 
