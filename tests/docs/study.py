@@ -6,37 +6,30 @@ docs/results and then these tables.
 
 from __future__ import annotations
 
-import csv
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
-from gifd_bench.benchmark.figures.style import PAGE as PAGE_WIDTH
-from gifd_bench.benchmark.figures.style import SETTINGS, color, line, reaches, save
 from gifd_bench.benchmark.results.tables import markdown
-from gifd_bench.benchmark.statistics.interval import Interval, Range
-from gifd_bench.benchmark.statistics.paired import Scores, against_best, difference, mean_of
+from gifd_bench.benchmark.statistics.interval import Range
+from gifd_bench.benchmark.statistics.paired import against_best, difference, mean_of
 from tests.docs.pages import ROOT
+from tests.docs.study_cells import (
+    LABELS,
+    TUNED,
+    VICTIMS,
+    Cells,
+    Column,
+    best_first,
+    by_defense,
+    found,
+    with_ends,
+)
+from tests.docs.study_charts import draw, draw_defenses
 
 PAGE = ROOT / "docs" / "study.md"
-RESULTS = ROOT / "docs" / "results"
-PICTURE = ROOT / "docs" / "images" / "study.svg"
-DEFENDED_PICTURE = ROOT / "docs" / "images" / "study_defenses.svg"
-TUNED = "_tuned"
-# The defenses by the headings of their columns, and their labels in the matrices.
-LABELS = {
-    "none": "none",
-    "noise 0.01": "noise_small",
-    "noise 0.1": "noise",
-    "sparsification": "sparsification",
-    "Soteria": "soteria",
-}
 IMAGES = {
     "photos": "photographs",
     "pacs_art": "art",
@@ -45,7 +38,6 @@ IMAGES = {
     "pacs_sketch": "sketch",
     "imagenet": "ImageNet",
 }
-VICTIMS = {"convnet": "convolutional network", "resnet18": "ResNet-18"}
 VARIANTS = {
     "gifd": "GIFD",
     "k0": "the latent alone (K = 0)",
@@ -70,44 +62,6 @@ HEADINGS = (
     "SSIM, tuned",
     "identified, tuned",
 )
-
-
-@dataclass(frozen=True)
-class Cells:
-    """The cells of a matrix that are done."""
-
-    rows: Sequence[dict[str, str]]
-
-    @classmethod
-    def read(cls, name: str) -> Cells:
-        """Those of a committed file."""
-        with (RESULTS / f"{name}.csv").open(newline="") as file:
-            return cls([row for row in csv.DictReader(file) if row["status"] == "done"])
-
-    def where(self, **values: str) -> Cells:
-        """Those with these values."""
-        rows = (row for row in self.rows if all(row[name] == value for name, value in values.items()))
-        return Cells(list(rows))
-
-    def attacks(self) -> list[str]:
-        """The attacks, in their order."""
-        return list(dict.fromkeys(row["attack"] for row in self.rows))
-
-    def by_attack(self, suffix: str = "") -> Column:
-        """The cells of every attack whose label ends so, under its label without the ending."""
-        return {
-            attack.removesuffix(suffix): self.where(attack=attack)
-            for attack in self.attacks()
-            if attack.endswith(suffix)
-        }
-
-    def scores(self, metric: str = "psnr") -> Scores:
-        """One score for each target of each task: the cells are of one attack."""
-        return {((row["task"], row["target"]), row["seed"]): float(row[metric]) for row in self.rows}
-
-
-# A column of a table: the cells of each attack.
-Column = Mapping[str, Cells]
 
 
 def grid(columns: Mapping[str, Column], compared: Sequence[tuple[str, str | None]] = ()) -> str:
@@ -143,11 +97,6 @@ def grid(columns: Mapping[str, Column], compared: Sequence[tuple[str, str | None
     return f"{first}\n\nIdentified:\n\n{markdown(headings, list(identified.values()))}"
 
 
-def best_first(column: Column) -> list[str]:
-    """The attacks by their mean PSNR."""
-    return sorted(column, key=lambda attack: -fmean(column[attack].scores().values()))
-
-
 def tuning_table(name: str) -> str:
     """Every attack with tuned and with untuned options, the best first."""
     cells = Cells.read(name)
@@ -176,14 +125,6 @@ def tuning_table(name: str) -> str:
 def defenses_table(task: str) -> str:
     """Tuned attacks under each defense, after those without one."""
     return grid(by_defense(task), [("gifd", None)])
-
-
-def by_defense(task: str) -> dict[str, Column]:
-    """The tuned attacks on a victim, without a defense and under each."""
-    cells = Cells.read(f"study_defenses_{task}")
-    columns = {heading: cells.where(defense=label).by_attack() for heading, label in LABELS.items()}
-    columns["none"] = Cells.read(f"study_{task}").by_attack(TUNED)
-    return {heading: column for heading, column in columns.items() if column}
 
 
 def budgets_table(task: str) -> str:
@@ -221,18 +162,6 @@ def images_table(name: str) -> str:
     columns = {heading: cells.where(task=task).by_attack() for task, heading in IMAGES.items()}
     columns["all"] = cells.by_attack()
     return grid(columns, [("gifd", None), ("gifd_ood", "gifd")])
-
-
-def with_ends(interval: Interval | None, form: str) -> str:
-    """A mean with the ends of its interval."""
-    return "–" if interval is None else f"{interval.mean:{form}}{interval.ends(form)}"
-
-
-def found(cells: Cells) -> str:
-    """How many images were found among the others."""
-    images = cells.scores("images")
-    shares = cells.scores("identified")
-    return f"{sum(shares[at] * count for at, count in images.items()):.0f} of {sum(images.values()):.0f}"
 
 
 def beside_base(settings: Mapping[str, Column], groups: Sequence[Sequence[str]]) -> str:
@@ -288,64 +217,60 @@ def priors_table(name: str) -> str:
     return beside_base(settings, groups)
 
 
+def plus_table(name: str) -> str:
+    """GIFD's successor in every column of the tables under defenses, and over all columns."""
+    own, columns = Cells.read(name), {}
+    for task, victim in VICTIMS.items():
+        for heading, column in by_defense(task).items():
+            noisy = own.where(task=task, defense=LABELS[heading]).by_attack()
+            # Without noise it is GIFD.
+            columns[f"{victim}, {heading}"] = {"gifd_plus": column["gifd"], **column, **noisy}
+    lines = [plus_line(heading, column) for heading, column in columns.items()]
+    shared = [
+        attack for attack in next(iter(columns.values())) if all(attack in c for c in columns.values())
+    ]
+    over_all = {attack: over_columns([column[attack] for column in columns.values()]) for attack in shared}
+    lines.append(plus_line(f"mean of all {len(columns)}", over_all))
+    headings = ("update", "`gifd_plus`", "− without the mean", "− `gifd`", "− best other", "identified")
+    return markdown(headings, lines)
+
+
+def plus_line(heading: str, column: Column) -> list[str]:
+    """`gifd_plus` in one column, with its differences from its parts and from the other attacks."""
+    ours = column["gifd_plus"]
+    parts = [column.get(other) for other in ("without_mean", "gifd")]
+    differences = [
+        with_ends(difference(ours.scores(), part.scores()).interval, "+.1f")
+        if part and part != ours
+        else "–"
+        for part in parts
+    ]
+    rest = {a: cells for a, cells in column.items() if a not in ("gifd_plus", "without_mean", "gifd")}
+    best = best_first(rest)[0]
+    best_other = f"{with_ends(difference(ours.scores(), rest[best].scores()).interval, '+.1f')} (`{best}`)"
+    mean = with_ends(mean_of(ours.scores()), ".1f")
+    return [heading, mean, *differences, best_other, found(ours) if "identified" in ours.rows[0] else "–"]
+
+
+def over_columns(columns: Sequence[Cells]) -> Cells:
+    """The mean PSNR of each image over several columns, which have the same images."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for cells in columns:
+        for row in cells.rows:
+            values.setdefault((row["target"], row["seed"]), []).append(float(row["psnr"]))
+    return Cells(
+        [
+            {"task": "", "target": target, "seed": seed, "psnr": str(fmean(all_of_it))}
+            for (target, seed), all_of_it in values.items()
+        ]
+    )
+
+
 def ablation_table(name: str) -> str:
     """GIFD without each of its parts."""
     cells = Cells.read(name).by_attack()
     column = {VARIANTS[attack]: these for attack, these in cells.items()}
     return beside_base({"PSNR": column}, [list(VARIANTS.values())])
-
-
-def draw() -> None:
-    """The mean PSNR of every attack, tuned and untuned, with intervals, as an SVG file."""
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(PAGE_WIDTH, 2.2), layout="constrained")
-        for axes, (task, victim) in zip(
-            figure.subplots(1, len(VICTIMS), squeeze=False)[0], VICTIMS.items(), strict=True
-        ):
-            cells = Cells.read(f"study_{task}")
-            attacks = best_first(cells.by_attack(TUNED))
-            for number, (suffix, label) in enumerate((("", "untuned"), (TUNED, "tuned"))):
-                column = cells.by_attack(suffix)
-                means = [mean_of(column[attack].scores()) for attack in attacks]
-                axes.errorbar(
-                    [interval.mean for interval in means],
-                    [place + 0.15 - 0.3 * number for place in range(len(attacks))],
-                    xerr=reaches(means),
-                    fmt="os"[number],
-                    color=color(number),
-                    markerfacecolor=color(number) if suffix else "white",
-                    elinewidth=0.6,
-                    capsize=1.5,
-                    label=label,
-                )
-            axes.set_yticks(range(len(attacks)), attacks)
-            axes.invert_yaxis()
-            axes.set_title(victim)
-            axes.set_xlabel("PSNR (dB)")
-            axes.grid(visible=True, axis="x")
-            axes.legend()
-        save(figure, PICTURE, "svg")
-
-
-def draw_defenses() -> None:
-    """The mean PSNR of every tuned attack under each defense, with intervals, as an SVG file."""
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(PAGE_WIDTH, 4.2), layout="constrained")
-        for axes, (task, victim) in zip(
-            figure.subplots(len(VICTIMS), 1, squeeze=False)[:, 0], VICTIMS.items(), strict=True
-        ):
-            columns = by_defense(task)
-            attacks = best_first(columns["none"])
-            for number, attack in enumerate(sorted(attacks)):
-                means = [mean_of(column[attack].scores()) for column in columns.values()]
-                places = [place + 0.1 * (number - (len(attacks) - 1) / 2) for place in range(len(columns))]
-                line(axes, number, attack, places, means, joined=False)
-            axes.set_xticks(range(len(columns)), columns)
-            axes.set_title(victim)
-            axes.set_ylabel("PSNR (dB)")
-            axes.grid(visible=True, axis="y")
-        figure.axes[0].legend(ncols=2)
-        save(figure, DEFENDED_PICTURE, "svg")
 
 
 # The tables of the page, by the matrix whose cells they show.

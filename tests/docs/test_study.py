@@ -13,11 +13,12 @@ from gifd_bench.benchmark.matrix.config import load_matrix
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
 from tests.docs import study
+from tests.docs.study_cells import Cells
 
 
 @pytest.mark.parametrize("name", ["photos", *study.TABLES])
 def test_every_cell_of_the_matrix_is_in_the_results(name: str) -> None:
-    made = [row["id"] for row in study.Cells.read(name).rows]
+    made = [row["id"] for row in Cells.read(name).rows]
     assert made == [cell.id for cell in load_matrix(name).cells()]
 
 
@@ -40,7 +41,7 @@ AGAIN = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", AGAIN)
 def test_cells_that_are_run_again_score_the_same(name: str, tmp_path: Path) -> None:
-    kept, committed = AGAIN[name], study.Cells.read(name)
+    kept, committed = AGAIN[name], Cells.read(name)
     if "photos" not in (name, kept.get("task")):
         data = os.environ.get("GIFD_BENCH_DATA")
         if data is None or not Path(data, "cifar10", "test").is_dir():
