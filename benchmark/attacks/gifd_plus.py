@@ -118,11 +118,9 @@ def _is_noisy(observation: Observation) -> bool:
 
 
 def _in_order_of(one: Tensor, other: Tensor, labels: Tensor) -> Tensor:
-    """The images of another restart, those of one label in the order in which they are most alike.
+    """The images (B, 3, H, W) of another restart in the order in which they are most like those of one.
 
-    Args:
-        one, other: (B, 3, H, W).
-        labels: (B,), of both.
+    Only images of the same label, (B,), change their places.
     """
     costs = torch.cdist(one.flatten(1).double(), other.flatten(1).double()).square()
     # No image is that of another label, however alike they are: no sum of distances comes to as much.
