@@ -127,15 +127,6 @@ def defenses_table(task: str) -> str:
     return grid(by_defense(task), [("gifd", None)])
 
 
-def budgets_table(task: str) -> str:
-    """Tuned attacks at two budgets of gradient evaluations."""
-    columns = {
-        "501 evaluations": Cells.read(f"study_{task}").by_attack(TUNED),
-        "2,000 evaluations": Cells.read(f"study_{task}_2000").by_attack(),
-    }
-    return grid(columns, [("gifd", None)])
-
-
 def batches_table(task: str) -> str:
     """Tuned attacks on single images and on batches."""
     cells = Cells.read(f"study_batches_{task}")
@@ -279,10 +270,12 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "study_resnet18": partial(tuning_table, "study_resnet18"),
     "study_defenses_convnet": partial(defenses_table, "convnet"),
     "study_defenses_resnet18": partial(defenses_table, "resnet18"),
+    "study_batches_convnet": partial(batches_table, "convnet"),
     "study_trained": partial(trained_table, "study_trained"),
     "study_ood": partial(images_table, "study_ood"),
     "study_priors": partial(priors_table, "study_priors"),
     "study_ablation": partial(ablation_table, "study_ablation"),
+    "study_plus": partial(plus_table, "study_plus"),
 }
 
 

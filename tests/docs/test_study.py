@@ -34,6 +34,7 @@ AGAIN = {
     "photos": {"attack": "gifd", "defense": "none"},
     "study_ood": {"attack": "gifd", "task": "photos"},
     "study_convnet": {"attack": "ig_tuned"},
+    "study_batches_convnet": {"attack": "ig", "task": "b2"},
     "study_defenses_convnet": {"attack": "ig", "defense": "soteria"},
 }
 

@@ -25,8 +25,8 @@ ALL = [entry for protocol in ENTRIES.protocols() for entry in ENTRIES.of(protoco
 def test_every_attack_of_this_project_is_on_the_board(protocol: str) -> None:
     reruns = [entry.submission.file.rerun for entry in ENTRIES.of(protocol)]
     found = {rerun.attack.use for rerun in reruns if rerun}
-    # `gifd_released` shows what a defect costs; it is no method that competes. `gifd_plus` is `gifd` on these
-    # tracks, which are without noise.
+    # `gifd_released` shows what a defect costs; it is no method that competes. `gifd_plus` is `gifd` on
+    # these tracks, which are without noise.
     assert found >= set(ATTACKS) - {"gifd_released", "gifd_plus"}
 
 
