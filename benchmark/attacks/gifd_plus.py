@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import ClassVar
 
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -15,6 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from gifd_bench.benchmark.attacks.generator_options import GIFDPlusOptions
 from gifd_bench.benchmark.attacks.gifd import GIFD
 from gifd_bench.benchmark.attacks.options import Stage
+from gifd_bench.benchmark.inversion.assignment import assign
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.inversion.schedules import three_drops
 from gifd_bench.benchmark.inversion.search import Lane, Search
@@ -122,8 +122,8 @@ def _in_order_of(one: Tensor, other: Tensor, labels: Tensor) -> Tensor:
 
     Only images of the same label, (B,), change their places.
     """
-    costs = torch.cdist(one.flatten(1).double(), other.flatten(1).double()).square()
-    # No image is that of another label, however alike they are: no sum of distances comes to as much.
-    costs = costs + (labels[:, None] != labels) * (1 + costs.sum())
-    _, places = linear_sum_assignment(costs.numpy())
-    return other[torch.from_numpy(places)]
+    ordered = other.clone()
+    for label in set(labels.tolist()):
+        places = (labels == label).nonzero().flatten()
+        ordered[places] = other[places][assign(other[places], one[places])]
+    return ordered

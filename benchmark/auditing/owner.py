@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gifd_bench.benchmark.auditing.trials import Found
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.scoring.assignment import assign
+from gifd_bench.benchmark.inversion.assignment import assign
 from gifd_bench.benchmark.scoring.base import MetricMissing
 from gifd_bench.benchmark.scoring.identification import own_ranks
 from gifd_bench.benchmark.scoring.metrics import SSIM, psnr

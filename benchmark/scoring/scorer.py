@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from gifd_bench.benchmark.inversion.anytime import Snapshot
+from gifd_bench.benchmark.inversion.assignment import assign
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.results.record import DistractorRecord, MomentRecord
-from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.base import Metric, MetricMissing
 from gifd_bench.benchmark.scoring.identification import Lineup
 from gifd_bench.benchmark.scoring.metrics import PSNR, psnr

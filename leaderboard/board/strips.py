@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from gifd_bench.benchmark.scoring.assignment import assign
+from gifd_bench.benchmark.inversion.assignment import assign
 from gifd_bench.common.errors import one_line
 from gifd_bench.common.files import written_whole
 from gifd_bench.leaderboard.board.folder import IMAGES

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor
 
+from gifd_bench.benchmark.inversion.assignment import assign
 from gifd_bench.benchmark.matrix.component import Component
-from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.metrics import psnr
 from gifd_bench.common.errors import UserError
 from gifd_bench.leaderboard.errors import LeaderboardError

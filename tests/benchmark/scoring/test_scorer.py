@@ -15,10 +15,10 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from gifd_bench.benchmark.cli import run as cli
+from gifd_bench.benchmark.inversion.assignment import assign
 from gifd_bench.benchmark.inversion.reconstruction import Reconstruction
 from gifd_bench.benchmark.results.record import DistractorRecord
 from gifd_bench.benchmark.scoring import lpips as lpips_module
-from gifd_bench.benchmark.scoring.assignment import assign
 from gifd_bench.benchmark.scoring.base import MetricMissing
 from gifd_bench.benchmark.scoring.identification import Lineup
 from gifd_bench.benchmark.scoring.metrics import MAX_PSNR, MSE, SSIM, FeatureMSE, psnr
