@@ -52,7 +52,12 @@ class Resolver:
         self._resolved: dict[str, Any] = {}
 
     def set(self, key: str, value: Any) -> None:
-        """Set a declared key to the value in the file."""
+        """Set a declared key to the value in the file, unless the command line replaces the whole of it.
+
+        The parser would merge the records of two lists, one by one.
+        """
+        if any(option.partition("=")[0] == f"--{key}" for option in self._options):
+            return
         *path, last = key.split(".")
         place = self._given
         for part in path:

@@ -120,7 +120,11 @@ def main(arguments: list[str]) -> None:
     control = socket.socket(fileno=descriptor)
     with operation_threads(1):
         while True:
-            order, descriptors, _, _ = socket.recv_fds(control, MOST_TEXT, 2)
+            try:
+                order, descriptors, _, _ = socket.recv_fds(control, MOST_TEXT, 2)
+            except ConnectionResetError:
+                # The verifier was ended before it read what the last attack had asked for.
+                return
             if not order:
                 return
             spent = _serve(*json.loads(order), *descriptors)

@@ -14,7 +14,7 @@ from statistics import fmean
 
 from gifd_bench.benchmark.results.tables import markdown
 from gifd_bench.benchmark.statistics.interval import Range
-from gifd_bench.benchmark.statistics.paired import against_best, difference, mean_of
+from gifd_bench.benchmark.statistics.paired import Scores, against_best, difference, mean_of
 from tests.docs.pages import ROOT
 from tests.docs.study_cells import (
     LABELS,
@@ -216,45 +216,41 @@ def plus_table(name: str) -> str:
             noisy = own.where(task=task, defense=LABELS[heading]).by_attack()
             # Without noise it is GIFD.
             columns[f"{victim}, {heading}"] = {"gifd_plus": column["gifd"], **column, **noisy}
-    lines = [plus_line(heading, column) for heading, column in columns.items()]
-    shared = [
-        attack for attack in next(iter(columns.values())) if all(attack in c for c in columns.values())
+    scores = {
+        heading: {attack: cells.scores() for attack, cells in column.items()}
+        for heading, column in columns.items()
+    }
+    lines = [
+        [*plus_line(heading, scores[heading]), found(column["gifd_plus"])]
+        for heading, column in columns.items()
     ]
-    over_all = {attack: over_columns([column[attack] for column in columns.values()]) for attack in shared}
-    lines.append(plus_line(f"mean of all {len(columns)}", over_all))
+    everywhere = set.intersection(*map(set, scores.values()))
+    over_all = {
+        attack: over_columns([column[attack] for column in scores.values()]) for attack in everywhere
+    }
+    lines.append([*plus_line(f"mean of all {len(columns)}", over_all), "–"])
     headings = ("update", "`gifd_plus`", "− without the mean", "− `gifd`", "− best other", "identified")
     return markdown(headings, lines)
 
 
-def plus_line(heading: str, column: Column) -> list[str]:
-    """`gifd_plus` in one column, with its differences from its parts and from the other attacks."""
-    ours = column["gifd_plus"]
-    parts = [column.get(other) for other in ("without_mean", "gifd")]
-    differences = [
-        with_ends(difference(ours.scores(), part.scores()).interval, "+.1f")
-        if part and part != ours
-        else "–"
-        for part in parts
-    ]
-    rest = {a: cells for a, cells in column.items() if a not in ("gifd_plus", "without_mean", "gifd")}
-    best = best_first(rest)[0]
-    best_other = f"{with_ends(difference(ours.scores(), rest[best].scores()).interval, '+.1f')} (`{best}`)"
-    mean = with_ends(mean_of(ours.scores()), ".1f")
-    return [heading, mean, *differences, best_other, found(ours) if "identified" in ours.rows[0] else "–"]
+def plus_line(heading: str, column: Mapping[str, Scores]) -> list[str]:
+    """`gifd_plus` in one column, with its differences from its parts and from the best other attack."""
+    ours, parts = column["gifd_plus"], ("without_mean", "gifd")
+    line = [heading, with_ends(mean_of(ours), ".1f")]
+    for part in parts:
+        same = column.get(part, ours) == ours
+        line.append("–" if same else with_ends(difference(ours, column[part]).interval, "+.1f"))
+    best = max(column.keys() - {"gifd_plus", *parts}, key=lambda attack: fmean(column[attack].values()))
+    return [*line, f"{with_ends(difference(ours, column[best]).interval, '+.1f')} (`{best}`)"]
 
 
-def over_columns(columns: Sequence[Cells]) -> Cells:
-    """The mean PSNR of each image over several columns, which have the same images."""
+def over_columns(columns: Sequence[Scores]) -> Scores:
+    """The mean score of each image over several columns, which have the same images of different tasks."""
     values: dict[tuple[str, str], list[float]] = {}
-    for cells in columns:
-        for row in cells.rows:
-            values.setdefault((row["target"], row["seed"]), []).append(float(row["psnr"]))
-    return Cells(
-        [
-            {"task": "", "target": target, "seed": seed, "psnr": str(fmean(all_of_it))}
-            for (target, seed), all_of_it in values.items()
-        ]
-    )
+    for scores in columns:
+        for ((_, target), seed), score in scores.items():
+            values.setdefault((target, seed), []).append(score)
+    return {at: fmean(every) for at, every in values.items()}
 
 
 def ablation_table(name: str) -> str:

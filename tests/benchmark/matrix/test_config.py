@@ -121,6 +121,14 @@ def test_any_field_is_overridden_on_the_command_line(
     assert check(load_matrix(write(SMALL), [override]))
 
 
+@pytest.mark.parametrize("separator", ["=", " "])
+def test_a_list_on_the_command_line_takes_the_place_of_the_whole_list(write: Write, separator: str) -> None:
+    path = write({**SMALL, "excludes": [{"attacks": ["ig"], "defenses": ["noise"]}, {"targets": [0]}]})
+    override = f'--excludes{separator}[{{"attacks": ["gifd"]}}]'
+    matrix = load_matrix(path, override.split(" ", 1) if separator == " " else [override])
+    assert [where.given for where in matrix.excludes] == [{"attacks": ["gifd"]}]
+
+
 def test_radii_are_built_as_classes(write: Write) -> None:
     spec = {"per_stage": [1]}
     matrix = load_matrix(write({**SMALL, "attacks": {"gifd": {"radii": spec}}}))
