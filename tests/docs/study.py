@@ -226,7 +226,7 @@ def plus_table(name: str) -> str:
     ]
     everywhere = set.intersection(*map(set, scores.values()))
     over_all = {
-        attack: over_columns([column[attack] for column in scores.values()]) for attack in everywhere
+        attack: over_columns([column[attack] for column in columns.values()]) for attack in everywhere
     }
     lines.append([*plus_line(f"mean of all {len(columns)}", over_all), "–"])
     headings = ("update", "`gifd_plus`", "− without the mean", "− `gifd`", "− best other", "identified")
@@ -244,12 +244,12 @@ def plus_line(heading: str, column: Mapping[str, Scores]) -> list[str]:
     return [*line, f"{with_ends(difference(ours, column[best]).interval, '+.1f')} (`{best}`)"]
 
 
-def over_columns(columns: Sequence[Scores]) -> Scores:
-    """The mean score of each image over several columns, which have the same images of different tasks."""
+def over_columns(columns: Sequence[Cells]) -> Scores:
+    """The mean PSNR of each image over several columns, which have the same images."""
     values: dict[tuple[str, str], list[float]] = {}
-    for scores in columns:
-        for ((_, target), seed), score in scores.items():
-            values.setdefault((target, seed), []).append(score)
+    for cells in columns:
+        for row in cells.rows:
+            values.setdefault((row["target"], row["seed"]), []).append(float(row["psnr"]))
     return {at: fmean(every) for at, every in values.items()}
 
 
