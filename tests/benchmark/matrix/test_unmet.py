@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from gifd_bench.benchmark.attacks.registry import ATTACKS
 from gifd_bench.benchmark.matrix import unmet as module
 from gifd_bench.benchmark.matrix.cell import Cell
 from gifd_bench.benchmark.matrix.config import load_matrix
@@ -61,13 +62,13 @@ def test_no_rule_matters_where_labels_are_known(rule: str) -> None:
 
 def test_the_options_are_made_once_for_all_cells_that_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    options = module.ATTACKS.options
+    options = ATTACKS.options
 
     def counted(name: str, arguments: Any) -> Any:
         made.append(name)
         return options(name, arguments)
 
-    monkeypatch.setattr(module.ATTACKS, "options", counted)
+    monkeypatch.setattr(ATTACKS, "options", counted)
     module._OPTIONS.clear()
     matrix = load_matrix("demo", ["--targets=5", "--excludes=[{attacks: [latent, gifd]}]"])
     assert [unmet(c) for c in matrix.cells()] == [None] * 10

@@ -8,11 +8,12 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gifd_bench.benchmark.matrix.cell import Cell
-from gifd_bench.benchmark.results.checksums import SEAL, write_sealed
+from gifd_bench.benchmark.results.checksums import SEAL, read_sealed, write_sealed
 from gifd_bench.benchmark.results.groups import groups_of
 from gifd_bench.benchmark.results.rows import COLUMNS, Row, rows_of
 from gifd_bench.benchmark.results.tables import as_csv, as_json, as_markdown, cell_lines, mean_texts
@@ -21,7 +22,8 @@ from tests.benchmark.report.helpers import FAILED, PENDING, Answer, finish, fini
 
 
 def outcome(cell: Cell) -> Answer | str:
-    return {0: Answer((10.0,), stages=(8.0, 10.0)), 1: FAILED, 2: PENDING}[cell.target]
+    outcomes: tuple[Answer | str, ...] = (Answer((10.0,), stages=(8.0, 10.0)), FAILED, PENDING)
+    return outcomes[cell.target]
 
 
 @pytest.fixture
@@ -56,8 +58,12 @@ def test_each_result_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     run = finish(tiny_matrix(tmp_path), tmp_path / "out", outcome)
     read: list[Path] = []
-    real = record.read_sealed
-    monkeypatch.setattr(record, "read_sealed", lambda path, seal: (read.append(path), real(path, seal))[1])
+
+    def counted(path: Path, required: bool) -> dict[str, Any]:
+        read.append(path)
+        return read_sealed(path, required)
+
+    monkeypatch.setattr(record, "read_sealed", counted)
     assert len(rows_of(run)) == 4
     assert sorted(read) == sorted(run.cell(cell).result for cell, _ in run.cells())
 

@@ -22,7 +22,7 @@ from gifd_bench.benchmark.report.formats import ALL, TEXTS
 from gifd_bench.benchmark.results.cell_folder import CellFolder
 from gifd_bench.benchmark.results.rows import Row, rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
-from gifd_bench.benchmark.scoring.scorer import METRICS
+from gifd_bench.benchmark.scoring.registry import METRICS
 from gifd_bench.benchmark.tracking import wandb_report as wandb_report_module
 from gifd_bench.benchmark.tracking import wandb_sync
 from gifd_bench.benchmark.tracking.guarded import Guarded
@@ -327,7 +327,7 @@ def test_sync_uploads_what_is_not_marked_and_nothing_twice(
             file.with_suffix(".wandb.synced").touch()
         return subprocess.CompletedProcess(command, 0, "")
 
-    monkeypatch.setattr(wandb_sync.subprocess, "run", upload)
+    monkeypatch.setattr(subprocess, "run", upload)
     for name in ("a", "b", "bad", "c"):
         folder = tmp_path / "wandb" / f"offline-run-20260101_000000-{name}"
         folder.mkdir(parents=True)
@@ -346,7 +346,7 @@ def test_sync_gives_up_after_its_time(tmp_path: Path, monkeypatch: pytest.Monkey
     def hang(command: list[str], **options: Any) -> Any:
         raise subprocess.TimeoutExpired(command, options["timeout"])
 
-    monkeypatch.setattr(wandb_sync.subprocess, "run", hang)
+    monkeypatch.setattr(subprocess, "run", hang)
     file = tmp_path / "offline-run-20260101_000000-a" / "run-a.wandb"
     with pytest.raises(wandb_sync.UploadFailed, match="no answer within 7 s"):
         wandb_sync.upload([file], 7.0, lambda sent: None)

@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import urllib.request
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def test_serve_shows_the_board_to_this_machine_until_it_is_interrupted(
         thread.join()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(serve.ThreadingHTTPServer, "serve_forever", one_request)
+    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", one_request)
     assert serve.run([f"--entries={entries}", "--port=0"]) == 0
     host, page = seen
     assert host == "127.0.0.1"
