@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -74,7 +75,7 @@ def stepped(rate: float) -> tuple[nn.Module, dict[str, Tensor]]:
     update = gradient(net)
     with torch.no_grad():
         for name, parameter in net.named_parameters():
-            parameter -= rate * update[name]
+            parameter.sub_(rate * update[name])
     return net, update
 
 
@@ -165,9 +166,7 @@ WRONG: dict[str, tuple[Callable[[], Observation], str, str]] = {
     ),
     "std": (lambda: observe(model(), gradient(model(), 0.5, 0.5)), "preprocessing", "std 0.5"),
     "label smoothing": (
-        lambda: observe(
-            model(), gradient(model(), loss=lambda *a: F.cross_entropy(*a, label_smoothing=0.1))
-        ),
+        lambda: observe(model(), gradient(model(), loss=partial(F.cross_entropy, label_smoothing=0.1))),
         "another loss",
         "label_smoothing=0.1",
     ),
@@ -196,13 +195,13 @@ def test_the_cause_of_a_wrong_description_is_named(case: str) -> None:
 
 
 def smoothed(smoothing: float) -> Observation:
-    update = gradient(model(), loss=lambda *a: F.cross_entropy(*a, label_smoothing=smoothing))
+    update = gradient(model(), loss=partial(F.cross_entropy, label_smoothing=smoothing))
     settings = gb.ClientSettings(loss=gb.Loss(label_smoothing=smoothing))
     return observe(model(), update, client=settings)
 
 
 def summed() -> Observation:
-    update = gradient(model(), loss=lambda *a: F.cross_entropy(*a, reduction="sum"))
+    update = gradient(model(), loss=partial(F.cross_entropy, reduction="sum"))
     return observe(model(), update, client=gb.ClientSettings(loss=gb.Loss(reduction="sum")))
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -63,9 +64,7 @@ def ggl() -> None:
     with double_backward():
         general = Judge([SimulatedClient(observation, CPU)], Euclidean(), "matching_loss", 20, False)
     with torch.no_grad():
-        found = medians(
-            {judge.path: lambda judge=judge: judge(images, targets) for judge in (factored, general)}
-        )
+        found = medians({judge.path: partial(judge, images, targets) for judge in (factored, general)})
     for path, seconds in found.items():
         say(f"{path}: {1000 * seconds:.0f} ms a generation, {found['general'] / seconds:.1f} times as fast")
 
@@ -91,7 +90,7 @@ def number_formats() -> None:
     for lanes in (1, 4):
         images, targets = torch.rand(lanes, 1, 3, 32, 32), truth.labels.expand(lanes, 1)
         plain, last = (SimulatedClient(observation, CPU) for _ in range(2))
-        last.victim.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        last.victim.to(memory_format=torch.channels_last)
         judges = [Judge([client], Cosine(), "matching_loss", lanes, False) for client in (plain, last)]
 
         def evaluate(judge: Judge, images: Tensor = images, targets: Tensor = targets) -> Tensor:
@@ -103,8 +102,8 @@ def number_formats() -> None:
                 return evaluate(judge)
 
         ways: dict[str, Callable[[], Tensor]] = {
-            "float32": lambda judge=judges[0], evaluate=evaluate: evaluate(judge),
-            "channels_last": lambda judge=judges[1], evaluate=evaluate: evaluate(judge),
+            "float32": partial(evaluate, judges[0]),
+            "channels_last": partial(evaluate, judges[1]),
             "bfloat16": rounded,
         }
         reference = ways["float32"]()

@@ -142,7 +142,8 @@ def test_a_gradient_from_a_file(suffix: str, tmp_path: Path) -> None:
     elif suffix == "checkpoint.pt":
         torch.save({"epoch": 3, "state_dict": gradients}, path)
     elif suffix == "npz":
-        np.savez(path, **{name: value.numpy() for name, value in gradients.items()})
+        arrays: dict[str, Any] = {name: value.numpy() for name, value in gradients.items()}
+        np.savez(path, **arrays)
     elif suffix == "list.npz":
         np.savez(path, *[value.numpy() for value in gradients.values()])
     else:
@@ -166,7 +167,7 @@ def wrapped(model: nn.Module, how: str) -> nn.Module:
         return torch.compile(model, backend="eager")  # type: ignore[return-value]
     from opacus import GradSampleModule  # type: ignore[import-untyped]
 
-    return GradSampleModule(model)  # type: ignore[no-any-return]
+    return GradSampleModule(model)
 
 
 @pytest.mark.parametrize("how", ["parallel", "compiled", "opacus"])
@@ -248,14 +249,14 @@ def test_a_round_without_settings_is_one_step_of_unknown_length() -> None:
     after = copy.deepcopy(model)
     with torch.no_grad():
         for parameter, gradient in zip(after.parameters(), values(gradients), strict=True):
-            parameter -= 0.3 * gradient
+            parameter.sub_(0.3 * gradient)
     observation = Observation.from_round(model, after, batch_size=2, image_size=8, mean=MEAN, std=STD)
     assert observation.client is None
     assert observation.threat_model.local_settings == "unknown"
     images, labels = batch()
     client = SimulatedClient(observation, torch.device("cpu"))
     flat = [torch.cat([t.flatten() for t in ts]) for ts in (client.update(images, labels), client.observed)]
-    assert float(F.cosine_similarity(*flat, dim=0).detach()) == pytest.approx(1, abs=1e-5)
+    assert float(F.cosine_similarity(flat[0], flat[1], dim=0).detach()) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, (8, 8)), (4, (8, 8)), (3, (8, 12)), (1, (7, 10))])

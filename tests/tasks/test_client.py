@@ -221,7 +221,7 @@ def test_unknown_local_settings_leave_a_direction() -> None:
     flat = [
         torch.cat([t.flatten() for t in ts]) for ts in (attackers_update(unknown, truth), sent_of(unknown))
     ]
-    assert float(F.cosine_similarity(*flat, dim=0)) == pytest.approx(1, abs=1e-4)
+    assert float(F.cosine_similarity(flat[0], flat[1], dim=0)) == pytest.approx(1, abs=1e-4)
 
 
 def sent_of(observation: Observation) -> list[Tensor]:
@@ -240,7 +240,7 @@ def test_knowledge_of_the_defense_is_what_the_threat_model_grants(level: Any, ex
     task = make_task(threat_model=ThreatModel(defense=level))
     observation = task.observe(task.truth(0), GaussianNoise(0.1), 0, 0)
     known = observation.defenses
-    assert (known and tuple((d.name, d.parameters) for d in known)) == expected
+    assert (None if known is None else tuple((d.name, d.parameters) for d in known)) == expected
 
 
 def test_every_client_adds_its_own_noise() -> None:

@@ -141,8 +141,8 @@ def test_the_same_pack_gives_the_same_bytes_also_after_an_interruption(
     seen = observations()
     whole = together(component("gifd").build(), seen, tiny_prior)
     for stop_at in (0, 3, 5):
-        left, path = iter(range(100)), tmp_path / f"{stop_at}.ckpt"
-        stop = Checkpoint(path, 1e9, lambda left=left, at=stop_at: next(left) == at)
+        left, path = iter([n == stop_at for n in range(100)]), tmp_path / f"{stop_at}.ckpt"
+        stop = Checkpoint(path, 1e9, left.__next__)
         with pytest.raises(InversionInterrupted):
             together(component("gifd").build(), seen, tiny_prior, checkpoint=stop)
         go_on = Checkpoint(path, 1e9, lambda: False)

@@ -63,7 +63,7 @@ def slow(
         return sum(w * d for w, d in zip(weights, each, strict=True)) / sum(weights)
     flat = []
     for c, o, w in zip(candidate, observed, weights, strict=True):
-        order = sorted(range(len(o)), key=lambda i, o=o: -abs(o[i]))
+        order = sorted(range(len(o)), key=[-abs(entry) for entry in o].__getitem__)
         count = max(1, int(0.3 * len(o))) if name == "masked" else len(o)
         flat += [(c[i], o[i], w) for i in order[:count]]
     if name == "euclidean":

@@ -50,7 +50,7 @@ Similarity = Callable[[Tensor, Tensor], Tensor]
 def correlation(images: Tensor, truths: Tensor) -> Tensor:
     """What identification is by."""
     rows = [batch.flatten(1) - batch.flatten(1).mean(dim=1, keepdim=True) for batch in (images, truths)]
-    return F.cosine_similarity(*rows)
+    return F.cosine_similarity(rows[0], rows[1])
 
 
 def our_ssim(images: Tensor, truths: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ def uqi(images: Tensor, truths: Tensor) -> Tensor:
 def vif(images: Tensor, truths: Tensor) -> Tensor:
     """Of images enlarged to 64 pixels: it takes none below 41."""
     large = [F.interpolate(batch, scale_factor=2, mode="bilinear") for batch in (images, truths)]
-    return visual_information_fidelity(*large, reduction="none")
+    return visual_information_fidelity(large[0], large[1], reduction="none")
 
 
 def scc(images: Tensor, truths: Tensor) -> Tensor:
