@@ -14,7 +14,7 @@ from gifd_bench.common.extras import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 # Command lines that need an extra, and what each of them says.
-LINES = {
+LINES: dict[str, dict[tuple[str, ...], str]] = {
     "accounting": {
         ("utility", "demo", "--defenses+=dp_sgd"): "the epsilon of dp_sgd needs Opacus",
         ("tradeoff", "demo", "--output=out", "--defenses+=dp_sgd"): "the epsilon of dp_sgd needs Opacus",

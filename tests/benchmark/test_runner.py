@@ -126,7 +126,7 @@ def test_what_an_attack_raises_is_a_row_and_the_others_go_on(
     assert (row.status, row.reason) == ("failed", "ZeroDivisionError: the attack fell over")
     assert row.psnr is None
     cell = next(iter(tiny_matrix(tmp_path).cells()))
-    assert "in broken" in RunFolder(tmp_path / "out").cell(cell).read().traceback
+    assert "in broken" in (RunFolder(tmp_path / "out").cell(cell).read().traceback or "")
 
 
 def test_an_unfinished_run_has_pending_rows(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ NUMBERS = (
     1e308,
     True,
 )
-SHAPES = (
+SHAPES: tuple[Raw | list[Any] | dict[str, Any] | None, ...] = (
     None,
     [],
     {},
@@ -260,7 +260,7 @@ def _inner(content: Any, draw: Draw) -> dict[str, Any]:
     while True:
         deeper = [value for value in content.values() if isinstance(value, dict) and value]
         if not deeper or draw(st.booleans()):
-            return content  # type: ignore[no-any-return]
+            return content
         content = draw(st.sampled_from(deeper))
 
 
@@ -399,7 +399,7 @@ def tensor_names(case: Case, draw: Draw) -> None:
     names = st.sampled_from(
         (*NAMES, *(text for text in HIDDEN if "\ud800" <= "x"), "images\0", "__metadata__")
     )
-    content = {draw(names): np.zeros(2, np.uint8), "labels": np.zeros(1, np.int64)}
+    content: dict[str, Any] = {draw(names): np.zeros(2, np.uint8), "labels": np.zeros(1, np.int64)}
     try:
         case.put("000", save(content))
     except Exception:  # Not even the writer takes the name.
@@ -521,7 +521,7 @@ def bomb(case: Case, draw: Draw) -> None:
 
 
 def soft_link(case: Case, draw: Draw) -> None:
-    targets = (
+    targets: tuple[Path | str, ...] = (
         case.outside / "secret",
         case.outside,
         "/etc/passwd",

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from gifd_bench.priors.base import Prior, State
 from gifd_bench.priors.errors import PriorError
-from gifd_bench.priors.generators.stylegan2 import StyleGAN2
+from gifd_bench.priors.generators.stylegan2 import StyleGAN2, StyleGAN2Prior
 from gifd_bench.priors.kinds.stylegan2 import StyleGAN2Config, stylegan2
 
 STYLE, MAPPING, CHANNELS = 6, 3, (8, 8, 6, 4, 4)
@@ -137,6 +137,7 @@ def states(prior: Prior) -> list[State]:
 
 def test_the_image_is_that_of_the_slow_reference(path: Path) -> None:
     prior = stylegan2(path)
+    assert isinstance(prior, StyleGAN2Prior)
     state = states(prior)[0]
     w = lrelu(prior.mean + prior.deviation * state.tensors["latent"])
     noises = [state.tensors[f"noise {layer}"] for layer in range(9)]

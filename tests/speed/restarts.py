@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import patch
 
+from pytorch_lightning import LightningModule
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
@@ -43,7 +44,8 @@ class Found(Callback):
         self.aside, self._began = 0.0, time.process_time()
         self._best = math.inf, math.nan
 
-    def on_train_batch_end(self, trainer: Any, attack: Attack, *args: object) -> None:
+    def on_train_batch_end(self, trainer: Any, attack: LightningModule, *args: object) -> None:
+        assert isinstance(attack, Attack)
         if attack.progress.iteration % self.every:
             return
         now = time.process_time()

@@ -46,7 +46,7 @@ def explained(observation: Observation, truth: Truth, tolerance: float = 1e-6) -
 def plainly_trained(observation: Observation, truth: Truth, local: FedAvg) -> dict[str, Tensor]:
     model = copy.deepcopy(observation.victim())
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    common = {"lr": local.learning_rate, "weight_decay": local.weight_decay}
+    common: dict[str, Any] = {"lr": local.learning_rate, "weight_decay": local.weight_decay}
     if local.optimizer == "sgd":
         optimizer: Any = torch.optim.SGD(
             model.parameters(), momentum=local.momentum, nesterov=local.nesterov, **common

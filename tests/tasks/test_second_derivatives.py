@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -35,13 +36,14 @@ class Gated(nn.Module):
     def __init__(self, gate: str) -> None:
         super().__init__()
         self.enter = nn.Linear(12, 8)
-        self.gate = {
+        gates: dict[str, Callable[[Tensor], Tensor]] = {
             "module": nn.Hardsigmoid(),
             "in place": nn.Hardsigmoid(inplace=True),
             "function": F.hardsigmoid,
             "swish": nn.Hardswish(),
             "attention": self._attend,
-        }[gate]
+        }
+        self.gate = gates[gate]
         self.leave = nn.Linear(8, 3)
 
     def _attend(self, x: Tensor) -> Tensor:

@@ -215,7 +215,7 @@ def test_a_victim_is_trained_once(tmp_path: Path) -> None:
 
 
 def test_whatever_a_victim_depends_on_makes_another_file(tmp_path: Path) -> None:
-    variations: list[tuple[Any, ...]] = [
+    variations: list[tuple[ModelSpec, dict[str, str], VictimTraining, int]] = [
         (SPEC, FACTS, TRAINING, 0),
         (SPEC, FACTS, TRAINING, 1),
         (SPEC, FACTS, replace(TRAINING, seed=1), 0),

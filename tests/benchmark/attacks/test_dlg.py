@@ -189,6 +189,6 @@ def test_lenet_without_defense_gives_its_photograph_away(kind: type[DLG]) -> Non
 
 
 @pytest.mark.parametrize("options", [{"iterations": 0}, {"evaluations": 0}, {"history": 0}])
-def test_nothing_to_do_is_an_error(options: dict[str, int]) -> None:
+def test_nothing_to_do_is_an_error(options: dict[str, Any]) -> None:
     with pytest.raises(BenchmarkError, match="at least 1"):
         DLG(**options)

@@ -95,7 +95,13 @@ def slow_distance(observation: Observation, inputs: Tensor, labels: Tensor) -> T
 @pytest.mark.slow
 def test_gi_takes_the_first_step_of_adam_on_the_whole_objective() -> None:
     observation, _ = with_batch_norm(2, threat_model=ThreatModel(bn_statistics="batch"))
-    weights = {"matching": 0.5, "total_variation": 0.3, "image_norm": 0.7, "batch_norm": 0.2, "group": 5.0}
+    weights: dict[str, Any] = {
+        "matching": 0.5,
+        "total_variation": 0.3,
+        "image_norm": 0.7,
+        "batch_norm": 0.2,
+        "group": 5.0,
+    }
     attack = GI(iterations=9, warm_up=5, group_size=3, group_start=0, langevin=0, registration=0, **weights)
     start = start_of(attack, observation).searched["inputs"].detach()
     after = search(attack, observation)[0]

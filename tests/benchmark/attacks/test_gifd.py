@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -112,7 +113,7 @@ def test_records_are_of_every_iteration(observation: Observation, tiny_prior: Re
 def test_the_released_code_returns_the_last_restart_at_the_stage_of_the_best(
     observation: Observation, tiny_prior: ResNetPrior
 ) -> None:
-    options = {"iterations": 3, "restarts": 3, "sphere": False}
+    options: dict[str, Any] = {"iterations": 3, "restarts": 3, "sphere": False}
     differs = 0
     for seed in range(4):
         best = invert(GIFD(**options), observation, tiny_prior, seed)

@@ -26,7 +26,7 @@ def test_every_stage_is_measured_and_written_to_the_page_and_the_files(
     assert run([*SMALL, "--attacks", "ig", "gifd", "--lanes", "1", "3", *files]) == 0
     rows = json.loads((tmp_path / "s.json").read_text())
     stages = ["latent", "4x4", "8x8", "16x16", "32x32"]
-    expected = [("ig", None, n, "pixels") for n in (1, 3)]
+    expected: list[tuple[str, str | None, int, str]] = [("ig", None, n, "pixels") for n in (1, 3)]
     expected += [("gifd", "cifar10", n, stage) for n in (1, 3) for stage in stages]
     assert [(r["attack"], r["prior"], r["lanes"], r["stage"]) for r in rows] == expected
     for row in rows:

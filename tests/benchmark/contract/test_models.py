@@ -107,6 +107,8 @@ class Deaf(Good):
 
 
 class Counting(Good):
+    runs: Tensor
+
     def __init__(self, num_classes: int, image_size: int) -> None:
         super().__init__(num_classes, image_size)
         self.register_buffer("runs", torch.zeros(()))

@@ -24,7 +24,7 @@ from tests.rounds import make_round
 def rates(schedule: torch.optim.lr_scheduler.LRScheduler, iterations: int) -> list[float]:
     found = []
     for _ in range(iterations):
-        found.append(schedule.get_last_lr()[0])
+        found.append(float(schedule.get_last_lr()[0]))
         schedule.optimizer.step()
         schedule.step()
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -91,7 +92,7 @@ def psnr_of(attack: GIFD | IG, defense: Defense, seed: int = 0) -> float:
 @pytest.mark.slow
 def test_under_noise_both_rules_beat_the_lowest_matching_loss_from_the_same_starts() -> None:
     def of_stop(stop: str) -> list[float]:
-        options = {"iterations": [30, 40, 50, 60, 70], "radii": None, "stop": stop}
+        options: dict[str, Any] = {"iterations": [30, 40, 50, 60, 70], "radii": None, "stop": stop}
         return [psnr_of(GIFD(**options), GaussianNoise(0.01), seed) for seed in (0, 1)]
 
     lowest = of_stop("matching_loss")

@@ -50,8 +50,8 @@ def test_two_hundred_kills_lose_and_change_nothing(tmp_path: Path) -> None:
         tmp_path, attacks={"ig": {"iterations": 400}, "gifd": {"iterations": 25}}, targets=[0, 1, 2]
     )
     calm, out = RunFolder(tmp_path / "calm"), RunFolder(tmp_path / "out")
-    for folder in (calm, out):
-        folder.open_for(matrix)
+    for run in (calm, out):
+        run.open_for(matrix)
     os.waitpid(begun(calm.path), 0)
     expected, dice = reconstructions(calm.path), random.Random(0)
     assert len(expected) == 12

@@ -130,7 +130,7 @@ def observation(cell: Cell) -> Observation:
 
 
 def test_a_sweep_over_strengths_draws_the_same_noise_scaled(tmp_path: Path) -> None:
-    defenses = {"none": None} | {
+    defenses: dict[str, Any] = {"none": None} | {
         f"noise{n}": {"use": "gaussian_noise", "std": std} for n, std in enumerate((0.01, 0.02, 0.4))
     }
     defenses["clipped"] = [{"use": "clipping", "bound": 1e9}, {"use": "gaussian_noise", "std": 0.01}]

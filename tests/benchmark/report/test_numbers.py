@@ -102,6 +102,7 @@ def test_attacks_are_compared_on_the_same_images(rows: list[Row]) -> None:
         assert found.interval is not None
         assert found.interval.mean == pytest.approx(fmean(3 + target for target in TARGETS))
         assert found.p is not None
+        assert found.adjusted is not None
         assert 0 < found.p == found.adjusted < 0.01
         assert comparison.unpaired == 0
 
@@ -113,7 +114,7 @@ def test_attacks_that_the_test_cannot_tell_apart_share_the_best(tmp_path: Path) 
         attack, psnr = cell.attack.label, 20.0 + cell.target
         return Answer((psnr + {"ig": 0.0, "gifd": ahead[cell.target], "latent": -5.0}[attack],))
 
-    attacks = {"ig": {}, "latent": {}, "gifd": {}}
+    attacks: dict[str, dict[str, Any]] = {"ig": {}, "latent": {}, "gifd": {}}
     matrix = tiny_matrix(tmp_path, targets=TARGETS, attacks=attacks, defenses={"none": None})
     summaries = by_name(summaries_of(finished_rows(matrix, tmp_path / "out", outcome)))
     best = {attack: "psnr" in s.best for (_, attack), s in summaries.items()}

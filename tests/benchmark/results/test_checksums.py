@@ -41,7 +41,8 @@ def test_a_file_without_a_checksum_is_of_an_older_version_or_damaged(tmp_path: P
     assert read_sealed(file, required=False) == VALUE
     with pytest.raises(FileError, match="it has no checksum"):
         read_sealed(file, required=True)
-    for odd in ([], "text", {SEAL: None}, {SEAL: "0" * 64}, {SEAL: 1}):
+    odds: tuple[object, ...] = ([], "text", {SEAL: None}, {SEAL: "0" * 64}, {SEAL: 1})
+    for odd in odds:
         write_json(file, odd)
         with pytest.raises(FileError, match="damaged"):
             read_sealed(file, required=True)

@@ -69,7 +69,8 @@ def test_the_values_of_one_image_are_resampled_together() -> None:
     interval = mean_interval(values, units)
     assert interval.n == 8
     low, high = slow_interval([values[5 * k : 5 * k + 5] for k in range(8)])
-    assert (interval.low, interval.high) == (pytest.approx(low, abs=1.5), pytest.approx(high, abs=1.5))
+    assert interval.low == pytest.approx(low, abs=1.5)
+    assert interval.high == pytest.approx(high, abs=1.5)
     alone = mean_interval(values)
     assert alone.low is not None
     assert interval.low is not None
@@ -102,7 +103,9 @@ def test_methods_far_apart_are_told_apart_however_alike_their_differences_are() 
     dlg = [34.0, 38.7, 30.2, 28.9, 36.5, 37.5, 29.5, 24.9, 38.3, 37.1]
     ggl = [11.7, 18.7, 15.0, 19.1, 14.2, 15.5, 15.0, 23.5, 15.1, 15.3]
     third = [value - 0.1 for value in dlg]
-    methods = [{(k, 0): value for k, value in enumerate(scores)} for scores in (dlg, ggl, third)]
+    methods: list[Scores] = [
+        {(k, 0): value for k, value in enumerate(scores)} for scores in (dlg, ggl, third)
+    ]
     assert shared_ranks(methods, 1)[1] == 3
 
 
@@ -368,7 +371,7 @@ def test_whoever_cannot_be_told_from_the_best_shares_its_rank() -> None:
     worse = [value - 5 for value in BEST]
     assert shared_ranks([scores(worse), scores(NEAR), scores(BEST)], 1) == [3, 1, 1]
     found = against_best([scores(worse), scores(NEAR), scores(BEST)], 1)
-    assert (found.best, found.shared) == (2, {1, 2})
+    assert (found.best, found.shared) == (2, frozenset({1, 2}))
     assert found.differences[0].adjusted == pytest.approx(2 * 2 / 2**8)
 
 
@@ -391,11 +394,12 @@ def test_with_few_images_nothing_is_told_apart() -> None:
 
 
 def test_seeds_of_an_image_are_one_pair() -> None:
-    first = {(image, seed): 10.0 + image + seed for image in range(4) for seed in range(5)}
-    second = {key: value - 1 for key, value in first.items() if key != (0, 3)}
+    first: Scores = {(image, seed): 10.0 + image + seed for image in range(4) for seed in range(5)}
+    second: Scores = {key: value - 1 for key, value in first.items() if key != (0, 3)}
     found = difference(first, second)
     assert found.interval is not None
-    assert (found.interval.n, found.interval.mean) == (4, pytest.approx(1.0))
+    assert found.interval.n == 4
+    assert found.interval.mean == pytest.approx(1.0)
     assert found.note == "too few: 4 of at least 6 images"
 
 

@@ -56,7 +56,7 @@ class Broken(Tracker):
 
     wants_curves: ClassVar[bool] = True
 
-    def begin(self, *arguments: Any) -> None:
+    def begin(self, *arguments: Any, **named: Any) -> None:
         self.fail()
 
     log = finish = close = summarize = begin
@@ -68,7 +68,7 @@ class Broken(Tracker):
 class BrokenLater(Broken):
     """Raises once the cell has begun."""
 
-    def begin(self, *arguments: Any) -> None:
+    def begin(self, *arguments: Any, **named: Any) -> None:
         pass
 
 

@@ -125,9 +125,9 @@ def test_answers_of_one_update_stand_under_the_truths_that_they_answer(tmp_path:
         write_tensors(entry.submission.reconstruction(name), swapped)
     (tmp_path / "images").mkdir()
     sprites = Sprites(protocol, tmp_path, truths)
-    truth = sprites.truth()
-    assert truth is not None
-    drawn = [Image.open(tmp_path / sprite.source) for sprite in (truth, sprites.of(entry))]
+    above = sprites.truth()
+    assert above is not None
+    drawn = [Image.open(tmp_path / sprite.source) for sprite in (above, sprites.of(entry))]
     assert (np.asarray(drawn[0]) == np.asarray(drawn[1])).all()
 
 

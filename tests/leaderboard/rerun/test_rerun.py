@@ -88,7 +88,7 @@ def test_a_rerun_of_a_registered_attack_with_a_prior_from_a_file_gives_the_same_
 def test_a_rerun_of_a_submitted_file_gives_the_same_bytes_as_one_here(
     observation: Observation, observation_file: Path
 ) -> None:
-    options = {"weight": 0.2, "iterations": 3}
+    options: dict[str, Any] = {"weight": 0.2, "iterations": 3}
     answer = attack_again(observation_file, order_of("honest", "Smooth", **options), QUICK)
     here = Component("attack", f"{SUBMITTED}/honest.py:Smooth", "honest", options).build()
     try:
