@@ -43,7 +43,7 @@ def test_type_checkers_see_the_same_names() -> None:
 
 def test_a_name_that_there_is_not_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'inverse'"):
-        _ = gb.inverse
+        _ = gb.inverse  # type: ignore[attr-defined]
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
