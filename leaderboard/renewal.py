@@ -101,7 +101,7 @@ def renewal_of(
         labels = one.task.label, one.defense.label
         if labels in options:
             continue
-        recipe = _recipe(recipe_name(one.task.model, one.defense.label), recipes)
+        recipe = _recipe(recipe_name(one.task, one.defense.label), recipes)
         found = options_within(recipe, before.attack.use, most) if recipe else None
         if found is not None:
             tuned.append(labels)

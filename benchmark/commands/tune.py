@@ -23,6 +23,7 @@ from gifd_bench.benchmark.matrix.recipe import recipe_name
 from gifd_bench.common.errors import ExitStatus
 from gifd_bench.common.extras import TUNE
 from gifd_bench.common.files import make_folder, write_text
+from gifd_bench.tasks.stated import stated
 
 if TYPE_CHECKING:
     from gifd_bench.benchmark.tuning.study import Tuned
@@ -163,7 +164,7 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
             f"the best of {found.trials} trials ({found.failed} failed), in {duration(found.seconds)}"
         )
     if chosen and len(tuned) == len(chosen):
-        path = settings.output / f"{recipe_name(matrix.tasks[0].model, defense.label)}.yaml"
+        path = settings.output / f"{recipe_name(matrix.tasks[0], defense.label)}.yaml"
         write_text(path, _recipe(matrix, defense, settings, tuned, budgets))
         console.print(f"recipe: {path}", markup=False, soft_wrap=True)
 
@@ -176,11 +177,17 @@ def _recipe(
     budgets: dict[int, dict[str, Any]],
 ) -> str:
     task = matrix.tasks[0]
+    weights = task.settings.weights
     provenance = {
         "made by": f"gifd-bench {version('gifd-bench')} tune, Optuna {version('optuna')} (TPE)",
         "task": {
             "dataset": task.dataset.config()["options"],
             "model": {"use": task.model.name, **task.model.options},
+            **(
+                {}
+                if weights == "random"
+                else {"weights": weights, "training": stated(task.settings.training)}
+            ),
         },
         "defense": defense.label,
         "targets": list(matrix.targets),

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config_files import read_yaml
+from gifd_bench.benchmark.matrix.task import TaskConfig
 from gifd_bench.benchmark.matrix.where import Where
 from gifd_bench.common.registry import unknown
 
@@ -33,15 +33,18 @@ class RecipeUse:
     evaluations: int | None = None
 
 
-def recipe_name(model: Component, defense: str) -> str:
-    """The name of the recipe for a victim model under a defense, such as `tuned-resnet18-none`.
+def recipe_name(task: TaskConfig, defense: str) -> str:
+    """The name of the recipe for a victim under a defense, such as `tuned-resnet18-none`.
 
     Args:
-        model: the victim model. A family of many architectures (torchvision, timm) is called by the
-            architecture, because options that suit one of them may not suit another.
+        task: the task, whose model is the victim. A family of many architectures (torchvision, timm) is
+            called by the architecture, and weights that are not random by what they are, as in
+            `tuned-convnet-trained-none`, because options that suit one victim may not suit another.
         defense: the label of the defense.
     """
-    return f"tuned-{model.options.get('architecture', model.label)}-{defense}"
+    model, weights = task.model, task.settings.weights
+    victim = str(model.options.get("architecture", model.label))
+    return "-".join(["tuned", victim, *([] if weights == "random" else [weights]), defense])
 
 
 def options_of_recipe(use: RecipeUse, attack: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from gifd_bench.benchmark.attacks.search_space import split
 from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.commands.tune import run as run_tune
 from gifd_bench.benchmark.errors import BenchmarkError
-from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.recipe import recipe_name
 from gifd_bench.benchmark.tuning.study import tune
@@ -146,13 +145,16 @@ def test_a_study_without_a_score_says_so(tmp_path: Path) -> None:
         tune(tmp_path / "log", "it", fails, trials=2, seed=0)
 
 
-def test_recipes_of_two_architectures_of_a_family_have_two_names() -> None:
-    of = [
-        Component.of("model", "torchvision", "torchvision", {"architecture": a})
-        for a in ("resnet18", "vgg11")
-    ]
-    assert [recipe_name(model, "none") for model in of] == ["tuned-resnet18-none", "tuned-vgg11-none"]
-    assert recipe_name(Component.of("model", "convnet", "small", {}), "noise") == "tuned-small-noise"
+def test_recipes_of_different_victims_have_different_names(tmp_path: Path) -> None:
+    def name(model: Any, **settings: Any) -> str:
+        config = write_config(tmp_path, **{**CONFIG, "tasks": {"cifar10": {"model": model, **settings}}})
+        return recipe_name(load_matrix(str(config)).tasks[0], "none")
+
+    family = [{"use": "torchvision", "architecture": each} for each in ("resnet18", "vgg11")]
+    assert [name(model) for model in family] == ["tuned-resnet18-none", "tuned-vgg11-none"]
+    assert name("convnet") == "tuned-convnet-none"
+    assert name("convnet", weights="trained") == "tuned-convnet-trained-none"
+    assert name(family[0], weights="pretrained") == "tuned-resnet18-pretrained-none"
 
 
 @pytest.mark.slow
