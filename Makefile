@@ -10,10 +10,10 @@ demo: $(VENV)/.installed
 
 # The fast tests; test-all runs the slow ones too.
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 -m 'not slow and not nightly'
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow and not nightly'
 
 test-all: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The documentation as a site: open build/site/index.html.
 docs: $(VENV)/.installed-test
