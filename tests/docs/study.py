@@ -122,6 +122,15 @@ def tuning_table(name: str) -> str:
     return markdown(HEADINGS, lines)
 
 
+def budgets_table(task: str) -> str:
+    """Tuned attacks at two budgets of gradient evaluations."""
+    columns = {
+        "501 evaluations": Cells.read(f"study_{task}").by_attack(TUNED),
+        "2,000 evaluations": Cells.read(f"study_{task}_2000").by_attack(),
+    }
+    return grid(columns, [("gifd", None)])
+
+
 def defenses_table(task: str) -> str:
     """Tuned attacks under each defense, after those without one."""
     return grid(by_defense(task), [("gifd", None)])
@@ -264,6 +273,7 @@ def ablation_table(name: str) -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "study_convnet": partial(tuning_table, "study_convnet"),
     "study_resnet18": partial(tuning_table, "study_resnet18"),
+    "study_convnet_2000": partial(budgets_table, "convnet"),
     "study_defenses_convnet": partial(defenses_table, "convnet"),
     "study_defenses_resnet18": partial(defenses_table, "resnet18"),
     "study_batches_convnet": partial(batches_table, "convnet"),
