@@ -277,6 +277,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "study_defenses_convnet": partial(defenses_table, "convnet"),
     "study_defenses_resnet18": partial(defenses_table, "resnet18"),
     "study_batches_convnet": partial(batches_table, "convnet"),
+    "study_batches_resnet18": partial(batches_table, "resnet18"),
     "study_trained": partial(trained_table, "study_trained"),
     "study_ood": partial(images_table, "study_ood"),
     "study_priors": partial(priors_table, "study_priors"),
