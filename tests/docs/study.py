@@ -274,6 +274,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "study_convnet": partial(tuning_table, "study_convnet"),
     "study_resnet18": partial(tuning_table, "study_resnet18"),
     "study_convnet_2000": partial(budgets_table, "convnet"),
+    "study_resnet18_2000": partial(budgets_table, "resnet18"),
     "study_defenses_convnet": partial(defenses_table, "convnet"),
     "study_defenses_resnet18": partial(defenses_table, "resnet18"),
     "study_batches_convnet": partial(batches_table, "convnet"),
