@@ -1,4 +1,6 @@
-"""The tables of docs/study.md, from the committed results of the study. Run: `python -m tests.docs.study`.
+"""The tables of docs/study.md and docs/study-variations.md, from the committed results of the study.
+
+Run: `python -m tests.docs.study`.
 
 Each table stands between two comments, which name it. `make study` runs the matrices, writes their cells to
 docs/results and then these tables.
@@ -29,7 +31,7 @@ from tests.docs.study_cells import (
 )
 from tests.docs.study_charts import draw, draw_defenses
 
-PAGE = ROOT / "docs" / "study.md"
+PAGES = (ROOT / "docs" / "study.md", ROOT / "docs" / "study-variations.md")
 IMAGES = {
     "photos": "photographs",
     "pacs_art": "art",
@@ -305,7 +307,8 @@ def names(page: str) -> Iterator[str]:
 
 def main() -> int:
     """Write the tables and the pictures."""
-    PAGE.write_text(filled(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))
     draw()
     draw_defenses()
     return 0
