@@ -52,11 +52,12 @@ class Resolver:
         self._resolved: dict[str, Any] = {}
 
     def set(self, key: str, value: Any) -> None:
-        """Set a declared key to the value in the file, unless the command line replaces the whole of it.
+        """Set a declared key to the value in the file.
 
-        The parser would merge the records of two lists, one by one.
+        A list that the command line gives too is left out, because the parser would merge the records of
+        both, one by one.
         """
-        if any(option.partition("=")[0] == f"--{key}" for option in self._options):
+        if isinstance(value, list) and any(one.partition("=")[0] == f"--{key}" for one in self._options):
             return
         *path, last = key.split(".")
         place = self._given

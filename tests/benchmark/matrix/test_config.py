@@ -129,6 +129,11 @@ def test_a_list_on_the_command_line_takes_the_place_of_the_whole_list(write: Wri
     assert [where.given for where in matrix.excludes] == [{"attacks": ["gifd"]}]
 
 
+def test_a_mapping_on_the_command_line_leaves_what_it_does_not_name(write: Write) -> None:
+    (ig, _) = load_matrix(write(SMALL), ['--attacks.ig={"learning_rate": 0.5}']).attacks
+    assert (ig.options["iterations"], ig.options["learning_rate"]) == (3, 0.5)
+
+
 def test_radii_are_built_as_classes(write: Write) -> None:
     spec = {"per_stage": [1]}
     matrix = load_matrix(write({**SMALL, "attacks": {"gifd": {"radii": spec}}}))
