@@ -183,11 +183,8 @@ def _recipe(
         "task": {
             "dataset": task.dataset.config()["options"],
             "model": {"use": task.model.name, **task.model.options},
-            **(
-                {}
-                if weights == "random"
-                else {"weights": weights, "training": stated(task.settings.training)}
-            ),
+            **({} if weights == "random" else {"weights": weights}),
+            **({"training": stated(task.settings.training)} if weights == "trained" else {}),
         },
         "defense": defense.label,
         "targets": list(matrix.targets),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +19,10 @@ from gifd_bench.benchmark.attacks.search_space import split
 from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.commands.tune import run as run_tune
 from gifd_bench.benchmark.errors import BenchmarkError
+from gifd_bench.benchmark.matrix.component import Component
 from gifd_bench.benchmark.matrix.config import Matrix, load_matrix
 from gifd_bench.benchmark.matrix.recipe import recipe_name
+from gifd_bench.benchmark.matrix.task import TaskConfig
 from gifd_bench.benchmark.tuning.study import tune
 from tests.benchmark.helpers import write_config
 from tests.docs.pages import ROOT
@@ -146,15 +149,20 @@ def test_a_study_without_a_score_says_so(tmp_path: Path) -> None:
 
 
 def test_recipes_of_different_victims_have_different_names(tmp_path: Path) -> None:
-    def name(model: Any, **settings: Any) -> str:
+    def task(model: Any, **settings: Any) -> TaskConfig:
         config = write_config(tmp_path, **{**CONFIG, "tasks": {"cifar10": {"model": model, **settings}}})
-        return recipe_name(load_matrix(str(config)).tasks[0], "none")
+        return load_matrix(str(config)).tasks[0]
+
+    def name(model: Any, **settings: Any) -> str:
+        return recipe_name(task(model, **settings), "none")
 
     family = [{"use": "torchvision", "architecture": each} for each in ("resnet18", "vgg11")]
     assert [name(model) for model in family] == ["tuned-resnet18-none", "tuned-vgg11-none"]
     assert name("convnet") == "tuned-convnet-none"
     assert name("convnet", weights="trained") == "tuned-convnet-trained-none"
     assert name(family[0], weights="pretrained") == "tuned-resnet18-pretrained-none"
+    small = replace(task("convnet"), model=Component.of("model", "convnet", "small", {}))
+    assert recipe_name(small, "noise") == "tuned-small-noise"
 
 
 @pytest.mark.slow
