@@ -89,6 +89,6 @@ SMALLER = {"iterations=100": "iterations=1", "iterations=300": "iterations=1"}
 
 # Commands that are not run, and why.
 EXEMPT = {
-    "make study": "takes an hour: test_study.py attacks a part of its images again",
+    "make study": "takes hours: test_study.py attacks a part of its images again",
     "make demo": "makes a virtual environment and installs: CI does so, from nothing",
 }
