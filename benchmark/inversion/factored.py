@@ -106,8 +106,8 @@ class GradientProducts:
         observed: one or more observed gradients, by parameter.
         batch: (B, C, H, W) of the images of a lane.
         lanes: the usual number of lanes, for which the computation is planned.
-        columns: for each observation, by the name of a weight matrix: False for each column that the client
-            is known to have set to zero.
+        zeros: for each observation, by parameter: False for each entry that the client is known to have set
+            to zero; or, for each column of a weight matrix.
     """
 
     def __init__(
@@ -116,11 +116,11 @@ class GradientProducts:
         observed: Sequence[Mapping[str, Tensor]],
         batch: tuple[int, int, int, int],
         lanes: int,
-        columns: Sequence[Mapping[str, Tensor]] = (),
+        zeros: Sequence[Mapping[str, Tensor]] = (),
     ) -> None:
         self.names = list(observed[0])
         self.batch = batch
-        gradients = Observed.of(self.names, observed, columns)
+        gradients = Observed.of(self.names, observed, zeros)
         plan = checked_plan(victim, gradients, batch, lanes)
         self.together = plan.together
         self._factored = FactoredVictim(

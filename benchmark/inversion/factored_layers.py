@@ -6,6 +6,10 @@ pixels under the kernel), and d_p is the gradient of the loss in the output at t
 product with an observed gradient O is sum_p d_p^T O u_p. The squared norm is sum_pq (d_p . d_q)(u_p . u_q),
 the "ghost norm" of per-example clipping (Li et al., "Large language models can be strong differentially
 private learners", ICLR 2022, section 4).
+
+If the client is known to have set some entries to zero, as M says with zeros and ones, the observed
+gradient is zero there too, so the inner product is the same. The squared norm is then
+sum_pq (d_p * d_q)^T M (u_p * u_q).
 """
 
 from __future__ import annotations
@@ -190,15 +194,39 @@ class Weights:
 
     Attributes:
         observed: (observations, outputs, inputs), with the last axis in the order of the layer's rows.
-        forms: whether the gradient is formed for each lane.
-        work: multiplications of one application of the layer to a lane.
-        mask: (observations, inputs), False where the client set a column to zero; `None` if it set none.
+        positions: the number of positions of a lane.
+        columns: (observations, inputs), False where the client set a column to zero; `None` if it set none.
+        entries: like `observed`, 0 where the client set an entry to zero, and 1 elsewhere; `None` if it set
+            none.
     """
 
     observed: Tensor
-    forms: bool
-    work: int
-    mask: Tensor | None = None
+    positions: int
+    columns: Tensor | None = None
+    entries: Tensor | None = None
+
+    @property
+    def work(self) -> int:
+        """Multiplications of one application of the layer to a lane."""
+        return self.positions * self.observed[0].numel()
+
+    @property
+    def forms(self) -> bool:
+        """Whether the gradient is formed for each lane, because that is cheaper.
+
+        Not forming it takes products of all pairs of positions. If single entries are known to be zero, it
+        takes as many products with a matrix of the weight's size. Forming it takes a few passes over its
+        entries. The sizes decide, and not the clock, so that the same inversion gives the same bytes.
+        """
+        if self.entries is not None:
+            return self.positions * (self.positions + 1) // 2 > ENTRY_COST
+        return self.on_large_maps
+
+    @property
+    def on_large_maps(self) -> bool:
+        """Whether positions are so many that forming the gradient is cheaper where no zeros are known."""
+        outputs, inputs = self.observed.shape[1:]
+        return self.positions**2 * (inputs + outputs) > ENTRY_COST * inputs * outputs
 
 
 class WeightLayer(FactoredLayer):
@@ -223,10 +251,11 @@ class WeightLayer(FactoredLayer):
         """The products of the weight, as in `Shares`."""
         assert self.weights is not None
         u = self._input().reshape(lanes.count, d.shape[1], -1)
-        if self.weights.mask is not None:
-            kept = lanes.of(self.weights.mask)[:, None]
+        if self.weights.columns is not None:
+            kept = lanes.of(self.weights.columns)[:, None]
             u = (u.view(lanes.observations, -1, u.shape[2]) * kept).view(u.shape)
-        return matrix_products(u, d, lanes.of(self.weights.observed), self.weights.forms)
+        entries = None if self.weights.entries is None else lanes.of(self.weights.entries)
+        return matrix_products(u, d, lanes.of(self.weights.observed), self.weights.forms, entries)
 
     def _deltas(self, delta: Tensor, lanes: Lanes) -> Tensor:
         """The gradient at the output: (lanes, positions, outputs)."""
@@ -452,10 +481,15 @@ class DepthwiseLayer(ConvLayer):
         u = self._input().view(*d.shape[:2], self.window.taps, -1)
         gradients = (u * d[:, :, None]).sum(dim=1).transpose(1, 2)
         observed = lanes.of(self.weights.observed).flatten(1)
-        return vector_products(gradients.reshape(lanes.observations, -1, observed.shape[1]), observed)
+        gradients = gradients.reshape(lanes.observations, -1, observed.shape[1])
+        if self.weights.entries is not None:
+            gradients = gradients * lanes.of(self.weights.entries).flatten(1)[:, None]
+        return vector_products(gradients, observed)
 
 
-def matrix_products(u: Tensor, d: Tensor, observed: Tensor, forms: bool) -> Tensor:
+def matrix_products(
+    u: Tensor, d: Tensor, observed: Tensor, forms: bool, entries: Tensor | None = None
+) -> Tensor:
     """The inner products of D^T U with an observed gradient, above its squared norms: (2, lanes).
 
     Args:
@@ -464,21 +498,47 @@ def matrix_products(u: Tensor, d: Tensor, observed: Tensor, forms: bool) -> Tens
         observed: (observations, outputs, inputs); each belongs to the same number of lanes, one after
             another.
         forms: whether to form D^T U.
+        entries: like `observed`, 0 where D^T U is set to zero, as the observed gradient was, or else 1.
     """
     observations, outputs, inputs = observed.shape
     if forms:
         gradients = torch.bmm(d.transpose(1, 2), u).view(observations, -1, outputs * inputs)
+        if entries is not None:
+            gradients = gradients * entries.flatten(1)[:, None]
         return vector_products(gradients, observed.flatten(1))
-    rows = u.reshape(observations, -1, inputs)
-    if observations == 1:
-        applied = F.linear(rows[0], observed[0])
-    else:
-        applied = torch.bmm(rows, observed.transpose(1, 2))
-    inner = (d * applied.view(d.shape)).sum(dim=(1, 2))
+    inner = _bilinear(d, observed, u)
+    if entries is not None:
+        return torch.stack((inner, _squared_with_zeros(u, d, entries)))
     if u.shape[1] == 1:
         return torch.stack((inner, u.square().sum(dim=(1, 2)) * d.square().sum(dim=(1, 2))))
     grams = torch.bmm(u, u.transpose(1, 2)) * torch.bmm(d, d.transpose(1, 2))
     return torch.stack((inner, grams.sum(dim=(1, 2))))
+
+
+def _bilinear(d: Tensor, matrices: Tensor, u: Tensor) -> Tensor:
+    """The sum of d_r^T M u_r over the rows r of each lane: (lanes,).
+
+    Args:
+        d: (lanes, rows, outputs).
+        matrices: (observations, outputs, inputs).
+        u: (lanes, rows, inputs).
+    """
+    rows = u.reshape(len(matrices), -1, u.shape[2])
+    if len(matrices) == 1:
+        applied = F.linear(rows[0], matrices[0])
+    else:
+        applied = torch.bmm(rows, matrices.transpose(1, 2))
+    return (d * applied.view(d.shape)).sum(dim=(1, 2))
+
+
+def _squared_with_zeros(u: Tensor, d: Tensor, entries: Tensor) -> Tensor:
+    """The squared norms of D^T U with some entries set to zero; arguments as in `matrix_products`."""
+    if u.shape[1] == 1:
+        return _bilinear(d.square(), entries, u.square())
+    first, second = torch.triu_indices(u.shape[1], u.shape[1], device=u.device)
+    # Each pair of two positions counts twice.
+    both = d[:, first] * d[:, second] * (1 + (first != second).to(d.dtype))[:, None]
+    return _bilinear(both, entries, u[:, first] * u[:, second])
 
 
 def vector_products(gradients: Tensor, observed: Tensor) -> Tensor:
@@ -494,12 +554,3 @@ def vector_products(gradients: Tensor, observed: Tensor) -> Tensor:
     inner = torch.bmm(gradients, observed[:, :, None]).flatten()
     flat = gradients.flatten(0, 1)
     return torch.stack((inner, torch.bmm(flat[:, None], flat[:, :, None]).flatten()))
-
-
-def forming_is_cheaper(positions: int, inputs: int, outputs: int) -> bool:
-    """Whether to form the gradient of a weight (outputs, inputs), summed over a lane's positions.
-
-    Not forming it takes products of all pairs of positions. Forming it takes a few passes over its entries.
-    The sizes decide, and not the clock, so that the same inversion gives the same bytes.
-    """
-    return positions**2 * (inputs + outputs) > ENTRY_COST * inputs * outputs

@@ -60,13 +60,12 @@ class FactoredMatching:
         self._bounds = [
             _together(bounds) for bounds in zip(*(_bounds(each.imitation) for each in clients), strict=True)
         ]
-        columns = [_columns(each) for each in clients]
         self._products = GradientProducts(
             client.victim,
             [dict(zip(each.names, each.observed, strict=True)) for each in clients],
             (client.observation.batch_size, *shape),
             lanes,
-            columns if columns[0] else (),
+            _zeros(clients),
         )
         self.victim: nn.Module = self._products.victim
         self.path: Path = self._products.path
@@ -84,7 +83,6 @@ class FactoredMatching:
             and client.settings.loss.is_plain
             and not any(layer.training for _, layer in batch_norm_layers(client.victim))
             and all(_is_known(each.imitation) for each in clients)
-            and all(_columns(each).keys() == _columns(client).keys() for each in clients)
         )
 
     def __call__(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -110,21 +108,28 @@ def _parts(imitation: Imitation) -> Sequence[Imitation]:
 
 
 def _is_known(imitation: Imitation) -> bool:
-    """Whether an imitation only expects noise, zeroes columns of a matrix, or clips, in this order."""
+    """Whether an imitation only expects noise, sets entries to zero, or clips, in this order."""
     parts = [part for part in _parts(imitation) if type(part) not in (Imitation, Noisy)]
-    masks = [part.masks for part in parts[:1] if type(part) is Masked]
-    others = parts[len(masks) :]
-    columns = all(mask is None or mask.ndim == 1 for part in masks for mask in part)
-    return columns and all(type(part) is Clipped for part in others)
+    others = parts[1:] if parts and type(parts[0]) is Masked else parts
+    return all(type(part) is Clipped for part in others)
 
 
-def _columns(client: SimulatedClient) -> dict[str, Tensor]:
-    """For each matrix, by name: False for the columns that the client is known to have set to zero."""
-    for part in _parts(client.imitation):
-        if isinstance(part, Masked):
-            named = zip(client.names, part.masks, strict=True)
-            return {name: mask for name, mask in named if mask is not None}
-    return {}
+def _zeros(clients: Sequence[SimulatedClient]) -> list[dict[str, Tensor]]:
+    """For each client, by parameter: False where it is known to have set entries or columns to zero.
+
+    All have the same parameters, which are those where any client did so.
+    """
+    found: list[dict[str, Tensor]] = [{} for _ in clients]
+    for client, zeros in zip(clients, found, strict=True):
+        for part in _parts(client.imitation):
+            if isinstance(part, Masked):
+                named = zip(client.names, part.masks, strict=True)
+                zeros.update({name: mask for name, mask in named if mask is not None})
+    shapes = {name: mask for zeros in found for name, mask in zeros.items()}
+    for zeros in found:
+        for name, mask in shapes.items():
+            zeros.setdefault(name, torch.ones_like(mask))
+    return found
 
 
 def _bounds(imitation: Imitation) -> list[float | Tensor]:

@@ -20,7 +20,6 @@ from gifd_bench.benchmark.inversion.factored_layers import (
     WeightLayer,
     Weights,
     Window,
-    forming_is_cheaper,
 )
 from gifd_bench.benchmark.inversion.matching import dots
 from gifd_bench.tasks.models.second_derivatives import twice_differentiable
@@ -35,26 +34,41 @@ class Observed:
 
     Attributes:
         gradients: (O, ...) by parameter, in the model's order.
-        columns: (O, inputs) by the name of a weight matrix: False where the client is known to have set a
-            column to zero.
+        zeros: by parameter: False where the client is known to have set an entry to zero, of the gradients'
+            shape; or, of a weight matrix, a whole column: (O, inputs).
     """
 
     gradients: dict[str, Tensor]
-    columns: dict[str, Tensor]
+    zeros: dict[str, Tensor]
 
     @classmethod
     def of(
         cls,
         names: Iterable[str],
         gradients: Sequence[Mapping[str, Tensor]],
-        columns: Sequence[Mapping[str, Tensor]] = (),
+        zeros: Sequence[Mapping[str, Tensor]] = (),
     ) -> Observed:
         """Gather the gradients of single observations."""
-        masked = columns[0] if columns else ()
+        changed = zeros[0] if zeros else ()
         return cls(
             {name: torch.stack([each[name].detach() for each in gradients]) for name in names},
-            {name: torch.stack([each[name] for each in columns]) for name in masked},
+            {name: torch.stack([each[name] for each in zeros]) for name in changed},
         )
+
+    def without_entries(self) -> Observed:
+        """The same, but without known zeros other than columns."""
+        columns = {name: value for name, value in self.zeros.items() if self.columns(name) is not None}
+        return Observed(self.gradients, columns)
+
+    def columns(self, name: str) -> Tensor | None:
+        """Of a weight matrix: (O, inputs), False for columns of zeros; `None` if none are known."""
+        found = self.zeros.get(name)
+        return found if found is not None and found.ndim < self.gradients[name].ndim else None
+
+    def entries(self, name: str) -> Tensor | None:
+        """Like the gradients of a parameter: 0 for known zeros, 1 elsewhere; `None` if none are known."""
+        found, gradients = self.zeros.get(name), self.gradients[name]
+        return found.to(gradients) if found is not None and found.shape == gradients.shape else None
 
     @property
     def count(self) -> int:
@@ -66,12 +80,12 @@ class Observed:
         chosen = [0, -1] if self.count > 1 else [0]
         return Observed(
             {name: value[chosen] for name, value in self.gradients.items()},
-            {name: value[chosen] for name, value in self.columns.items()},
+            {name: value[chosen] for name, value in self.zeros.items()},
         )
 
     def to(self, dtype: torch.dtype) -> Observed:
         """The same gradients in another precision."""
-        return Observed({name: value.to(dtype) for name, value in self.gradients.items()}, self.columns)
+        return Observed({name: value.to(dtype) for name, value in self.gradients.items()}, self.zeros)
 
 
 @dataclass(frozen=True)
@@ -179,6 +193,14 @@ class FactoredVictim:
             if self._vectors
             else None
         )
+        kept = [observed.entries(name) for name in self._vectors]
+        self._kept_vectors = None
+        if any(each is not None for each in kept):
+            parts = [
+                torch.ones_like(gradients[name]) if each is None else each
+                for name, each in zip(self._vectors, kept, strict=True)
+            ]
+            self._kept_vectors = torch.cat([part.flatten(1) for part in parts], dim=1)
         # Sums are pairwise: a norm of 1e8 entries added up one by one is off by a percent.
         self.observed_squared = torch.stack(
             [value.flatten(1).square().sum(dim=1) for value in gradients.values()], dim=1
@@ -205,15 +227,15 @@ class FactoredVictim:
 
     @property
     def mostly_forms(self) -> bool:
-        """Whether most of the work is in layers whose gradients are formed in any case.
+        """Whether most of the work is in layers on large maps, whose gradients might as well be formed.
 
         None of them may be depthwise, because the double backward of such layers is far slower.
         """
         if any(isinstance(layer, DepthwiseLayer) for layer in self._layers):
             return False
         weights = [layer.weights for layer in self._layers if isinstance(layer, WeightLayer)]
-        work = [(each.work, each.forms) for each in weights if each is not None]
-        return 2 * sum(amount for amount, forms in work if forms) > sum(amount for amount, _ in work)
+        work = [(each.work, each.on_large_maps) for each in weights if each is not None]
+        return 2 * sum(amount for amount, large in work if large) > sum(amount for amount, _ in work)
 
     def close(self) -> None:
         """Leave the model as it was, except for which parameters need gradients."""
@@ -273,8 +295,12 @@ class FactoredVictim:
         parts = []
         if self._observed_vectors is not None:
             joined = torch.cat(vectors, dim=1)
+            by_observation = (lanes.observations, -1, joined.shape[1])
+            if self._kept_vectors is not None:
+                kept = lanes.of(self._kept_vectors)[:, None]
+                joined = (joined.view(by_observation) * kept).view(joined.shape)
             observed = lanes.of(self._observed_vectors)[:, None]
-            inner = (joined.view(lanes.observations, -1, joined.shape[1]) * observed).view(joined.shape)
+            inner = (joined.view(by_observation) * observed).view(joined.shape)
             both = torch.stack((inner, joined.square()))
             by_vector = torch.split(both, self._sizes, dim=2)
             parts.append(torch.stack([part.sum(dim=2) for part in by_vector], dim=2))
@@ -287,8 +313,8 @@ class FactoredVictim:
         found = []
         for name, parameter, gradient in zip(self.general, self._general, gradients, strict=True):
             flat = torch.zeros_like(parameter) if gradient is None else gradient
-            mask = self.observed.columns.get(name)
-            found.append((flat if mask is None else flat * mask[lanes.first]).flatten())
+            kept = self.observed.zeros.get(name)
+            found.append((flat if kept is None else flat * kept[lanes.first]).flatten())
         observed = [self.observed.gradients[name][lanes.first].flatten() for name in self.general]
         return torch.stack((dots(found, observed), dots(found, found)))[:, None]
 
@@ -316,24 +342,27 @@ def _layer(
         return WeightLayer(module, vectors, weights)
     if isinstance(module, nn.Conv2d) and _is_plain(module):
         window = Window.of(module, call.entered)
-        depthwise = module.groups > 1
         positions, inputs = window.positions * call.entered[0], window.taps * module.in_channels
-        if lanes * positions * inputs > ROWS_LIMIT or f"{prefix}weight" in observed.columns:
+        if lanes * positions * inputs > ROWS_LIMIT:
             return None
         weights = None
         if "weight" in own:
-            kernels = window.kernel(observed.gradients[f"{prefix}weight"])
-            forms = depthwise or forming_is_cheaper(positions, inputs, module.out_channels)
-            weights = Weights(kernels, forms, positions * kernels[0].numel())
-        return (DepthwiseLayer if depthwise else ConvLayer)(module, vectors, weights, window)
+            name = f"{prefix}weight"
+            if observed.columns(name) is not None:
+                return None
+            entries = observed.entries(name)
+            weights = Weights(
+                window.kernel(observed.gradients[name]),
+                positions,
+                entries=None if entries is None else window.kernel(entries),
+            )
+        return (DepthwiseLayer if module.groups > 1 else ConvLayer)(module, vectors, weights, window)
     return None
 
 
 def _linear_weights(module: nn.Linear, name: str, call: Call, observed: Observed) -> Weights:
     positions = call.entered.numel() // module.in_features
-    forms = forming_is_cheaper(positions, module.in_features, module.out_features)
-    work = positions * module.in_features * module.out_features
-    return Weights(observed.gradients[name], forms, work, observed.columns.get(name))
+    return Weights(observed.gradients[name], positions, observed.columns(name), observed.entries(name))
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:

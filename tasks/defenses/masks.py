@@ -33,7 +33,8 @@ def mask_of_zeros(observed: Update) -> Masked:
 
     A later defense may have hidden the zeros, as noise does; then nothing is masked.
     """
-    return Masked(value != 0 for value in observed.values())
+    masks = [value != 0 for value in observed.values()]
+    return Masked(None if mask.all() else mask for mask in masks)
 
 
 def part(fraction: float, entries: int) -> int:

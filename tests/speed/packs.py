@@ -3,6 +3,7 @@
 IG on ResNet-18 with bundled photographs of 32x32 pixels, one thread: a pack of many targets against one
 target by double backward and one by the factored path. All take turns, ratios are of one turn, and the
 medians are given; time is that of the processor. What an inversion needs to begin is not counted.
+`--defense sparsification` is of updates under a defense whose kind is known.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from gifd_bench.benchmark.attacks.ig import IG
 from gifd_bench.benchmark.invert import invert_all
 from gifd_bench.benchmark.speed import _Watch
 from gifd_bench.tasks.datasets.photos import Photos
-from gifd_bench.tasks.defenses.base import NoDefense
+from gifd_bench.tasks.defenses.registry import DEFENSES
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
@@ -25,10 +26,11 @@ from gifd_bench.tasks.threat_model import ThreatModel
 from tests.speed.restarts import double_backward, say
 
 
-def observations(count: int) -> list[Observation]:
+def observations(count: int, defense: str) -> list[Observation]:
     """Of so many targets; there are ten photographs, which come again."""
-    task = Task(Photos(32), "torchvision", {}, TaskSettings(threat_model=ThreatModel(labels="known")))
-    return [task.observe(task.truth(i % 10), NoDefense(), 0, i) for i in range(count)]
+    threat_model = ThreatModel(labels="known", defense="kind")
+    task = Task(Photos(32), "torchvision", {}, TaskSettings(threat_model=threat_model))
+    return [task.observe(task.truth(i % 10), DEFENSES.make(defense, {}), 0, i) for i in range(count)]
 
 
 def seconds(seen: Sequence[Observation], iterations: int) -> float:
@@ -43,10 +45,11 @@ def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, default=16)
+    parser.add_argument("--defense", default="none")
     parser.add_argument("--iterations", type=int, default=20)
     parser.add_argument("--turns", type=int, default=5)
     given = parser.parse_args()
-    seen = observations(given.targets)
+    seen = observations(given.targets, given.defense)
     rows: list[tuple[float, float, float]] = []
     for _ in range(given.turns):
         with double_backward():

@@ -353,6 +353,37 @@ def test_known_columns_and_clipping(build: type[nn.Module]) -> None:
         assert_close((found[0][i], found[1][i]), expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "cost"),
+    [("vgg", 0), ("vgg", 10**9), *((name, factored_layers.ENTRY_COST) for name in VICTIMS)],
+)
+def test_known_zeros(name: str, cost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    build, size, path = VICTIMS[name]
+    monkeypatch.setattr(factored_layers, "ENTRY_COST", cost)
+    victim = made(build)
+    lanes = lanes_of(4, 1, size)
+    observed, kept = [], []
+    for lane in lanes_of(2, 1, size):
+        update = gradient(victim, lane)
+        masks = {key: torch.rand(value.shape) < 0.1 for key, value in update.items()}
+        # Nothing of one parameter was sent, and no zeros are known of another.
+        masks[next(iter(masks))].zero_()
+        del masks[list(masks)[-1]]
+        observed.append({key: value * masks.get(key, True) for key, value in update.items()})
+        kept.append(masks)
+    engine = GradientProducts(victim, observed, (1, 3, size, size), 4, kept)
+    assert engine.path == path
+    for dense, products in LOSSES.values():
+        values, gradients = fast(engine, lanes, products)
+        for i, lane in enumerate(lanes):
+
+            def change(update: tuple[Tensor, ...], i: int = i) -> tuple[Tensor, ...]:
+                named = zip(engine.names, update, strict=True)
+                return tuple(value * kept[i // 2].get(key, True) for key, value in named)
+
+            assert_close((values[i], gradients[i]), slow(victim, lane, observed[i // 2], dense(), change))
+
+
 def test_a_gradient_of_zero_has_distance_one() -> None:
     products = Products(torch.zeros(2, 3), torch.zeros(2, 3, requires_grad=True), torch.ones(1, 3))
     for loss in (cosine, layerwise_cosine):

@@ -17,8 +17,8 @@ from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.defenses.base import Defense, NoDefense
 from gifd_bench.tasks.defenses.clipping import Clipping
 from gifd_bench.tasks.defenses.composition import Composition
+from gifd_bench.tasks.defenses.quantisation import Sign
 from gifd_bench.tasks.defenses.soteria import Soteria
-from gifd_bench.tasks.defenses.sparsification import Sparsification
 from gifd_bench.tasks.observation import Observation
 from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
@@ -42,7 +42,7 @@ def judge_of(observation: Observation, loss: Matching, lanes: int, stop: Stop = 
         (Matching("l1"), "matching_loss", NoDefense(), {}),
         (Matching("masked_cosine", 0.1), "matching_loss", NoDefense(), {}),
         (Matching("cosine"), "held_out", NoDefense(), {}),
-        (Matching("cosine"), "matching_loss", Sparsification(), {}),
+        (Matching("cosine"), "matching_loss", Sign(), {}),
         (Matching("cosine"), "matching_loss", Composition((Clipping(), Soteria())), {}),
         (
             Matching("cosine"),
@@ -51,7 +51,7 @@ def judge_of(observation: Observation, loss: Matching, lanes: int, stop: Stop = 
             {"batch_size": 2, "client": ClientSettings(local=FedAvg(2, 1, 0.05))},
         ),
     ],
-    ids=["l1", "masked", "held out", "mask of weights", "mask after clipping", "local training"],
+    ids=["l1", "masked", "held out", "signs", "mask after clipping", "local training"],
 )
 def test_what_needs_gradients_takes_the_general_path(
     loss: Matching,
