@@ -18,6 +18,7 @@ LABELS = {
     "none": "none",
     "noise 0.01": "noise_small",
     "noise 0.1": "noise",
+    "clipping": "clipping",
     "sparsification": "sparsification",
     "Soteria": "soteria",
 }
