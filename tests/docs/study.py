@@ -285,6 +285,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "study_ood": partial(images_table, "study_ood"),
     "study_priors": partial(priors_table, "study_priors"),
     "study_ablation": partial(ablation_table, "study_ablation"),
+    "study_ablation_resnet18": partial(ablation_table, "study_ablation_resnet18"),
     "study_plus": partial(plus_table, "study_plus"),
 }
 
