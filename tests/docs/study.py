@@ -150,10 +150,13 @@ def batches_table(task: str) -> str:
 
 
 def trained_table(name: str) -> str:
-    """Tuned attacks on a victim with random weights, and on one that was trained."""
+    """Attacks on a victim with random weights, and on one that was trained, with options from either."""
+    random, trained = Cells.read("study_convnet").by_attack(TUNED), Cells.read(name)
+    every, again = trained.by_attack(), trained.by_attack(TUNED)
     columns = {
-        "random weights": Cells.read("study_convnet").by_attack(TUNED),
-        "trained": Cells.read(name).by_attack(),
+        "random weights": random,
+        "trained": {attack: every[attack] for attack in again},
+        "trained, tuned there": again,
     }
     return grid(columns, [("gifd", None)])
 
