@@ -481,10 +481,10 @@ class DepthwiseLayer(ConvLayer):
         u = self._input().view(*d.shape[:2], self.window.taps, -1)
         gradients = (u * d[:, :, None]).sum(dim=1).transpose(1, 2)
         observed = lanes.of(self.weights.observed).flatten(1)
-        gradients = gradients.reshape(lanes.observations, -1, observed.shape[1])
-        if self.weights.entries is not None:
-            gradients = gradients * lanes.of(self.weights.entries).flatten(1)[:, None]
-        return vector_products(gradients, observed)
+        entries = None if self.weights.entries is None else lanes.of(self.weights.entries)
+        return vector_products(
+            gradients.reshape(lanes.observations, -1, observed.shape[1]), observed, entries
+        )
 
 
 def matrix_products(
@@ -503,9 +503,7 @@ def matrix_products(
     observations, outputs, inputs = observed.shape
     if forms:
         gradients = torch.bmm(d.transpose(1, 2), u).view(observations, -1, outputs * inputs)
-        if entries is not None:
-            gradients = gradients * entries.flatten(1)[:, None]
-        return vector_products(gradients, observed.flatten(1))
+        return vector_products(gradients, observed.flatten(1), entries)
     inner = _bilinear(d, observed, u)
     if entries is not None:
         return torch.stack((inner, _squared_with_zeros(u, d, entries)))
@@ -541,16 +539,19 @@ def _squared_with_zeros(u: Tensor, d: Tensor, entries: Tensor) -> Tensor:
     return _bilinear(both, entries, u[:, first] * u[:, second])
 
 
-def vector_products(gradients: Tensor, observed: Tensor) -> Tensor:
+def vector_products(gradients: Tensor, observed: Tensor, entries: Tensor | None = None) -> Tensor:
     """Inner products with the observed gradients, above squared norms, for gradients that were formed.
 
     Args:
         gradients: (observations, lanes of each, entries).
         observed: (observations, entries).
+        entries: (observations, ...), 0 where the gradients are set to zero, and 1 elsewhere.
 
     Returns:
         (2, lanes).
     """
+    if entries is not None:
+        gradients = gradients * entries.flatten(1)[:, None]
     inner = torch.bmm(gradients, observed[:, :, None]).flatten()
     flat = gradients.flatten(0, 1)
     return torch.stack((inner, torch.bmm(flat[:, None], flat[:, :, None]).flatten()))
