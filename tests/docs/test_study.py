@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from gifd_bench.benchmark.cli import run as cli
 from gifd_bench.benchmark.matrix.config import load_matrix
 from gifd_bench.benchmark.results.rows import rows_of
 from gifd_bench.benchmark.results.run_folder import RunFolder
+from tests.data import need
 from tests.docs import study
 from tests.docs.study_cells import Cells
 
@@ -44,9 +44,7 @@ AGAIN = {
 def test_cells_that_are_run_again_score_the_same(name: str, tmp_path: Path) -> None:
     kept, committed = AGAIN[name], Cells.read(name)
     if "photos" not in (name, kept.get("task")):
-        data = os.environ.get("GIFD_BENCH_DATA")
-        if data is None or not Path(data, "cifar10", "test").is_dir():
-            pytest.skip("needs GIFD_BENCH_DATA to name a folder that holds cifar10/test")
+        need("cifar10/test")
     others = {axis: {row[axis] for row in committed.rows} - {label} for axis, label in kept.items()}
     excludes = json.dumps([{f"{axis}s": sorted(labels)} for axis, labels in others.items() if labels])
     small = [f"--excludes={excludes}", "--targets=[2, 5]", "--jobs=1", "--pack=2"]

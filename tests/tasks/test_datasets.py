@@ -32,6 +32,7 @@ from gifd_bench.tasks.datasets.pacs import PACS
 from gifd_bench.tasks.datasets.photos import Photos
 from gifd_bench.tasks.datasets.registry import DATASETS
 from gifd_bench.tasks.errors import TaskError
+from tests.data import need
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -485,14 +486,6 @@ def check_images(dataset: Dataset, stride: int = 1) -> None:
         assert image.dtype == torch.float32
         assert 0 <= float(image.min()) < float(image.max()) <= 1
         assert 0 <= label < len(dataset.class_names)
-
-
-def need(place: str) -> Path:
-    """A folder of the data root, or skip the test."""
-    root = os.environ.get("GIFD_BENCH_DATA")
-    if not root or not Path(root, place).is_dir():
-        pytest.skip(f"needs the environment variable GIFD_BENCH_DATA to name a folder that holds {place}")
-    return Path(root, place)
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -32,6 +31,7 @@ from gifd_bench.tasks.settings import TaskSettings
 from gifd_bench.tasks.task import Task
 from gifd_bench.tasks.threat_model import ThreatModel
 from gifd_bench.tasks.truth import Truth
+from tests.data import need
 
 
 def photographs(labels: Sequence[int]) -> Truth:
@@ -320,7 +320,6 @@ def test_the_nearest_counts_are_the_nearest_of_all(
     assert distance(found) == pytest.approx(min(map(distance, allowed)), abs=1e-4)
 
 
-@pytest.mark.skipif("GIFD_BENCH_DATA" not in os.environ, reason="GIFD_BENCH_DATA names no data folder")
 @pytest.mark.parametrize(
     ("model", "options", "least_clean", "least_local"),
     [
@@ -333,6 +332,7 @@ def test_the_nearest_counts_are_the_nearest_of_all(
 def test_labels_of_cifar10_with_random_weights(
     rule: str, model: str, options: dict[str, str], least_clean: float, least_local: float, batch_size: int
 ) -> None:
+    need("cifar10/test")
     dataset = Cifar10()
     generator = torch.Generator().manual_seed(batch_size)
     scores: dict[FedAvg | None, list[float]] = {None: [], FedAvg(2, max(1, batch_size // 2), 0.01): []}
