@@ -74,12 +74,7 @@ def grid(columns: Mapping[str, Column], compared: Sequence[tuple[str, str | None
         compared: pairs of attacks whose paired difference gets a line; `None` stands for the best other
             attack of the column.
     """
-    attacks = list(next(iter(columns.values())))
-
-    def mean(attack: str) -> float:
-        return fmean(fmean(column[attack].scores().values()) for column in columns.values())
-
-    attacks.sort(key=mean, reverse=True)
+    attacks = by_mean(columns)
     psnr = {attack: [f"`{attack}`"] for attack in attacks}
     identified = {attack: [f"`{attack}`"] for attack in attacks}
     differences = [[f"`{one}` − {'best other' if two is None else f'`{two}`'}"] for one, two in compared]
@@ -97,6 +92,15 @@ def grid(columns: Mapping[str, Column], compared: Sequence[tuple[str, str | None
     headings = ("attack", *columns)
     first = markdown(headings, [*psnr.values(), *differences])
     return f"{first}\n\nIdentified:\n\n{markdown(headings, list(identified.values()))}"
+
+
+def by_mean(columns: Mapping[str, Column]) -> list[str]:
+    """The attacks by the mean of their mean PSNR in all columns, the best first."""
+
+    def mean(attack: str) -> float:
+        return fmean(fmean(column[attack].scores().values()) for column in columns.values())
+
+    return sorted(next(iter(columns.values())), key=mean, reverse=True)
 
 
 def tuning_table(name: str) -> str:
@@ -134,8 +138,22 @@ def budgets_table(task: str) -> str:
 
 
 def defenses_table(task: str) -> str:
-    """Tuned attacks under each defense, after those without one."""
-    return grid(by_defense(task), [("gifd", None)])
+    """Attacks without a defense and under each: tuned, untuned, and the difference."""
+    tuned, untuned = by_defense(task), by_defense(task, suffix="")
+    gains = [[f"`{attack}`"] for attack in by_mean(tuned)]
+    for heading, column in tuned.items():
+        for line, attack in zip(gains, by_mean(tuned), strict=True):
+            before, after = untuned[heading][attack].scores(), column[attack].scores()
+            line.append(with_ends(difference(after, before).interval, "+.1f"))
+    parts = (
+        "With tuned options:",
+        grid(tuned, [("gifd", None)]),
+        "With untuned options:",
+        grid(untuned, [("gifd", None)]),
+        "Tuned − untuned:",
+        markdown(("attack", *tuned), gains),
+    )
+    return "\n\n".join(parts)
 
 
 def batches_table(task: str) -> str:

@@ -68,12 +68,15 @@ def best_first(column: Column) -> list[str]:
     return sorted(column, key=lambda attack: -fmean(column[attack].scores().values()))
 
 
-def by_defense(task: str) -> dict[str, Column]:
-    """The tuned attacks on a victim, without a defense and under each."""
-    cells = Cells.read(f"study_defenses_{task}")
-    columns = {heading: cells.where(defense=label).by_attack() for heading, label in LABELS.items()}
-    columns["none"] = Cells.read(f"study_{task}").by_attack(TUNED)
-    return {heading: column for heading, column in columns.items() if column}
+def by_defense(task: str, suffix: str = TUNED) -> dict[str, Column]:
+    """The attacks on a victim whose labels end so, without a defense and under each."""
+    cells = Cells([*Cells.read(f"study_{task}").rows, *Cells.read(f"study_defenses_{task}").rows])
+    attacks = cells.by_attack(TUNED)
+    return {
+        heading: {attack: column.where(attack=f"{attack}{suffix}") for attack in attacks}
+        for heading, label in LABELS.items()
+        if (column := cells.where(defense=label)).rows
+    }
 
 
 def with_ends(interval: Interval | None, form: str) -> str:

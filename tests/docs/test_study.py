@@ -35,7 +35,7 @@ AGAIN = {
     "study_ood": {"attack": "gifd", "task": "photos"},
     "study_convnet": {"attack": "ig_tuned"},
     "study_batches_convnet": {"attack": "ig", "task": "b2"},
-    "study_defenses_convnet": {"attack": "ig", "defense": "soteria"},
+    "study_defenses_convnet": {"attack": "ig_tuned", "defense": "soteria"},
 }
 
 
