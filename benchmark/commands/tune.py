@@ -35,6 +35,9 @@ Every attack gets as many trials, images and evaluations as every other. Use ima
 uses: the score of tuned options on the images that they were tuned on says nothing. The command may run at
 the same time in several processes that share the output folder: each takes the next attack."""
 
+# How long to wait for a process that only reads the trials of an attack, in seconds.
+READING = 60.0
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -107,16 +110,24 @@ def run(arguments: list[str]) -> int:
         raise BenchmarkError("tune: a matrix with one task and at most one prior is needed")
     console = Terminal()
     try:
-        for defense in matrix.defenses:
-            _tune(matrix, defense, settings, console)
+        skipped = [each for each in matrix.defenses if not _tune(matrix, each, settings, console, 0.0)]
+        # The process that had those attacks may have ended before this one, and without the recipe.
+        for defense in skipped:
+            _tune(matrix, defense, settings, console, READING)
     except KeyboardInterrupt:
         console.print(f"interrupted; the same command continues from {settings.output}", markup=False)
         return ExitStatus.INTERRUPTED
     return ExitStatus.DONE
 
 
-def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: Console) -> None:
-    """Tune every attack against one defense, and write the recipe unless another process is doing so."""
+def _tune(
+    matrix: Matrix, defense: DefenseConfig, settings: Settings, console: Console, patience: float
+) -> bool:
+    """Tune every attack against one defense, and write the recipe.
+
+    It is not written, and False is returned, if another process has an attack for longer than this one has
+    patience, in seconds.
+    """
     # Imported here, because Optuna and torch take seconds to import.
     from gifd_bench.benchmark.tuning.study import TrialDraw, tune
     from gifd_bench.benchmark.tuning.trials import TunedAttack
@@ -133,7 +144,7 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
         make_folder(folder)
         try:
             with (
-                FileLock(folder / "lock", timeout=0),
+                FileLock(folder / "lock", timeout=patience),
                 ProgressDisplay(console, settings.trials * cells, 0) as display,
             ):
                 subject = TunedAttack(
@@ -163,10 +174,13 @@ def _tune(matrix: Matrix, defense: DefenseConfig, settings: Settings, console: C
             f"{escape(name)}: {found.best.value:.2f} dB on {cells} batches, "
             f"the best of {found.trials} trials ({found.failed} failed), in {duration(found.seconds)}"
         )
-    if chosen and len(tuned) == len(chosen):
+    if len(tuned) < len(chosen):
+        return False
+    if chosen:
         path = settings.output / f"{recipe_name(matrix.tasks[0], defense.label)}.yaml"
         write_text(path, _recipe(matrix, defense, settings, tuned, budgets))
         console.print(f"recipe: {path}", markup=False, soft_wrap=True)
+    return True
 
 
 def _recipe(

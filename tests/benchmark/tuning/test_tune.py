@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 import yaml
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -242,6 +245,28 @@ def test_what_the_matrix_excludes_is_not_tuned(tmp_path: Path) -> None:
     assert run_tune([config, "--trials=1", "--evaluations", "9", "--output", str(tmp_path / "o")]) == 0
     assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["none", "tuned-convnet-none.yaml"]
     assert [path.name for path in (tmp_path / "o" / "none").iterdir()] == ["ig"]
+
+
+def test_the_process_that_ends_last_writes_the_recipe(tmp_path: Path) -> None:
+    output, attacks = tmp_path / "o", {"held": {"use": "gi"}, "ig": None}
+    config = str(write_config(tmp_path, **{**CONFIG, "attacks": attacks, "targets": 1}))
+    (output / "none" / "held").mkdir(parents=True)
+
+    def another(seconds: float = 60) -> None:
+        with FileLock(output / "none" / "held" / "lock"):
+            held.set()
+            # This attack comes second: the first one has been passed by.
+            while not (output / "none" / "ig" / "study.log").exists() and (seconds := seconds - 0.05) > 0:
+                time.sleep(0.05)
+
+    held = threading.Event()
+    thread = threading.Thread(target=another)
+    thread.start()
+    held.wait()
+    assert run_tune([config, "--trials=1", "--evaluations", "9", "--output", str(output)]) == 0
+    thread.join()
+    content = yaml.safe_load((output / "tuned-convnet-none.yaml").read_text())
+    assert sorted(content["budgets"][9]) == ["gi", "ig"]
 
 
 @pytest.mark.slow
