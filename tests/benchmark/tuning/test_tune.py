@@ -275,6 +275,7 @@ def test_the_process_that_ends_last_writes_the_recipe(tmp_path: Path) -> None:
     [
         ("tuning", "convnet", "none"),
         ("tuning", "convnet", "noise_small"),
+        ("tuning", "convnet", "noise"),
         ("tuning_resnet18", "resnet18", "none"),
         ("tuning_trained", "convnet-trained", "none"),
     ],
