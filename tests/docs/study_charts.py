@@ -64,5 +64,7 @@ def draw_defenses() -> None:
             axes.set_title(victim)
             axes.set_ylabel("PSNR (dB)")
             axes.grid(visible=True, axis="y")
-        figure.axes[0].legend(ncols=2)
+        figure.legend(
+            *figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(attacks)
+        )
         save(figure, DEFENDED_PICTURE, "svg")
