@@ -49,7 +49,7 @@ def test_every_bundled_matrix_plans_without_data_and_leaves_no_trace(
     assert run([name]) == (1 if lacks else 0)
     printed = capsys.readouterr().out
     assert ("missing:" in printed) == lacks
-    assert row(printed, "all")[-1] == str(len(list(matrix.cells())))
+    assert row(printed, "all")[-1] == f"{len(list(matrix.cells())):,}"
     assert "gradient evaluations: about" in printed
     assert list(Path().iterdir()) == []
 
