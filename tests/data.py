@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from gifd_bench.tasks.datasets.root import VARIABLE
+from gifd_bench.tasks.datasets.root import VARIABLE, find_folder
+from gifd_bench.tasks.errors import TaskError
 
 
-def need(place: str) -> Path:
-    """A folder of the data root, or skip the test."""
-    root = os.environ.get(VARIABLE)
-    if not root or not Path(root, place).is_dir():
-        pytest.skip(f"needs the environment variable {VARIABLE} to name a folder that holds {place}")
-    return Path(root, place)
+def need(*places: str) -> Path:
+    """The first of these that is a folder below the data root; if there is none, the test is skipped."""
+    named = " or ".join(places)
+    try:
+        return find_folder("test", None, places, named)
+    except TaskError:
+        pytest.skip(f"needs the environment variable {VARIABLE} to name a folder that holds {named}")

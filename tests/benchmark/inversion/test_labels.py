@@ -332,7 +332,7 @@ def test_the_nearest_counts_are_the_nearest_of_all(
 def test_labels_of_cifar10_with_random_weights(
     rule: str, model: str, options: dict[str, str], least_clean: float, least_local: float, batch_size: int
 ) -> None:
-    need("cifar10/test")
+    need("cifar10/cifar-10-batches-py", "cifar10/test")
     dataset = Cifar10()
     generator = torch.Generator().manual_seed(batch_size)
     scores: dict[FedAvg | None, list[float]] = {None: [], FedAvg(2, max(1, batch_size // 2), 0.01): []}
