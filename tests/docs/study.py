@@ -74,7 +74,7 @@ def grid(columns: Mapping[str, Column], compared: Sequence[tuple[str, str | None
         compared: pairs of attacks whose paired difference gets a line; `None` stands for the best other
             attack of the column.
     """
-    attacks = by_mean(columns)
+    attacks = best_first(*columns.values())
     psnr = {attack: [f"`{attack}`"] for attack in attacks}
     identified = {attack: [f"`{attack}`"] for attack in attacks}
     differences = [[f"`{one}` − {'best other' if two is None else f'`{two}`'}"] for one, two in compared]
@@ -92,15 +92,6 @@ def grid(columns: Mapping[str, Column], compared: Sequence[tuple[str, str | None
     headings = ("attack", *columns)
     first = markdown(headings, [*psnr.values(), *differences])
     return f"{first}\n\nIdentified:\n\n{markdown(headings, list(identified.values()))}"
-
-
-def by_mean(columns: Mapping[str, Column]) -> list[str]:
-    """The attacks by the mean of their mean PSNR in all columns, the best first."""
-
-    def mean(attack: str) -> float:
-        return fmean(fmean(column[attack].scores().values()) for column in columns.values())
-
-    return sorted(next(iter(columns.values())), key=mean, reverse=True)
 
 
 def tuning_table(name: str) -> str:
@@ -140,11 +131,13 @@ def budgets_table(task: str) -> str:
 def defenses_table(task: str) -> str:
     """Attacks without a defense and under each: tuned, untuned, and the difference."""
     tuned, untuned = by_defense(task), by_defense(task, suffix="")
-    gains = [[f"`{attack}`"] for attack in by_mean(tuned)]
-    for heading, column in tuned.items():
-        for line, attack in zip(gains, by_mean(tuned), strict=True):
-            before, after = untuned[heading][attack].scores(), column[attack].scores()
-            line.append(with_ends(difference(after, before).interval, "+.1f"))
+    gains = []
+    for attack in best_first(*tuned.values()):
+        changes = (
+            difference(column[attack].scores(), untuned[heading][attack].scores()).interval
+            for heading, column in tuned.items()
+        )
+        gains.append([f"`{attack}`", *(with_ends(change, "+.1f") for change in changes)])
     parts = (
         "With tuned options:",
         grid(tuned, [("gifd", None)]),

@@ -63,9 +63,13 @@ class Cells:
 Column = Mapping[str, Cells]
 
 
-def best_first(column: Column) -> list[str]:
-    """The attacks by their mean PSNR."""
-    return sorted(column, key=lambda attack: -fmean(column[attack].scores().values()))
+def best_first(*columns: Column) -> list[str]:
+    """The attacks by the mean over the columns, which all have them, of their mean PSNR."""
+
+    def mean(attack: str) -> float:
+        return fmean(fmean(column[attack].scores().values()) for column in columns)
+
+    return sorted(columns[0], key=mean, reverse=True)
 
 
 def by_defense(task: str, suffix: str = TUNED) -> dict[str, Column]:
