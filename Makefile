@@ -36,7 +36,7 @@ speed: $(VENV)/.installed
 labels: $(VENV)/.installed-test
 	$(BIN)/python -m tests.labels.accuracy
 
-# The tables of docs/study.md and docs/study-variations.md; GIFD_BENCH_DATA names the data folder. It takes about nine
+# The tables of docs/study.md and docs/study-variations.md; GIFD_BENCH_DATA names the data folder. It takes about eleven
 # hours on two cores, and goes on where it was interrupted.
 STUDIES ?= study_convnet study_resnet18 study_convnet_2000 study_resnet18_2000 study_defenses_convnet study_defenses_resnet18 study_batches_convnet study_batches_resnet18 study_trained study_ood study_priors study_ablation study_ablation_resnet18 study_plus
 EARLY = runs/priors/early/early.safetensors

@@ -33,7 +33,8 @@ EPILOG = """any field of the configuration can be set here, as with `gifd-bench 
 
 Every attack gets as many trials, images and evaluations as every other. Use images and seeds that no table
 uses: the score of tuned options on the images that they were tuned on says nothing. The command may run at
-the same time in several processes that share the output folder: each takes the next attack."""
+the same time in several processes that share the output folder: each takes the next attack, and the last to
+end writes the recipe."""
 
 # How long to wait for a process that only reads the trials of an attack, in seconds.
 READING = 60.0
