@@ -22,6 +22,7 @@ from gifd_bench.benchmark.results.run_folder import RunFolder
 from gifd_bench.benchmark.single import run_cell
 from gifd_bench.benchmark.tracking.base import Tracker
 from gifd_bench.benchmark.tracking.guarded import Guarded
+from gifd_bench.common.parent import outlive_parent
 
 # Processes in a row that may die over a cell, without getting further, before it runs alone.
 DEATHS_IN_PACKS = 2
@@ -53,6 +54,8 @@ class StopRequest:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
+        # So that a second signal is somebody's, and not the same parent's once more.
+        outlive_parent()
         signal.signal(number, self._before[signal.Signals(number)])
 
 

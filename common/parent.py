@@ -18,8 +18,21 @@ def end_with_parent(parent: int) -> None:
     Args:
         parent: the process id of the parent, which may have ended by now.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    _ask_for(signal.SIGTERM)
     if os.getppid() != parent:
         # It ended before the system was asked.
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def outlive_parent() -> None:
+    """Take back what `end_with_parent` asked for.
+
+    Linux may send the signal more than once, because the threads of a parent end one after another, and a
+    child passes from each to the next. A process that needs time to end calls this at the first signal.
+    """
+    _ask_for(0)
+
+
+def _ask_for(number: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)

@@ -32,6 +32,40 @@ end_with_parent(int(sys.argv[1]))
 Path("ready").touch()
 time.sleep(600)
 """
+# The thread that started the child ends, and then the process: the child passes from one to the other.
+PARENT_OF_TWO_THREADS = """
+import os, subprocess, sys, threading, time
+from pathlib import Path
+def wait_for(name):
+    while not Path(name).exists():
+        time.sleep(0.01)
+def start():
+    command = [sys.executable, "-c", sys.argv[1], str(os.getpid())]
+    print(subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL).pid, flush=True)
+    wait_for("ready")
+thread = threading.Thread(target=start)
+thread.start()
+thread.join()
+wait_for("asked")
+"""
+CHILD_THAT_TAKES_ITS_TIME = """
+import os, sys, time
+from pathlib import Path
+sys.path[:0] = PATHS
+from gifd_bench.benchmark.runner import StopRequest
+from gifd_bench.common.parent import end_with_parent
+parent = int(sys.argv[1])
+end_with_parent(parent)
+with StopRequest() as stop:
+    Path("ready").touch()
+    while not stop():
+        time.sleep(0.01)
+    Path("asked").touch()
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    Path("wrote").touch()
+"""
 ENDED = """
 import os, sys
 from gifd_bench.benchmark.results.cell_folder import CellFolder
@@ -71,6 +105,17 @@ def test_a_child_of_a_parent_that_has_ended_already_ends_too(tmp_path: Path) -> 
     done = subprocess.run([sys.executable, "-c", child, "1"], cwd=tmp_path, timeout=60)
     assert done.returncode == -signal.SIGTERM
     assert not (tmp_path / "ready").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says when a parent ends")
+def test_a_parent_that_ends_thread_by_thread_asks_once(tmp_path: Path) -> None:
+    child = CHILD_THAT_TAKES_ITS_TIME.replace("PATHS", repr([path for path in sys.path if path]))
+    parent = [sys.executable, "-c", PARENT_OF_TWO_THREADS, child]
+    done = subprocess.run(parent, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    pid = int(done.stdout)
+    wait_until(lambda: not lives(pid), 30)
+    assert (tmp_path / "wrote").exists()
 
 
 @pytest.mark.slow
