@@ -277,6 +277,7 @@ def test_the_process_that_ends_last_writes_the_recipe(tmp_path: Path) -> None:
         ("tuning", "convnet", "noise_small"),
         ("tuning", "convnet", "noise"),
         ("tuning_resnet18", "resnet18", "none"),
+        ("tuning_resnet18", "resnet18", "noise"),
         ("tuning_trained", "convnet-trained", "none"),
     ],
 )
